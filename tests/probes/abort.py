@@ -1,0 +1,3 @@
+# expect: SIGNALED 6
+import os
+os.abort()

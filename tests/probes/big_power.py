@@ -1,0 +1,3 @@
+# expect: WALL_TIMEOUT
+# limits: wall=0.5 cpu=30
+10 ** 10 ** 8

@@ -1,0 +1,3 @@
+# expect: SUCCEEDED
+import sys
+sys.modules.clear()

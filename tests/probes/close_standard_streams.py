@@ -1,0 +1,4 @@
+# expect: SUCCEEDED
+import os
+os.close(1)
+os.close(2)

@@ -1,0 +1,2 @@
+# expect: RAISED ValueError
+raise ValueError("x" * 50_000_000)

@@ -1,0 +1,3 @@
+# expect: EXITED 7
+import sys
+sys.exit(7)

@@ -1,0 +1,3 @@
+# expect: EXITED 1
+import sys
+sys.exit("a reason")

@@ -1,0 +1,7 @@
+# expect: SUCCEEDED
+# alone: seccomp
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+result = libc.syscall(300, 0, 0)
+if result >= 0:
+    print("ESCAPED: fanotify_init gave", result)

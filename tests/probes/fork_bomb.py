@@ -1,0 +1,6 @@
+# expect: RAISED PermissionError
+# alone: seccomp
+import os
+while True:
+    os.fork()
+    print("ESCAPED: forked")

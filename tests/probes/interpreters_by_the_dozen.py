@@ -1,0 +1,3 @@
+# expect: RAISED PermissionError
+import multiprocessing
+multiprocessing.get_context("fork").Process(target=print, args=("ESCAPED",)).start()

@@ -1,0 +1,3 @@
+# expect: SIGNALED 9
+import os, signal
+os.kill(os.getpid(), signal.SIGKILL)

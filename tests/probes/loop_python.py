@@ -1,0 +1,4 @@
+# expect: WALL_TIMEOUT
+# limits: wall=0.5 cpu=30
+while True:
+    pass

@@ -1,0 +1,4 @@
+# expect: CPU_TIMEOUT
+# limits: wall=30 cpu=0.3
+while True:
+    pass

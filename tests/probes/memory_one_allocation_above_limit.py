@@ -1,0 +1,3 @@
+# expect: RAISED MemoryError
+# limits: memory=64
+bytearray(8 << 30)

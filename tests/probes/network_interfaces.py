@@ -1,0 +1,7 @@
+# expect: SUCCEEDED
+import os
+try:
+    names = os.listdir("/sys/class/net")
+    print("ESCAPED: sees interfaces", names)
+except OSError:
+    pass

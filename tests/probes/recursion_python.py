@@ -1,0 +1,4 @@
+# expect: RAISED RecursionError
+def deeper():
+    deeper()
+deeper()

@@ -1,0 +1,6 @@
+# expect: SUCCEEDED
+import socket
+try:
+    print("ESCAPED:", socket.getaddrinfo("example.org", 80))
+except OSError:
+    pass

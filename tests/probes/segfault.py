@@ -1,0 +1,3 @@
+# expect: SIGNALED 11
+import ctypes
+ctypes.string_at(0)

@@ -1,0 +1,4 @@
+# expect: SUCCEEDED
+import os
+if os.getppid() != 0:
+    print("ESCAPED: sees a parent outside its namespace:", os.getppid())

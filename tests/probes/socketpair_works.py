@@ -1,0 +1,6 @@
+# expect: SUCCEEDED
+# stdout: b'x'
+import socket
+a, b = socket.socketpair()
+a.send(b"x")
+print(b.recv(1))
