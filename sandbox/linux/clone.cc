@@ -1,0 +1,75 @@
+#include "sandbox/linux/clone.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/syscall_status.h"
+
+namespace cloister::sandbox {
+namespace {
+
+// glibc caches the thread id in the thread's control block, and registers that address with the kernel
+// (set_tid_address). Handing the same address to clone3 lets the kernel write the child's id there,
+// which is what fork(3) does.
+void* CachedTidAddress() {
+  void* address = nullptr;
+  return prctl(PR_GET_TID_ADDRESS, &address, 0, 0, 0) == 0 ? address : nullptr;
+}
+
+}  // namespace
+
+absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options) {
+  int pidfd = -1;
+  pid_t set_tid = options.pid;
+  clone_args args = {};
+  args.flags = options.namespaces | CLONE_PIDFD;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  args.exit_signal = SIGCHLD;
+  if (void* tid = CachedTidAddress(); tid != nullptr) {
+    args.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+    args.child_tid = reinterpret_cast<uint64_t>(tid);
+  }
+  if (options.pid != 0) {
+    args.set_tid = reinterpret_cast<uint64_t>(&set_tid);
+    args.set_tid_size = 1;
+  }
+  const long pid = syscall(SYS_clone3, &args, sizeof(args));
+  if (pid < 0) return SyscallError("clone3");
+  CloneResult result;
+  result.in_child = pid == 0;
+  result.pid = static_cast<pid_t>(pid);
+  if (pid > 0) result.pidfd.reset(pidfd);
+  return result;
+}
+
+absl::StatusOr<pid_t> PidOfPidfd(int pidfd) {
+  const std::string path = absl::StrCat("/proc/self/fdinfo/", pidfd);
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return SyscallError(absl::StrCat("open ", path));
+  char text[512];
+  const ssize_t size = read(file.get(), text, sizeof(text) - 1);
+  if (size < 0) return SyscallError(absl::StrCat("read ", path));
+  text[size] = '\0';
+  const char* line = strstr(text, "\nPid:");
+  if (line == nullptr) return absl::InternalError(absl::StrCat(path, " has no Pid line"));
+  const long pid = strtol(line + 5, nullptr, 10);
+  if (pid <= 0) return absl::NotFoundError("the process has been reaped, or is in no namespace of ours");
+  return static_cast<pid_t>(pid);
+}
+
+absl::Status SignalPidfd(int pidfd, int signal) {
+  if (syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 || errno == ESRCH) {
+    return absl::OkStatus();
+  }
+  return SyscallError(absl::StrCat("send signal ", signal));
+}
+
+}  // namespace cloister::sandbox

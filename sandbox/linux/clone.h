@@ -1,0 +1,46 @@
+// clone3(2) as fork with namespaces and a pidfd.
+//
+// Unlike fork(3) it runs no pthread_atfork handlers: it is for single-threaded processes that know
+// what they hold.
+
+#ifndef CLOISTER_SANDBOX_LINUX_CLONE_H_
+#define CLOISTER_SANDBOX_LINUX_CLONE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::sandbox {
+
+struct CloneOptions {
+  // CLONE_NEW* flags; the child starts in these new namespaces.
+  uint64_t namespaces = 0;
+  // The child's pid in its own pid namespace; 0 lets the kernel choose. Needs CAP_SYS_ADMIN in the
+  // user namespace that owns the pid namespace.
+  pid_t pid = 0;
+};
+
+// Which side of the clone the caller is on.
+struct CloneResult {
+  bool in_child = false;
+  // In the parent: the child's pid as the parent sees it, and its pidfd (close-on-exec).
+  pid_t pid = 0;
+  UniqueFd pidfd;
+};
+
+// Returns twice. The child's SIGCHLD tells the parent of its end. glibc's idea of the child's thread id
+// is right afterwards (raise, abort and error-checking mutexes depend on it).
+absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options = {});
+
+// The pid of a pidfd's process in the reader's pid namespace. NOT_FOUND once it has been reaped.
+absl::StatusOr<pid_t> PidOfPidfd(int pidfd);
+
+// Sends a signal through a pidfd. A process that has ended already is no error.
+absl::Status SignalPidfd(int pidfd, int signal);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_LINUX_CLONE_H_
