@@ -1,0 +1,141 @@
+// Control groups: what bounds a sandbox's memory, processes and processors from outside. One interface
+// over v1 and v2, chosen at start by what is mounted.
+//
+// Making and removing a group costs 60 to 100 µs per controller, so groups are slots: used by one
+// sandbox after another, never by two at once, and reset in between.
+//
+// Thread-safety: none; all of it belongs to the spawner's one thread.
+// Units: bytes, nanoseconds, thousandths of a core.
+
+#ifndef CLOISTER_SANDBOX_LINUX_CGROUP_H_
+#define CLOISTER_SANDBOX_LINUX_CGROUP_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/linux/cgroup_tree.h"
+
+namespace cloister::sandbox {
+
+// One group, in as many hierarchies as there are. Destroying the object removes the directories where
+// nothing lives in them any more.
+class Cgroup {
+ public:
+  virtual ~Cgroup() = default;
+
+  // The last part of its path, e.g. "s7".
+  virtual const std::string& name() const = 0;
+
+  // Sets all limits; 0 means none. Lowering memory below what is in use makes the kernel reclaim and
+  // may kill.
+  virtual absl::Status SetLimits(const internal::v1::CgroupLimits& limits) = 0;
+
+  // Moves a process, with all its threads, into the group.
+  virtual absl::Status Attach(pid_t pid) = 0;
+
+  // Since the group was made. Compare with a reading from before the sandbox used it.
+  virtual absl::StatusOr<int64_t> OomKillCount() = 0;
+  virtual absl::StatusOr<int64_t> PeakBytes() = 0;
+  virtual absl::StatusOr<int64_t> CurrentBytes() = 0;
+  // UNIMPLEMENTED where no hierarchy of the group accounts for time.
+  virtual absl::StatusOr<int64_t> CpuNanoseconds() = 0;
+
+  // The peak starts anew from what is in use now. UNIMPLEMENTED on v2 before Linux 6.12.
+  virtual absl::Status ResetPeak() = 0;
+
+  // For a reader without privileges, open for reading: v1 memory.max_usage_in_bytes and
+  // memory.oom_control, v2 memory.peak and memory.events. Read them with pread(2) at 0.
+  virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
+  virtual absl::StatusOr<UniqueFd> OpenEventsFile() = 0;
+
+  // Sends SIGKILL to everything in it, again and again until nothing new appears. They die soon after:
+  // see IsEmpty.
+  virtual absl::Status KillAll() = 0;
+
+  // Whether no process is left in it; zombies do not count.
+  virtual absl::StatusOr<bool> IsEmpty() = 0;
+
+  // Gives cached pages back, so that the next user of the group starts near zero. Costs up to a
+  // millisecond; does nothing where little is in use.
+  virtual absl::Status Reclaim() = 0;
+};
+
+// Where groups can be made: one version of the kernel interface. Made by DetectCgroups.
+class CgroupHierarchies {
+ public:
+  virtual ~CgroupHierarchies() = default;
+
+  // "v1" or "v2".
+  virtual std::string_view version() const = 0;
+
+  // Those of memory, pids and cpu that can be used.
+  virtual const std::vector<std::string>& controllers() const = 0;
+
+  // The directories everything is made in, one per hierarchy.
+  virtual const std::vector<std::string>& paths() const = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<Cgroup>> Make(const std::string& name) = 0;
+};
+
+// Owns the groups of one spawner: `cloister-PID` below the spawner's own group, with one directory per
+// slot in it.
+class CgroupManager {
+ public:
+  // Finds out what is mounted, removes what spawners of dead pids left behind, and makes the base.
+  // Errors: FAILED_PRECONDITION, saying what is missing and the remedy.
+  static absl::StatusOr<std::unique_ptr<CgroupManager>> Create();
+
+  // For tests: everything below a tree of their own.
+  static absl::StatusOr<std::unique_ptr<CgroupManager>> Create(CgroupSystem system);
+
+  CgroupManager(CgroupSystem system, std::unique_ptr<CgroupHierarchies> hierarchies);
+  // Kills what is left, and removes every directory, waiting up to a second for zombies to go. Groups
+  // that were handed out must be destroyed or released before.
+  ~CgroupManager();
+
+  std::string_view version() const { return hierarchies_->version(); }
+  bool HasController(std::string_view name) const;
+
+  // A free slot with these limits and a fresh peak, or a new one.
+  absl::StatusOr<std::unique_ptr<Cgroup>> Acquire(const internal::v1::CgroupLimits& limits);
+
+  // Takes a slot back. One that is not empty, or cannot be reset, is not used again: it is removed
+  // when that becomes possible, and the error says why. Never blocks.
+  absl::Status Release(std::unique_ptr<Cgroup> group);
+
+  // A group beside the slots, e.g. for zygotes. `name` must not begin with "s" and a digit.
+  absl::StatusOr<std::unique_ptr<Cgroup>> MakeNamed(const std::string& name,
+                                                    const internal::v1::CgroupLimits& limits);
+
+  // The base directories, for RemoveTrees.
+  const std::vector<std::string>& Paths() const { return hierarchies_->paths(); }
+
+  // Lets a user remove the empty groups of a dead spawner.
+  absl::Status ChownTo(uid_t uid, gid_t gid);
+
+  int64_t free_slots() const { return static_cast<int64_t>(free_.size()); }
+  int64_t stuck_slots() const { return static_cast<int64_t>(stuck_.size()); }
+
+  // Removes base directories and all groups in them, where they are empty; kills what is left in them
+  // first if allowed to. For cloisterd after its spawner died. Waits up to `patience`.
+  static absl::Status RemoveTrees(const std::vector<std::string>& paths, absl::Duration patience);
+
+ private:
+  CgroupSystem system_;
+  std::unique_ptr<CgroupHierarchies> hierarchies_;
+  std::vector<std::unique_ptr<Cgroup>> free_;
+  std::vector<std::unique_ptr<Cgroup>> stuck_;
+  int64_t next_slot_ = 0;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_LINUX_CGROUP_H_

@@ -1,0 +1,74 @@
+// The few operations on a cgroup file system, and where it is. A test gives a tree of its own whose
+// directories fill themselves as the kernel's do.
+
+#ifndef CLOISTER_SANDBOX_LINUX_CGROUP_TREE_H_
+#define CLOISTER_SANDBOX_LINUX_CGROUP_TREE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::sandbox {
+
+// Makes and removes groups. The kernel fills a new directory and removes one with its files in it.
+class CgroupTree {
+ public:
+  virtual ~CgroupTree() = default;
+  virtual absl::Status MakeDirectory(const std::string& path);
+  virtual absl::Status RemoveDirectory(const std::string& path);
+};
+
+// What a manager needs to know of the system it runs on.
+struct CgroupSystem {
+  std::string mountinfo;    // text of /proc/self/mountinfo
+  std::string own_cgroups;  // text of /proc/self/cgroup
+  std::shared_ptr<CgroupTree> tree;
+
+  // The running one.
+  static absl::StatusOr<CgroupSystem> Running();
+};
+
+// Reads a whole small file.
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path);
+
+// Writes a value to a control file in one write(2); the error names file and value.
+absl::Status WriteControl(const std::string& path, std::string_view value);
+
+// A control file kept open: opened once per group, then read and written at offset 0.
+//
+// Errors: the kernel's, with the path. An object that was never opened answers UNIMPLEMENTED.
+class ControlFile {
+ public:
+  ControlFile() = default;
+
+  // Opens `path` with `flags` (O_RDONLY, O_WRONLY, O_RDWR).
+  static absl::StatusOr<ControlFile> Open(const std::string& path, int flags);
+  // The same, but a missing file gives an object for which is_open() is false.
+  static absl::StatusOr<ControlFile> OpenIfPresent(const std::string& path, int flags);
+
+  bool is_open() const { return static_cast<bool>(fd_); }
+  absl::StatusOr<std::string> Read() const;
+  absl::StatusOr<int64_t> ReadCounter() const;
+  absl::Status Write(std::string_view value) const;
+  absl::Status Write(int64_t value) const;
+
+ private:
+  ControlFile(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+
+  std::string path_;
+  UniqueFd fd_;
+};
+
+// Sends SIGKILL to every process the group's cgroup.procs lists, until a pass finds none that was not
+// told already.
+absl::Status KillMembers(const std::string& directory);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_LINUX_CGROUP_TREE_H_
