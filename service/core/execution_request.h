@@ -1,0 +1,38 @@
+// What a caller wants run, validated and resolved by service/rpc.
+
+#ifndef CLOISTER_SERVICE_CORE_EXECUTION_REQUEST_H_
+#define CLOISTER_SERVICE_CORE_EXECUTION_REQUEST_H_
+
+#include <string>
+
+#include "absl/time/time.h"
+#include "cloister/v1/program.pb.h"
+#include "sandbox/base/limits.h"
+
+namespace cloister::core {
+
+enum class ExecutionMode {
+  kCollect,  // RunCode: output is joined, no events
+  kStream,   // Execute: numbered events
+};
+
+// What happens when the last owner leaves before the end.
+enum class OnDisconnect { kInterrupt, kDetach };
+
+struct ExecutionRequest {
+  // Empty: no idempotence.
+  std::string request_id;
+  // Any digest of the whole request, method included; compared only where request_id is set.
+  std::string payload_digest;
+  std::string template_name;
+  v1::Program program;
+  sandbox::Limits limits;
+  ExecutionMode mode = ExecutionMode::kCollect;
+  OnDisconnect on_disconnect = OnDisconnect::kInterrupt;
+  // The program must have started by then; on the loop's clock.
+  absl::Time deadline = absl::InfiniteFuture();
+};
+
+}  // namespace cloister::core
+
+#endif  // CLOISTER_SERVICE_CORE_EXECUTION_REQUEST_H_

@@ -1,0 +1,94 @@
+// What metrics and logs are told by the core and the pool. Every hook does nothing unless overridden,
+// so that nothing below knows who listens.
+
+#ifndef CLOISTER_SERVICE_CORE_OBSERVER_H_
+#define CLOISTER_SERVICE_CORE_OBSERVER_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cloister/v1/execution.pb.h"
+#include "cloister/v1/outcome.pb.h"
+#include "sandbox/sandbox.h"
+#include "service/core/pool_state.h"
+
+namespace cloister::core {
+
+// What an execution is part of. Sessions join it.
+enum class ExecutionKind { kOneShot };
+
+// The verdict on a new request. kAccept: a ready sandbox was there; kQueue: it waits; kShed: refused.
+enum class Admission { kAccept, kQueue, kShed };
+
+enum class LeaseFailure { kExhausted, kOverloaded, kDeadline, kDraining, kSetup, kAbandoned };
+
+// Why a sandbox left the pool.
+enum class RecycleReason { kUsed, kAge, kRotated, kLost, kScaleDown, kDrain };
+
+enum class ZygoteEnd {
+  kRotated,   // replaced after its number of forks or its age
+  kStopped,   // the server stops
+  kCrashed,   // died by itself
+};
+
+// kStopped: ended within the grace time; kEscalated: had to be killed; kTooLate: ended on its own
+// account (a result, a limit) before the interrupt took effect.
+enum class InterruptResult { kStopped, kEscalated, kTooLate };
+
+enum class ReplayResult { kJoined, kReused };          // kReused: REQUEST_ID_REUSED
+enum class ReattachResult { kAttached, kNotFound, kExpired };
+
+// One ended execution, for counters and for the log line. References are valid during the call.
+struct ExecutionRecord {
+  ExecutionKind kind = ExecutionKind::kOneShot;
+  const std::string& name;
+  const std::string& request_id;
+  const std::string& template_name;
+  int64_t sandbox_id = 0;  // 0: never had one
+  v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
+  // Admission until the sandbox was leased, or until the request failed.
+  absl::Duration queued;
+  // OK: `outcome` says how it ended. Otherwise the service could not run it.
+  const absl::Status& status;
+  const v1::Outcome& outcome;
+};
+
+// Thread-safety: called on the loop thread only; must return quickly and must not call back.
+class ServiceObserver {
+ public:
+  virtual ~ServiceObserver() = default;
+
+  // Pool. `pool` is the template's name.
+  virtual void OnPoolState(const std::string& /*pool*/, const PoolState& /*state*/) {}
+  virtual void OnAdmission(const std::string& /*pool*/, Admission /*decision*/) {}
+  virtual void OnLeased(const std::string& /*pool*/, v1::StartKind /*start*/,
+                        absl::Duration /*waited*/) {}
+  virtual void OnLeaseFailed(const std::string& /*pool*/, LeaseFailure /*reason*/) {}
+  virtual void OnRecycled(const std::string& /*pool*/, RecycleReason /*reason*/) {}
+  virtual void OnSandboxStarted(const std::string& /*pool*/, absl::Duration /*took*/) {}
+  virtual void OnSandboxStartFailed(const std::string& /*pool*/, const absl::Status& /*why*/) {}
+  virtual void OnSandboxGone(const std::string& /*pool*/, const sandbox::SandboxExit& /*exit*/) {}
+  virtual void OnZygoteStarted(const std::string& /*pool*/, const sandbox::ZygoteInfo& /*info*/) {}
+  virtual void OnZygoteStartFailed(const std::string& /*pool*/, const absl::Status& /*why*/) {}
+  virtual void OnZygoteEnded(const std::string& /*pool*/, ZygoteEnd /*how*/,
+                             const std::string& /*reason*/) {}
+  virtual void OnSpawnerLost(const std::string& /*reason*/) {}
+
+  // Executions. Queued = OnExecutionAccepted without OnExecutionStarted or OnExecutionEnded yet.
+  virtual void OnExecutionAccepted(ExecutionKind /*kind*/) {}
+  virtual void OnExecutionStarted(ExecutionKind /*kind*/, absl::Duration /*queued*/) {}
+  // Outcome.usage and stage_times hold durations, cpu, peak memory, output and truncated bytes.
+  virtual void OnExecutionEnded(const ExecutionRecord& /*record*/) {}
+  virtual void OnInterrupted(InterruptResult /*result*/, absl::Duration /*took*/) {}
+  virtual void OnReplay(ReplayResult /*result*/) {}
+  virtual void OnReattach(ReattachResult /*result*/) {}
+  // A reader fell behind and the guest's output was paused; bytes buffered over all executions.
+  virtual void OnStreamStalled() {}
+  virtual void OnBufferedBytes(int64_t /*change*/) {}
+};
+
+}  // namespace cloister::core
+
+#endif  // CLOISTER_SERVICE_CORE_OBSERVER_H_
