@@ -45,15 +45,20 @@ CheckMachine() {
   [ -r "$kKeyring" ] || Fail "$kKeyring is missing: apt-get install debian-archive-keyring"
 }
 
+# The image being built, and the process being waited for: what CleanUp needs to know.
+building=
+child=
+
 # Removes what an unfinished build left, and puts an image that was being replaced back in place.
 CleanUp() {
-  if [ -n "${child:-}" ]; then
+  [ -n "$building" ] || return 0
+  if [ -n "$child" ]; then
     kill "$child" 2>/dev/null && wait "$child" 2>/dev/null || true
   fi
-  if [ -d "$kImages/.$name.old" ] && [ ! -e "$kImages/$name" ]; then
-    mv "$kImages/.$name.old" "$kImages/$name"
+  if [ -d "$kImages/.$building.old" ] && [ ! -e "$kImages/$building" ]; then
+    mv "$kImages/.$building.old" "$kImages/$building"
   fi
-  rm -rf --one-file-system "$kImages/.$name.partial" "$kImages/.$name.old"
+  rm -rf --one-file-system "$kImages/.$building.partial" "$kImages/.$building.old"
 }
 
 # Extract TREE CONTENTS: downloads and unpacks; writes a line "name version<TAB>path" per file to CONTENTS.
@@ -108,15 +113,14 @@ print(json.dumps({
 }, indent=2))' "$name" "$suite" "$(RecipeHash "$name")" <"$2" >"$3"
 }
 
-# Build NAME: in a process of its own, so that recipes do not see one another.
+# Build NAME
 Build() {
-  local name=$1 partial=$kImages/.$1.partial child=
+  local name=$1 partial=$kImages/.$1.partial
   local suite python packages=() keep=() smoke=
+  unset -f finish
   exec 9>"$kImages/.$name.lock"
   flock -n 9 || { echo "$name: waiting for another build of it"; flock 9; }
-  trap CleanUp EXIT
-  trap 'exit 130' INT
-  trap 'exit 143' TERM HUP
+  building=$name
   CleanUp  # of a build that was killed
   if [ -z "$force" ] && IsCurrent "$name"; then
     echo "$name: up to date"
@@ -134,6 +138,7 @@ Build() {
   chmod 755 "$partial"
   if [ -e "$kImages/$name" ]; then mv "$kImages/$name" "$kImages/.$name.old"; fi
   mv "$partial" "$kImages/$name"
+  CleanUp
   echo "$name: built in $kImages/$name ($(du -sh "$kImages/$name/rootfs" | cut -f 1))"
 }
 
@@ -154,4 +159,7 @@ for name in "${names[@]}"; do
 done
 CheckMachine "${names[@]}"
 mkdir -p "$kImages"
-for name in "${names[@]}"; do (Build "$name"); done
+trap CleanUp EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+for name in "${names[@]}"; do Build "$name"; done
