@@ -1,0 +1,77 @@
+"""Who may include what: the rules of ARCHITECTURE.md, section Dependencies, as data.
+
+A rule holds for the files below its directory; the longest directory wins. `project` lists prefixes of
+our own headers a file may include beside those of its own directory; `external` names the groups of
+libraries (below) it may use. What no group names may be used by everybody.
+"""
+
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    project: tuple
+    external: frozenset
+
+
+# Group -> prefixes of include paths that belong to it.
+EXTERNAL_GROUPS = {
+    "grpc": ("grpcpp/", "grpc/"),
+    "prometheus": ("prometheus/",),
+    "asio": ("asio.hpp", "asio/"),
+    "cpython": ("Python.h", "structmember.h", "frameobject.h", "internal/pycore_"),
+    "seccomp": ("seccomp.h", "linux/seccomp.h", "linux/filter.h", "linux/bpf"),
+    "logging": ("spdlog/",),
+    "cli": ("CLI/",),
+    "kernel": (
+        "asm/", "linux/", "sys/", "dirent.h", "fcntl.h", "grp.h", "netinet/", "poll.h", "pwd.h",
+        "sched.h", "signal.h", "spawn.h", "syscall.h", "termios.h", "unistd.h",
+    ),
+}  # fmt: skip
+ALL_EXTERNAL = frozenset(EXTERNAL_GROUPS)
+
+# Generated headers, as they are included.
+MESSAGES = ("cloister/v1/", "cloister/internal/v1/", "google/rpc/")
+
+
+def rule(project=(), external=()):
+    return Rule(tuple(project) + MESSAGES, frozenset(external))
+
+
+RULES = {
+    # Mechanism: no gRPC, no Prometheus, nothing of service/.
+    "sandbox": rule(["sandbox/base/"]),
+    "sandbox/base": rule(external=["kernel"]),
+    "sandbox/wire": rule(["sandbox/base/"], ["kernel"]),
+    "sandbox/linux": rule(["sandbox/base/"], ["kernel", "seccomp"]),
+    "sandbox/zygote": rule(["sandbox/base/", "sandbox/wire/", "sandbox/linux/"], ["kernel", "seccomp"]),
+    "sandbox/spawner": rule(
+        ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cli"]
+    ),
+    "sandbox/guest": rule(
+        ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cpython"]
+    ),
+    "sandbox/host": rule(
+        ["sandbox/sandbox.h", "sandbox/base/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
+        ["kernel", "asio"],
+    ),
+    # Decisions: no gRPC, no system calls.
+    "service/base": rule(["sandbox/base/"], ["kernel"]),
+    "service/core": rule(["service/base/", "sandbox/sandbox.h", "sandbox/base/"]),
+    "service/pool": rule(["service/base/", "service/core/", "sandbox/sandbox.h", "sandbox/base/"]),
+    # Edges.
+    "service/rpc": rule(["service/base/", "service/core/", "sandbox/base/"], ["grpc"]),
+    "service/observability": rule(
+        ["service/base/", "service/core/", "sandbox/base/"], ["prometheus", "logging", "kernel"]
+    ),
+    # Everything meets here; Prometheus and CPython have one home each.
+    "service/server": rule(["service/", "sandbox/"], ALL_EXTERNAL - {"prometheus", "cpython"}),
+    "service/main.cc": rule(["service/", "sandbox/"], ALL_EXTERNAL - {"prometheus", "cpython"}),
+    # Clients know the public protos only.
+    "clients/cpp": Rule(("cloister/v1/", "google/rpc/"), frozenset(["grpc", "kernel"])),
+    "clients/cli": Rule(
+        # The benchmark's echo floor is no part of the public interface.
+        ("clients/cpp/", "cloister/v1/", "cloister/internal/v1/echo", "google/rpc/"),
+        frozenset(["grpc", "kernel", "cli"]),
+    ),
+    "tests": rule(["sandbox/", "service/", "clients/", "tests/"], ALL_EXTERNAL),
+}
