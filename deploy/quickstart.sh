@@ -26,11 +26,12 @@ Build() {
   Step "Runtime image $kImage"
   deploy/images/build.sh "$kImage"
   Step "Programs (release build; a few minutes the first time)"
-  local options=()
+  local options=() log
   # A developer's build directory keeps its tests; a new one does not need them.
   [ -e build/release/CMakeCache.txt ] || options=(-DCLOISTER_BUILD_TESTS=OFF)
-  cmake --preset release "${options[@]}" >build-release.log 2>&1 || { cat build-release.log >&2; exit 1; }
-  rm -f build-release.log
+  log=$(mktemp)
+  cmake --preset release "${options[@]}" >"$log" 2>&1 || { cat "$log" >&2; rm "$log"; exit 1; }
+  rm "$log"
   cmake --build --preset release --parallel "$(nproc)"
 }
 

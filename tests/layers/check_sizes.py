@@ -16,7 +16,7 @@ SUFFIXES = (".h", ".cc", ".py", ".sh", ".proto", ".cmake")
 # Tables: one row per fact, nothing to follow.
 TABLES = frozenset(["sandbox/linux/seccomp_table.cc"])
 # What opens a brace at the start of a line and is no function.
-NOT_FUNCTION = re.compile(r"^(namespace|class|struct|enum|union|extern|using|const|constexpr|static const|\}|#|//)")
+NOT_FUNCTION = re.compile(r"^(namespace|template|class|struct|enum|union|extern|using|const|constexpr|static const|\}|#|//)")
 
 
 def functions(lines):
