@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -130,6 +132,8 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   void SetPaused(bool paused);
   void AppendStarted();
   void AppendFinished();
+  void Append(v1::ExecutionEvent event);
+  void ReportBuffered();
   void EndQueued(absl::Status status);
   void End();
   void ReportInterrupt();
@@ -152,8 +156,8 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   EventStream events_;
   ExecutionResult result_;
   std::vector<InterruptCallback> interrupt_callbacks_;
-  bool interrupting_ = false;
-  PendingInterrupt interrupt_;
+  std::optional<PendingInterrupt> interrupt_;
+  int64_t buffered_bytes_ = 0;  // as the observer was told
 };
 
 }  // namespace cloister::core

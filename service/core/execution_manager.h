@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SERVICE_CORE_EXECUTION_MANAGER_H_
 #define CLOISTER_SERVICE_CORE_EXECUTION_MANAGER_H_
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -58,6 +59,8 @@ class ExecutionManager {
   int active_count() const { return static_cast<int>(active_.size()); }
 
  private:
+  absl::StatusOr<std::shared_ptr<Execution>> Repeat(std::shared_ptr<Execution> earlier,
+                                                    const ExecutionRequest& request);
   void OnEnded(Execution& execution);
   void StopAll();
   void FinishDrain();

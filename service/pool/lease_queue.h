@@ -23,9 +23,8 @@ class LeaseQueue {
     absl::Time arrived;
     absl::Time deadline;      // the caller's
     absl::Time patience_end;  // the queue's
+    bool warm = false;        // a ready sandbox was there for it when it came
     sandbox::Loop::TimerId timer = 0;
-
-    bool caller_gave_up(absl::Time now) const { return deadline <= now; }
   };
 
   // `on_expired` gets who has waited too long; it is out of the queue by then.

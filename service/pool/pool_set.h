@@ -63,7 +63,7 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   void Tick();
   void ShareIdleMemory();
   void CheckDrained();
-  SandboxPool* Find(const std::string& template_name) const;
+  absl::Status UnknownTemplateError(const std::string& template_name) const;
 
   // sandbox::SandboxFactoryObserver
   void OnZygoteExited(int64_t zygote_id, const std::string& reason) override;
@@ -77,8 +77,10 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   const int64_t idle_memory_budget_bytes_;
   const absl::Duration tick_;
   std::vector<std::unique_ptr<SandboxPool>> pools_;
+  uint64_t requests_ = 0;
   sandbox::Loop::TimerId tick_timer_ = 0;
-  std::function<void()> drained_;
+  bool draining_ = false;
+  std::function<void()> drained_;  // empty once called
 };
 
 }  // namespace cloister::pool

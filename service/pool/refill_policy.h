@@ -21,6 +21,10 @@ struct Demand {
 // below `minimum` or above `maximum`.
 int DesiredReady(const Demand& demand, int minimum, int maximum);
 
+// The number to go on with: `desired` where that is more than `current`, or less by more than a quarter.
+// Arrivals come at random, and throwing a sandbox away only to make it again is work for nothing.
+int Settle(int current, int desired);
+
 // What one pool would keep ready if it were alone.
 struct StockWish {
   int count = 0;

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -51,8 +52,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   // Nothing exists or is being made.
   bool empty() const { return TotalCount() == 0; }
 
-  // How many it would keep ready if memory were no matter, and what each is thought to hold.
-  int DesiredReadyCount() const;
+  // How many it would keep ready now if memory were no matter, and what each is thought to hold.
+  int UpdateWish();
   int64_t idle_sandbox_bytes() const { return idle_sandbox_bytes_; }
   // How many it is to keep ready.
   void SetTarget(int target) { target_ = target; }
@@ -88,8 +89,9 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void OnCreated(int64_t zygote_id, absl::Time started,
                  absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> created);
 
-  bool IsStale(const Idle& idle) const;
-  int StaleCount() const;
+  // Why it is to be replaced, if it is.
+  std::optional<core::RecycleReason> Staleness(const Idle& idle) const;
+  int FreshCount() const;
   // Whether there was one.
   bool DiscardOneStale();
   IdleList::iterator Discard(IdleList::iterator idle, core::RecycleReason reason);
@@ -118,7 +120,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   // Handed out or discarded, until nothing is left of them.
   std::unordered_map<int64_t, Fate> departed_;
   int leased_count_ = 0;  // of departed_
-  int target_ = 0;
+  int wish_;
+  int target_;
   absl::Duration create_time_ = absl::ZeroDuration();  // smoothed; zero before the first
   int64_t idle_sandbox_bytes_;
   base::BackOff back_off_;
