@@ -127,9 +127,9 @@ void SandboxPool::ServeWaiters() {
 
 void SandboxPool::Refill() {
   if (!refusal_.ok()) return;
-  const int wanted = target_ + static_cast<int>(queue_.size());
+  const int missing = target_ + static_cast<int>(queue_.size()) - FreshCount();
   // Stale ones still serve, but are made anew: each that becomes ready takes one's place.
-  while (FreshCount() + starting_ < wanted && MayStart()) {
+  while (starting_ < missing && MayStart()) {
     if (TotalCount() >= options_.maximum) {
       DiscardOneStale();  // its successor is started when it is gone
       break;

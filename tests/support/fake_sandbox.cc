@@ -1,0 +1,126 @@
+#include "tests/support/fake_sandbox.h"
+
+#include <utility>
+
+namespace cloister::testing {
+
+FakeSandbox::~FakeSandbox() { factory_->OnDestroyed(id_); }
+
+void FakeSandbox::Write(std::string_view bytes, sandbox::OutputStream stream) {
+  observer_->OnOutput(stream, bytes);
+}
+
+void FakeSandbox::Finish(v1::Outcome::Kind kind) {
+  sandbox::ExecutionEnd end;
+  end.outcome.set_kind(kind);
+  Finish(std::move(end));
+}
+
+void FakeSandbox::Finish(sandbox::ExecutionEnd end) {
+  // The call may destroy this object.
+  std::exchange(observer_, nullptr)->OnFinished(std::move(end));
+}
+
+void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
+                      sandbox::ExecutionObserver* observer) {
+  program_ = std::move(program);
+  limits_ = limits;
+  observer_ = observer;
+  if (factory_->on_run) factory_->on_run(*this);
+}
+
+void FakeSandbox::Stop(sandbox::StopReason reason) {
+  stops_.push_back(reason);
+  factory_->loop()->Post([factory = factory_, id = id_] {
+    const auto found = factory->live().find(id);
+    if (found == factory->live().end() || !found->second->running()) return;
+    found->second->Finish(v1::Outcome::KIND_INTERRUPTED);
+  });
+}
+
+void FakeSandbox::PauseOutput() {
+  output_paused_ = true;
+  ++pause_count_;
+}
+
+void FakeSandboxFactory::AnswerZygote() {
+  auto [id, done] = std::move(pending_zygotes_.front());
+  pending_zygotes_.pop_front();
+  if (zygote_error.ok()) {
+    done(sandbox::ZygoteInfo{.zygote_id = id, .python_version = "3.14.10"});
+  } else {
+    done(zygote_error);
+  }
+}
+
+void FakeSandboxFactory::AnswerSandbox() {
+  PendingSandbox pending = std::move(pending_sandboxes_.front());
+  pending_sandboxes_.pop_front();
+  Deliver(std::move(pending));
+}
+
+void FakeSandboxFactory::KillZygote(int64_t zygote_id, const std::string& reason) {
+  observer_->OnZygoteExited(zygote_id, reason);
+}
+
+void FakeSandboxFactory::LoseIdleSandbox(int64_t sandbox_id) {
+  observer_->OnIdleSandboxLost(sandbox_id);
+}
+
+void FakeSandboxFactory::ReportGone() {
+  for (int64_t id : std::exchange(unreported_, {})) {
+    if (observer_ == nullptr) return;
+    observer_->OnSandboxGone({.sandbox_id = id, .peak_memory_bytes = peak_memory_bytes});
+  }
+}
+
+void FakeSandboxFactory::LoseSpawner(const std::string& reason) {
+  observer_->OnSpawnerLost(reason);
+}
+
+std::vector<FakeSandbox*> FakeSandboxFactory::running() const {
+  std::vector<FakeSandbox*> running;
+  for (const auto& [id, sandbox] : live_) {
+    if (sandbox->running()) running.push_back(sandbox);
+  }
+  return running;
+}
+
+int64_t FakeSandboxFactory::StartZygote(const internal::v1::ZygoteSpec&, ZygoteCallback done) {
+  const int64_t id = ++last_id_;
+  zygotes_.push_back(id);
+  pending_zygotes_.emplace_back(id, std::move(done));
+  if (answer_zygotes) loop_->Post([this] { AnswerZygote(); });
+  return id;
+}
+
+void FakeSandboxFactory::CreateSandbox(int64_t zygote_id, SandboxCallback done) {
+  ++requested_count_;
+  if (!answer_sandboxes) {
+    pending_sandboxes_.push_back({zygote_id, std::move(done)});
+    return;
+  }
+  loop_->CallAfter(create_time, [this, zygote_id, done = std::move(done)]() mutable {
+    Deliver({zygote_id, std::move(done)});
+  });
+}
+
+void FakeSandboxFactory::Deliver(PendingSandbox pending) {
+  if (!sandbox_error.ok()) {
+    pending.done(sandbox_error);
+    return;
+  }
+  const int64_t id = ++last_id_;
+  ++created_count_;
+  auto sandbox = std::make_unique<FakeSandbox>(this, id, pending.zygote_id);
+  live_[id] = sandbox.get();
+  pending.done(std::move(sandbox));
+}
+
+void FakeSandboxFactory::OnDestroyed(int64_t sandbox_id) {
+  live_.erase(sandbox_id);
+  unreported_.push_back(sandbox_id);
+  if (report_gone) loop_->Post([this] { ReportGone(); });
+}
+
+}  // namespace cloister::testing

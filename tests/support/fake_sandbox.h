@@ -1,0 +1,151 @@
+// Sandboxes and zygotes that exist in the test's imagination only: it says what they do and when.
+// For unit tests of service/; never linked into a product.
+
+#ifndef CLOISTER_TESTS_SUPPORT_FAKE_SANDBOX_H_
+#define CLOISTER_TESTS_SUPPORT_FAKE_SANDBOX_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "sandbox/base/loop.h"
+#include "sandbox/sandbox.h"
+
+namespace cloister::testing {
+
+class FakeSandboxFactory;
+
+// Records what it is told; does nothing unless the test makes it.
+class FakeSandbox final : public sandbox::Sandbox {
+ public:
+  FakeSandbox(FakeSandboxFactory* factory, int64_t id, int64_t zygote_id)
+      : factory_(factory), id_(id), zygote_id_(zygote_id) {}
+  ~FakeSandbox() override;
+
+  // What the guest does. Only after Run; Finish once.
+  void Write(std::string_view bytes,
+             sandbox::OutputStream stream = sandbox::OutputStream::kStdout);
+  void Finish(v1::Outcome::Kind kind = v1::Outcome::KIND_SUCCEEDED);
+  void Finish(sandbox::ExecutionEnd end);
+
+  int64_t zygote_id() const { return zygote_id_; }
+  bool running() const { return observer_ != nullptr; }
+  bool output_paused() const { return output_paused_; }
+  int pause_count() const { return pause_count_; }
+  const v1::Program& program() const { return program_; }
+  const sandbox::Limits& limits() const { return limits_; }
+  const std::vector<absl::Duration>& interrupts() const { return interrupts_; }
+  const std::vector<sandbox::StopReason>& stops() const { return stops_; }
+
+  // sandbox::Sandbox
+  int64_t id() const override { return id_; }
+  void Run(v1::Program program, const sandbox::Limits& limits,
+           sandbox::ExecutionObserver* observer) override;
+  void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
+  // The end follows with INTERRUPTED, as the interface promises.
+  void Stop(sandbox::StopReason reason) override;
+  void PauseOutput() override;
+  void ResumeOutput() override { output_paused_ = false; }
+
+ private:
+  FakeSandboxFactory* const factory_;
+  const int64_t id_;
+  const int64_t zygote_id_;
+  v1::Program program_;
+  sandbox::Limits limits_;
+  sandbox::ExecutionObserver* observer_ = nullptr;
+  std::vector<absl::Duration> interrupts_;
+  std::vector<sandbox::StopReason> stops_;
+  bool output_paused_ = false;
+  int pause_count_ = 0;
+};
+
+// Answers at once (on the next turn of the loop), later, with an error, or when the test says so.
+//
+// Ownership: must outlive its sandboxes; the loop must outlive it.
+class FakeSandboxFactory final : public sandbox::SandboxFactory {
+ public:
+  explicit FakeSandboxFactory(sandbox::Loop* loop) : loop_(loop) {}
+
+  // ---- How it behaves; may be changed at any time for what comes next.
+
+  // Not OK: starting a zygote fails so.
+  absl::Status zygote_error;
+  // False: zygotes become ready by AnswerZygote only.
+  bool answer_zygotes = true;
+  // Not OK: making a sandbox fails so.
+  absl::Status sandbox_error;
+  // False: sandboxes become ready by AnswerSandbox only.
+  bool answer_sandboxes = true;
+  absl::Duration create_time = absl::ZeroDuration();
+  // False: what is destroyed is not reported gone before ReportGone.
+  bool report_gone = true;
+  // Reported of every sandbox that goes.
+  int64_t peak_memory_bytes = 0;
+  // Called at the end of every Sandbox::Run, if set.
+  std::function<void(FakeSandbox&)> on_run;
+
+  // ---- What the test makes happen.
+
+  void AnswerZygote();   // the one asked for first
+  void AnswerSandbox();  // the one asked for first
+  void KillZygote(int64_t zygote_id, const std::string& reason);
+  void LoseIdleSandbox(int64_t sandbox_id);
+  void ReportGone();  // all that were destroyed
+  void LoseSpawner(const std::string& reason);
+
+  // ---- What was asked of it.
+
+  const std::vector<int64_t>& zygotes() const { return zygotes_; }          // ever started
+  const std::vector<int64_t>& stopped_zygotes() const { return stopped_; }
+  int64_t created_count() const { return created_count_; }                  // sandboxes ever ready
+  int64_t requested_count() const { return requested_count_; }
+  size_t pending_sandboxes() const { return pending_sandboxes_.size(); }
+  // Objects that exist, by id.
+  const std::map<int64_t, FakeSandbox*>& live() const { return live_; }
+  // The ones that run a program, oldest first.
+  std::vector<FakeSandbox*> running() const;
+
+  // sandbox::SandboxFactory
+  const internal::v1::Facilities& facilities() const override { return facilities_; }
+  void SetObserver(sandbox::SandboxFactoryObserver* observer) override { observer_ = observer; }
+  int64_t StartZygote(const internal::v1::ZygoteSpec& spec, ZygoteCallback done) override;
+  void StopZygote(int64_t zygote_id) override { stopped_.push_back(zygote_id); }
+  void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
+
+ private:
+  friend class FakeSandbox;
+
+  struct PendingSandbox {
+    int64_t zygote_id;
+    SandboxCallback done;
+  };
+
+  void Deliver(PendingSandbox pending);
+  void OnDestroyed(int64_t sandbox_id);
+  sandbox::Loop* loop() const { return loop_; }
+
+  sandbox::Loop* const loop_;
+  sandbox::SandboxFactoryObserver* observer_ = nullptr;
+  internal::v1::Facilities facilities_;
+  std::vector<int64_t> zygotes_;
+  std::vector<int64_t> stopped_;
+  std::deque<std::pair<int64_t, ZygoteCallback>> pending_zygotes_;
+  std::deque<PendingSandbox> pending_sandboxes_;
+  std::map<int64_t, FakeSandbox*> live_;
+  std::vector<int64_t> unreported_;
+  int64_t last_id_ = 0;
+  int64_t created_count_ = 0;
+  int64_t requested_count_ = 0;
+};
+
+}  // namespace cloister::testing
+
+#endif  // CLOISTER_TESTS_SUPPORT_FAKE_SANDBOX_H_
