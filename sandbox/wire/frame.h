@@ -62,6 +62,13 @@ class FrameDecoder {
   // The message whose last byte was consumed, once.
   std::optional<std::string> TakeMessage();
 
+  // How many bytes complete the current header or, once that is known, the current message: a
+  // reader who asks for no more never reads past a frame.
+  size_t wanted() const {
+    return header_bytes_ < kFrameHeaderBytes ? kFrameHeaderBytes - header_bytes_
+                                             : length_ - message_.size();
+  }
+
   // Whether the stream may end here.
   bool AtFrameStart() const { return header_bytes_ == 0; }
 

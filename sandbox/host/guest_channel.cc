@@ -1,0 +1,98 @@
+#include "sandbox/host/guest_channel.h"
+
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "sandbox/base/syscall_status.h"
+#include "sandbox/host/guest_frame.h"
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr size_t kPieceBytes = size_t{64} << 10;
+
+// What one sandbox may take of the loop's turn; others wait meanwhile.
+constexpr size_t kTurnBytes = size_t{1} << 20;
+
+}  // namespace
+
+void GuestChannel::AwaitFrame(FrameFunction function) {
+  on_frame_ = std::move(function);
+  socket_.WaitReadable([this] { OnReadable(); });
+}
+
+void GuestChannel::CancelAwait() {
+  on_frame_ = nullptr;
+  socket_.CancelReadable();
+}
+
+void GuestChannel::OnReadable() {
+  std::optional<FrameOrError> frame = Poll();
+  if (!frame.has_value()) {
+    socket_.WaitReadable([this] { OnReadable(); });
+    return;
+  }
+  auto function = std::exchange(on_frame_, nullptr);
+  function(*std::move(frame));  // may destroy this
+}
+
+std::optional<GuestChannel::FrameOrError> GuestChannel::Poll() {
+  char piece[kPieceBytes];
+  for (size_t turn = 0; turn < kTurnBytes;) {
+    // Never past the current frame: what follows an answer is nobody's business.
+    const size_t wanted = std::min(decoder_.wanted(), sizeof(piece));
+    const ssize_t got = ::recv(socket_.fd(), piece, wanted, MSG_DONTWAIT);
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) return std::nullopt;
+      if (errno != ECONNRESET) return SyscallError("read the guest's channel");
+    }
+    if (got <= 0) return absl::OutOfRangeError("the guest's end of the channel is closed");
+    std::string_view bytes(piece, static_cast<size_t>(got));
+    turn += bytes.size();
+    if (absl::Status status = decoder_.Consume(&bytes); !status.ok()) return status;
+    if (std::optional<std::string> message = decoder_.TakeMessage()) {
+      return ParseGuestFrame(*message);
+    }
+  }
+  return std::nullopt;
+}
+
+void GuestChannel::Send(std::string frame, SentFunction sent) {
+  outgoing_ = std::move(frame);
+  unsent_ = outgoing_;
+  on_sent_ = std::move(sent);
+  ContinueSend();
+}
+
+void GuestChannel::ContinueSend() {
+  for (size_t turn = 0; !unsent_.empty() && turn < kTurnBytes;) {
+    const ssize_t put =
+        ::send(socket_.fd(), unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (put < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) break;
+      if (errno == EPIPE || errno == ECONNRESET) {
+        return EndSend(absl::OutOfRangeError("the guest's end of the channel is closed"));
+      }
+      return EndSend(SyscallError("write to the guest's channel"));
+    }
+    unsent_.remove_prefix(static_cast<size_t>(put));
+    turn += static_cast<size_t>(put);
+  }
+  if (unsent_.empty()) return EndSend(absl::OkStatus());
+  socket_.WaitWritable([this] { ContinueSend(); });
+}
+
+void GuestChannel::EndSend(absl::Status status) {
+  outgoing_ = std::string();
+  unsent_ = std::string_view();
+  auto function = std::exchange(on_sent_, nullptr);
+  function(std::move(status));  // may destroy this
+}
+
+}  // namespace cloister::sandbox

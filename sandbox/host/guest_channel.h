@@ -1,0 +1,69 @@
+// The host's end of a sandbox's channel: sends one frame at a time, receives one frame at a time,
+// never waits, believes nothing.
+//
+// Thread-safety: the loop's thread only.
+// Ownership: owns the socket. After it is destroyed none of its functions runs.
+
+#ifndef CLOISTER_SANDBOX_HOST_GUEST_CHANNEL_H_
+#define CLOISTER_SANDBOX_HOST_GUEST_CHANNEL_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/host/asio_loop.h"
+#include "sandbox/host/fd_watcher.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+
+class GuestChannel {
+ public:
+  // A frame, or OUT_OF_RANGE (the guest's end is closed), or DATA_LOSS (it broke the protocol).
+  using FrameOrError = absl::StatusOr<internal::v1::GuestFrame>;
+  using FrameFunction = std::function<void(FrameOrError)>;
+  using SentFunction = std::function<void(absl::Status)>;
+
+  // No guest code has run before the program, so what comes till then is short.
+  static constexpr size_t kMaxIdleFrameBytes = size_t{64} << 10;
+
+  GuestChannel(AsioLoop* loop, UniqueFd socket) : socket_(loop, std::move(socket)) {}
+
+  // As FdWatcher::Open.
+  absl::Status Open() { return socket_.Open(); }
+
+  // Accepts frames of kMaxGuestFrameBytes from here on.
+  void AllowLongFrames() { decoder_.set_max_bytes(kMaxGuestFrameBytes); }
+
+  // Calls `function` once, never inline, with the next frame or error. Replaces an earlier wait.
+  void AwaitFrame(FrameFunction function);
+  void CancelAwait();
+
+  // The next frame or error if it is there already.
+  std::optional<FrameOrError> Poll();
+
+  // Sends an encoded frame, as fast as the guest takes it; then calls `sent`, inline where it fits
+  // into the socket at once. OUT_OF_RANGE where the guest's end is closed. One at a time.
+  void Send(std::string frame, SentFunction sent);
+
+ private:
+  void OnReadable();
+  void ContinueSend();
+  void EndSend(absl::Status status);
+
+  FdWatcher socket_;
+  FrameDecoder decoder_{kMaxIdleFrameBytes};
+  FrameFunction on_frame_;
+  std::string outgoing_;
+  std::string_view unsent_;
+  SentFunction on_sent_;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_GUEST_CHANNEL_H_

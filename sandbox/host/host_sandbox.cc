@@ -1,0 +1,147 @@
+#include "sandbox/host/host_sandbox.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/status_macros.h"
+
+namespace cloister::sandbox {
+namespace {
+
+// The order of SandboxCreated's descriptors; the last two come with a memory cgroup only.
+enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak, kEvents };
+constexpr size_t kDescriptorsWithoutCgroup = kStderr + 1;
+constexpr size_t kDescriptorsWithCgroup = kEvents + 1;
+
+absl::Status GuestError(const GuestChannel::FrameOrError& frame) {
+  if (!frame.ok()) return absl::InternalError(frame.status().message());
+  if (!frame->has_setup_failed()) return absl::InternalError("the guest spoke out of turn");
+  const internal::v1::SetupFailed& failed = frame->setup_failed();
+  return absl::InternalError(absl::StrCat("the sandbox could not be set up at ", failed.stage(),
+                                          ": ", failed.message(), " (errno ", failed.error_number(),
+                                          ")"));
+}
+
+HostStop StopOf(StopReason reason) {
+  switch (reason) {
+    case StopReason::kCallerGone:
+      return HostStop::kCallerGone;
+    case StopReason::kInterrupt:
+      return HostStop::kInterruptAtOnce;
+    case StopReason::kShutdown:
+      return HostStop::kShutdown;
+  }
+  return HostStop::kShutdown;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
+    AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
+    std::vector<UniqueFd> descriptors, const internal::v1::ZygoteSpec& spec) {
+  if (descriptors.size() != kDescriptorsWithoutCgroup &&
+      descriptors.size() != kDescriptorsWithCgroup) {
+    return absl::InternalError(
+        absl::StrCat("the spawner sent ", descriptors.size(), " descriptors with a sandbox"));
+  }
+  descriptors.resize(kDescriptorsWithCgroup);
+  internal::v1::SetSandboxLimits initial;
+  initial.set_sandbox_id(created.sandbox_id());
+  *initial.mutable_limits() = spec.default_limits();
+  initial.set_workspace_bytes(spec.default_workspace_bytes());
+  std::unique_ptr<HostSandbox> sandbox(
+      new HostSandbox(loop, control, created, std::move(descriptors), std::move(initial)));
+  CLOISTER_RETURN_IF_ERROR(sandbox->parts_.channel.Open());
+  CLOISTER_RETURN_IF_ERROR(sandbox->parts_.output.Open());
+  return sandbox;
+}
+
+HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
+                         const internal::v1::SandboxCreated& created,
+                         std::vector<UniqueFd> descriptors,
+                         internal::v1::SetSandboxLimits initial_limits)
+    : parts_{.id = created.sandbox_id(),
+             .loop = loop,
+             .control = control,
+             .pidfd = std::move(descriptors[kPidfd]),
+             .channel = GuestChannel(loop, std::move(descriptors[kChannel])),
+             .output = OutputReader(loop, std::move(descriptors[kStdout]),
+                                    std::move(descriptors[kStderr])),
+             .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()),
+                                    std::move(descriptors[kPeak]), std::move(descriptors[kEvents]),
+                                    created.oom_kill_baseline())},
+      initial_limits_(std::move(initial_limits)) {}
+
+HostSandbox::~HostSandbox() {
+  execution_.reset();
+  parts_.control->OnDestroyed(parts_.id);
+}
+
+void HostSandbox::AwaitReady(std::function<void(absl::Status)> ready) {
+  ready_ = std::move(ready);
+  parts_.channel.AwaitFrame(
+      [this](const GuestChannel::FrameOrError& frame) { OnFirstFrame(frame); });
+}
+
+void HostSandbox::OnFirstFrame(const GuestChannel::FrameOrError& frame) {
+  auto ready = std::exchange(ready_, nullptr);
+  if (!frame.ok() || !frame->has_ready()) return ready(GuestError(frame));
+  // From here until Run, anything that comes (an end, or words out of turn) means it is lost.
+  parts_.channel.AwaitFrame([this](const GuestChannel::FrameOrError&) { ReportIdleLost(); });
+  ready(absl::OkStatus());
+}
+
+void HostSandbox::ReportIdleLost() {
+  if (!std::exchange(idle_lost_, true)) parts_.control->OnIdleLost(parts_.id);
+}
+
+void HostSandbox::Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) {
+  execution_ = std::make_unique<Execution>(&parts_, std::move(program), limits, observer);
+  if (idle_lost_) {
+    return execution_->StopLater(HostStop::kNeverStarted,
+                                 "the sandbox died before it was given its program");
+  }
+  execution_->Start(ChangedLimits(limits));
+}
+
+std::optional<internal::v1::SetSandboxLimits> HostSandbox::ChangedLimits(
+    const Limits& limits) const {
+  internal::v1::SetSandboxLimits wanted = initial_limits_;
+  wanted.mutable_limits()->set_memory_bytes(limits.memory_bytes);
+  wanted.mutable_limits()->set_process_count(limits.process_count);
+  wanted.set_workspace_bytes(limits.workspace_bytes);
+  const internal::v1::CgroupLimits& initial = initial_limits_.limits();
+  const bool same = wanted.limits().memory_bytes() == initial.memory_bytes() &&
+                    wanted.limits().process_count() == initial.process_count() &&
+                    wanted.workspace_bytes() == initial_limits_.workspace_bytes();
+  return same ? std::nullopt : std::make_optional(std::move(wanted));
+}
+
+void HostSandbox::Interrupt(absl::Duration grace) {
+  if (execution_ != nullptr) execution_->Interrupt(grace);
+}
+
+void HostSandbox::Stop(StopReason reason) {
+  if (execution_ == nullptr) return parts_.control->Kill(parts_.id);
+  // The execution asks for the kill itself, once it has seen whether there is anything left to end.
+  execution_->StopLater(StopOf(reason), "");
+}
+
+void HostSandbox::OnLimitsSet(const std::string& error) {
+  if (execution_ != nullptr) execution_->OnLimitsSet(error);
+}
+
+void HostSandbox::OnExited(const internal::v1::SandboxExited& exit) {
+  if (execution_ != nullptr) return execution_->OnProcessExited(exit);
+  ReportIdleLost();
+}
+
+void HostSandbox::OnSpawnerLost() {
+  if (execution_ != nullptr) {
+    return execution_->StopLater(HostStop::kLost,
+                                 "the spawner was lost, and all sandboxes with it");
+  }
+  ReportIdleLost();
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,73 @@
+// The Sandbox of the server: waits until a clone is ready, keeps it while it is idle, and gives it
+// its one program.
+//
+// Thread-safety: the loop's thread only.
+// Ownership: owns the sandbox's descriptors. Destroying it, at any time and from inside any
+// callback, ends everything inside.
+
+#ifndef CLOISTER_SANDBOX_HOST_HOST_SANDBOX_H_
+#define CLOISTER_SANDBOX_HOST_HOST_SANDBOX_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/limits.h"
+#include "sandbox/host/execution.h"
+#include "sandbox/host/sandbox_parts.h"
+#include "sandbox/sandbox.h"
+
+namespace cloister::sandbox {
+
+class HostSandbox final : public Sandbox {
+ public:
+  // From what the spawner said and sent. `spec` is the zygote's: the limits the sandbox began with.
+  // INTERNAL where the descriptors are not those of SandboxCreated or cannot be watched.
+  static absl::StatusOr<std::unique_ptr<HostSandbox>> Create(
+      AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
+      std::vector<UniqueFd> descriptors, const internal::v1::ZygoteSpec& spec);
+
+  ~HostSandbox() override;
+
+  // Calls `ready` once, never inline: OK when the guest is confined and waits, INTERNAL with the
+  // step that failed otherwise.
+  void AwaitReady(std::function<void(absl::Status)> ready);
+
+  int64_t id() const override { return parts_.id; }
+  void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) override;
+  void Interrupt(absl::Duration grace) override;
+  void Stop(StopReason reason) override;
+  void PauseOutput() override { parts_.output.Pause(); }
+  void ResumeOutput() override { parts_.output.Resume(); }
+
+  // From the spawner. Each may end the execution and so destroy the sandbox.
+  void OnLimitsSet(const std::string& error);
+  void OnExited(const internal::v1::SandboxExited& exit);
+  void OnSpawnerLost();
+
+ private:
+  HostSandbox(AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
+              std::vector<UniqueFd> descriptors, internal::v1::SetSandboxLimits initial_limits);
+
+  void OnFirstFrame(const GuestChannel::FrameOrError& frame);
+  void ReportIdleLost();
+  // What the kernel has to be told for `limits`, if anything.
+  std::optional<internal::v1::SetSandboxLimits> ChangedLimits(const Limits& limits) const;
+
+  SandboxParts parts_;
+  const internal::v1::SetSandboxLimits initial_limits_;
+  std::function<void(absl::Status)> ready_;
+  bool idle_lost_ = false;
+  std::unique_ptr<Execution> execution_;  // from Run on
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_HOST_SANDBOX_H_

@@ -1,0 +1,102 @@
+#include "sandbox/host/resource_meter.h"
+
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace cloister::sandbox {
+namespace {
+
+// The head of a small kernel file, from its beginning; empty where it cannot be read.
+std::string ReadHead(int fd) {
+  char text[512];
+  const ssize_t got = ::pread(fd, text, sizeof(text), 0);
+  return got > 0 ? std::string(text, static_cast<size_t>(got)) : std::string();
+}
+
+// User and system time of a process; `fallback` where it is gone.
+absl::Duration ProcessCpuTime(pid_t pid, absl::Duration fallback) {
+  clockid_t clock;
+  timespec time;
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
+    return fallback;
+  }
+  return absl::DurationFromTimespec(time);
+}
+
+// Resident set in bytes; 0 where the process is gone.
+int64_t ResidentBytes(pid_t pid) {
+  const UniqueFd statm(::open(absl::StrCat("/proc/", pid, "/statm").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!statm) return 0;
+  const std::vector<std::string> fields = absl::StrSplit(ReadHead(statm.get()), ' ');
+  int64_t pages = 0;
+  if (fields.size() < 2 || !absl::SimpleAtoi(fields[1], &pages)) return 0;
+  return pages * ::sysconf(_SC_PAGESIZE);
+}
+
+}  // namespace
+
+ResourceMeter::ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd events, int64_t oom_kill_baseline)
+    : pid_(pid),
+      peak_(std::move(peak)),
+      events_(std::move(events)),
+      oom_kill_baseline_(oom_kill_baseline) {}
+
+void ResourceMeter::Start() {
+  cpu_at_start_ = last_cpu_ = ProcessCpuTime(pid_, absl::ZeroDuration());
+  if (must_sample()) resident_at_start_ = ResidentBytes(pid_);
+}
+
+absl::Duration ResourceMeter::CpuTime() {
+  last_cpu_ = ProcessCpuTime(pid_, last_cpu_);
+  return last_cpu_ - cpu_at_start_;
+}
+
+absl::Duration ResourceMeter::SinceStart(absl::Duration whole_life) const {
+  return std::max(whole_life, last_cpu_) - cpu_at_start_;
+}
+
+int64_t ResourceMeter::SampleMemory() {
+  const int64_t above = std::max<int64_t>(ResidentBytes(pid_) - resident_at_start_, 0);
+  peak_sample_ = std::max(peak_sample_, above);
+  return above;
+}
+
+int64_t ResourceMeter::PeakMemory() {
+  if (must_sample()) {
+    (void)SampleMemory();
+    return peak_sample_;
+  }
+  int64_t bytes = 0;
+  return absl::SimpleAtoi(ReadHead(peak_.get()), &bytes) ? bytes : 0;
+}
+
+int64_t ResourceMeter::OomKills() {
+  if (!events_) return 0;
+  // "oom_kill 3" is a line of both v2's memory.events and v1's memory.oom_control.
+  const std::string text = ReadHead(events_.get());
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
+    int64_t count = 0;
+    if (words.size() == 2 && words[0] == "oom_kill" && absl::SimpleAtoi(words[1], &count)) {
+      return SinceBaseline(count);
+    }
+  }
+  return 0;
+}
+
+int64_t ResourceMeter::SinceBaseline(int64_t oom_kill_count) const {
+  return std::max<int64_t>(oom_kill_count - oom_kill_baseline_, 0);
+}
+
+}  // namespace cloister::sandbox

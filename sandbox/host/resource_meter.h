@@ -1,0 +1,64 @@
+// What a sandbox uses, as the host sees it: the first process's CPU clock, and the memory cgroup's
+// files or, without one, the sampled resident set.
+//
+// Thread-safety: none. Ownership: owns the cgroup files. Errors: what cannot be read counts as
+// unchanged; the process may be gone at any time.
+
+#ifndef CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_
+#define CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::sandbox {
+
+class ResourceMeter {
+ public:
+  // Where there is no memory cgroup, this is how often SampleMemory should be called.
+  static constexpr absl::Duration kSamplePeriod = absl::Milliseconds(20);
+
+  // `pid` in the host's pid namespace; `peak` and `events` of the memory cgroup, or none.
+  ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd events, int64_t oom_kill_baseline);
+
+  // Takes the present for zero: what the making of the sandbox used is not the program's.
+  void Start();
+
+  // Of the process and its threads, since Start. Read without privileges, in a microsecond.
+  absl::Duration CpuTime();
+
+  // Processor time that a whole life's sum leaves to the program.
+  absl::Duration SinceStart(absl::Duration whole_life) const;
+
+  // Whether there is no memory cgroup.
+  bool must_sample() const { return !peak_; }
+
+  // Memory above that at Start, now. Only where it must be sampled.
+  int64_t SampleMemory();
+
+  // The cgroup's figure, or the highest sample.
+  int64_t PeakMemory();
+
+  // Out-of-memory kills in the sandbox so far; 0 without a cgroup.
+  int64_t OomKills();
+
+  // The kills among a cgroup's count of them.
+  int64_t SinceBaseline(int64_t oom_kill_count) const;
+
+ private:
+  const pid_t pid_;
+  const UniqueFd peak_;
+  const UniqueFd events_;
+  const int64_t oom_kill_baseline_;
+  absl::Duration cpu_at_start_;
+  absl::Duration last_cpu_;
+  int64_t resident_at_start_ = 0;
+  int64_t peak_sample_ = 0;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_

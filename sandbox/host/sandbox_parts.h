@@ -1,0 +1,56 @@
+// What a sandbox consists of on the host's side, and what it asks of the spawner.
+
+#ifndef CLOISTER_SANDBOX_HOST_SANDBOX_PARTS_H_
+#define CLOISTER_SANDBOX_HOST_SANDBOX_PARTS_H_
+
+#include <poll.h>
+
+#include <cstdint>
+
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/host/asio_loop.h"
+#include "sandbox/host/guest_channel.h"
+#include "sandbox/host/output_reader.h"
+#include "sandbox/host/resource_meter.h"
+
+namespace cloister::sandbox {
+
+// What a sandbox asks of the spawner, and tells its maker. None of it is answered inline.
+class SandboxControl {
+ public:
+  virtual ~SandboxControl() = default;
+
+  // To the first process.
+  virtual void SendSignal(int64_t sandbox_id, int signal) = 0;
+  // Ends everything inside. Idempotent.
+  virtual void Kill(int64_t sandbox_id) = 0;
+  // Answered by HostSandbox::OnLimitsSet.
+  virtual void SetLimits(const internal::v1::SetSandboxLimits& limits) = 0;
+
+  // It died before it was given a program.
+  virtual void OnIdleLost(int64_t sandbox_id) = 0;
+  // The object is gone; what is left of the sandbox has to end.
+  virtual void OnDestroyed(int64_t sandbox_id) = 0;
+};
+
+// Ownership: of the descriptors. The loop and the control outlive it.
+struct SandboxParts {
+  // Whether the first process has ended, whether or not anybody was told.
+  bool ProcessHasEnded() const {
+    pollfd exited{pidfd.get(), POLLIN, 0};
+    return ::poll(&exited, 1, 0) == 1;
+  }
+
+  const int64_t id;
+  AsioLoop* const loop;
+  SandboxControl* const control;
+  const UniqueFd pidfd;
+  GuestChannel channel;
+  OutputReader output;
+  ResourceMeter meter;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_SANDBOX_PARTS_H_

@@ -1,0 +1,105 @@
+// Makes zygotes and sandboxes by asking the spawner over its socket: the SandboxFactory of the
+// server.
+//
+// Requests go out and events come in as single packets (spawner.proto), matched by ids that are
+// never used twice. Nothing here waits, except Connect.
+//
+// Thread-safety: Connect before the loop runs; all else on the loop's thread.
+// Ownership: owns its end of the socket; closing it makes the spawner end everything. Outlives
+// every Sandbox it made. If the spawner was lost, destroying the client removes the spawner's
+// cgroups, which takes until the kernel has ended what was in them.
+
+#ifndef CLOISTER_SANDBOX_HOST_SPAWNER_CLIENT_H_
+#define CLOISTER_SANDBOX_HOST_SPAWNER_CLIENT_H_
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/host/asio_loop.h"
+#include "sandbox/host/fd_watcher.h"
+#include "sandbox/host/host_sandbox.h"
+#include "sandbox/sandbox.h"
+
+namespace cloister::sandbox {
+
+class SpawnerClient final : public SandboxFactory, private SandboxControl {
+ public:
+  // How long a sandbox may take until it waits for its program.
+  static constexpr absl::Duration kReadyTimeout = absl::Seconds(10);
+
+  // Waits, at most `timeout`, for the spawner to say what the machine offers. Errors: UNAVAILABLE
+  // (the spawner ended; its own messages say why), DEADLINE_EXCEEDED, and what the socket said.
+  static absl::StatusOr<std::unique_ptr<SpawnerClient>> Connect(AsioLoop* loop, UniqueFd socket,
+                                                                absl::Duration timeout);
+
+  ~SpawnerClient() override;
+
+  const internal::v1::Facilities& facilities() const override { return ready_.facilities(); }
+  void SetObserver(SandboxFactoryObserver* observer) override { observer_ = observer; }
+  int64_t StartZygote(const internal::v1::ZygoteSpec& spec, ZygoteCallback done) override;
+  void StopZygote(int64_t zygote_id) override;
+  void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
+
+ private:
+  struct Zygote {
+    internal::v1::ZygoteSpec spec;
+    ZygoteCallback done;  // empty once it has started
+  };
+  // One that the spawner knows, or will.
+  struct Entry {
+    int64_t zygote_id = 0;
+    SandboxCallback done;                    // empty once called
+    Loop::TimerId ready_timer = 0;           // of `done`
+    std::unique_ptr<HostSandbox> preparing;  // from SandboxCreated until `done` takes it
+    HostSandbox* sandbox = nullptr;  // null before SandboxCreated and after it was destroyed
+    bool handed_over = false;
+    bool kill_sent = false;
+  };
+
+  SpawnerClient(AsioLoop* loop, UniqueFd socket, internal::v1::SpawnerReady ready);
+
+  // SandboxControl.
+  void SendSignal(int64_t sandbox_id, int signal) override;
+  void Kill(int64_t sandbox_id) override;
+  void SetLimits(const internal::v1::SetSandboxLimits& limits) override;
+  void OnIdleLost(int64_t sandbox_id) override;
+  void OnDestroyed(int64_t sandbox_id) override;
+
+  void Send(internal::v1::SpawnerRequest request);
+  void FlushRequests();
+  void ReceiveEvents();
+  void HandleEvent(const internal::v1::SpawnerEvent& event, std::vector<UniqueFd> descriptors);
+  void OnZygoteStarted(const internal::v1::ZygoteStarted& event);
+  void OnZygoteFailed(const internal::v1::ZygoteFailed& event);
+  void OnZygoteExited(const internal::v1::ZygoteExited& event);
+  void OnSandboxCreated(const internal::v1::SandboxCreated& event,
+                        std::vector<UniqueFd> descriptors);
+  void OnSandboxExited(const internal::v1::SandboxExited& event);
+  void OnSandboxReady(int64_t sandbox_id, const absl::Status& status);
+  // Ends the making of a sandbox with an error; false where it has been handed over or is unknown.
+  bool FailSandbox(int64_t sandbox_id, const absl::Status& status);
+  void LoseSpawner(const std::string& reason);
+
+  AsioLoop* const loop_;
+  FdWatcher socket_;
+  const internal::v1::SpawnerReady ready_;
+  SandboxFactoryObserver* observer_ = nullptr;
+  bool lost_ = false;
+  int64_t next_id_ = 1;
+  std::deque<internal::v1::SpawnerRequest> requests_;  // the socket was full
+  std::unordered_map<int64_t, Zygote> zygotes_;
+  std::unordered_map<int64_t, Entry> sandboxes_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_SPAWNER_CLIENT_H_
