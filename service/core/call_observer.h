@@ -1,0 +1,37 @@
+// What metrics and logs are told of calls, whatever carries them. Does nothing unless overridden.
+
+#ifndef CLOISTER_SERVICE_CORE_CALL_OBSERVER_H_
+#define CLOISTER_SERVICE_CORE_CALL_OBSERVER_H_
+
+#include <array>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+namespace cloister::core {
+
+enum class CallMethod { kRunCode, kExecute, kAttachExecution, kInterruptExecution, kGetInfo };
+
+// Full names, in the order of the enum.
+inline constexpr std::array<std::string_view, 5> kCallMethodNames = {
+    "cloister.v1.ExecutionService/RunCode",
+    "cloister.v1.ExecutionService/Execute",
+    "cloister.v1.ExecutionService/AttachExecution",
+    "cloister.v1.ExecutionService/InterruptExecution",
+    "cloister.v1.InfoService/GetInfo",
+};
+
+// Thread-safety: called on any thread; must return quickly.
+class CallObserver {
+ public:
+  virtual ~CallObserver() = default;
+  virtual void OnCallStarted(CallMethod /*method*/) {}
+  // `status` is what the caller was told; CANCELLED where it had gone.
+  virtual void OnCallEnded(CallMethod /*method*/, const absl::Status& /*status*/,
+                           absl::Duration /*took*/) {}
+};
+
+}  // namespace cloister::core
+
+#endif  // CLOISTER_SERVICE_CORE_CALL_OBSERVER_H_

@@ -1,0 +1,33 @@
+// What the gRPC services stand on.
+
+#ifndef CLOISTER_SERVICE_RPC_BACKEND_H_
+#define CLOISTER_SERVICE_RPC_BACKEND_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/time/time.h"
+#include "cloister/v1/info_service.pb.h"
+#include "sandbox/base/loop.h"
+#include "service/core/execution_manager.h"
+#include "service/rpc/request_validator.h"
+#include "service/core/call_observer.h"
+
+namespace cloister::rpc {
+
+// Ownership: nothing is owned; all must outlive the server.
+struct Backend {
+  sandbox::Loop* loop;
+  core::ExecutionManager* executions;
+  const RequestValidator* validator;
+  core::CallObserver* observer;
+  // What an empty RunCodeRequest.template means.
+  std::string default_template;
+  absl::Duration keep_alive_interval = absl::Seconds(15);
+  // Called on the loop.
+  std::function<v1::GetInfoResponse()> info;
+};
+
+}  // namespace cloister::rpc
+
+#endif  // CLOISTER_SERVICE_RPC_BACKEND_H_

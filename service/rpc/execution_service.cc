@@ -1,0 +1,117 @@
+#include "service/rpc/execution_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "sandbox/base/status_macros.h"
+#include "service/rpc/deadline.h"
+#include "service/rpc/execution_requests.h"
+#include "service/rpc/run_code_call.h"
+#include "service/rpc/stream_call.h"
+#include "service/rpc/unary_call.h"
+
+namespace cloister::rpc {
+namespace {
+
+class ExecuteCall final : public StreamCall<v1::ExecuteResponse> {
+ public:
+  ExecuteCall(const Backend& backend, grpc::CallbackServerContext* context,
+              const v1::ExecuteRequest* request)
+      : StreamCall(backend, core::CallMethod::kExecute),
+        context_(context),
+        request_(const_cast<v1::ExecuteRequest*>(request)) {}  // as in RunCodeCall
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(
+        execution_request_,
+        TakeRequest(*backend().validator, backend().default_template, request_));
+    return absl::OkStatus();
+  }
+
+  void Begin(EventPump* pump) override {
+    execution_request_.deadline = LoopDeadline(*backend().loop, context_->deadline());
+    auto execution = backend().executions->Start(std::move(execution_request_));
+    if (!execution.ok()) return pump->Fail(execution.status());
+    auto subscription = (*execution)->Subscribe(pump, core::ReaderRole::kOwner);
+    if (!subscription.ok()) return pump->Fail(subscription.status());
+    pump->Start(*std::move(subscription));
+  }
+
+  grpc::CallbackServerContext* const context_;
+  v1::ExecuteRequest* const request_;
+  core::ExecutionRequest execution_request_;
+};
+
+class AttachCall final : public StreamCall<v1::AttachExecutionResponse> {
+ public:
+  AttachCall(const Backend& backend, const v1::AttachExecutionRequest* request)
+      : StreamCall(backend, core::CallMethod::kAttachExecution), request_(request) {}
+
+ private:
+  absl::Status Prepare() override { return backend().validator->Check(*request_); }
+
+  void Begin(EventPump* pump) override {
+    auto subscription =
+        backend().executions->Attach(request_->execution(), request_->after_sequence(), pump);
+    if (!subscription.ok()) return pump->Fail(subscription.status());
+    pump->Start(*std::move(subscription));
+  }
+
+  const v1::AttachExecutionRequest* const request_;
+};
+
+class InterruptCall final : public UnaryCall {
+ public:
+  InterruptCall(const Backend& backend, const v1::InterruptExecutionRequest* request,
+                v1::InterruptExecutionResponse* response)
+      : UnaryCall(backend, core::CallMethod::kInterruptExecution), request_(request), response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(grace_, backend().validator->Check(*request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    auto execution = backend().executions->Find(request_->execution());
+    if (!execution.ok()) return Complete(execution.status());
+    // The caller may go before the end; the interrupt goes on.
+    auto self = std::static_pointer_cast<InterruptCall>(shared_from_this());
+    (*execution)->Interrupt(grace_, [self](const core::ExecutionResult& result) {
+      if (self->completed()) return;
+      if (result.status.ok()) *self->response_->mutable_outcome() = result.outcome;
+      self->Complete(result.status);
+    });
+  }
+
+  const v1::InterruptExecutionRequest* const request_;
+  v1::InterruptExecutionResponse* const response_;
+  absl::Duration grace_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ExecutionService::RunCode(grpc::CallbackServerContext* context,
+                                                    const v1::RunCodeRequest* request,
+                                                    v1::RunCodeResponse* response) {
+  return std::make_shared<RunCodeCall>(backend_, context, request, response)->Start();
+}
+
+grpc::ServerWriteReactor<v1::ExecuteResponse>* ExecutionService::Execute(
+    grpc::CallbackServerContext* context, const v1::ExecuteRequest* request) {
+  return std::make_shared<ExecuteCall>(backend_, context, request)->Start();
+}
+
+grpc::ServerWriteReactor<v1::AttachExecutionResponse>* ExecutionService::AttachExecution(
+    grpc::CallbackServerContext* /*context*/, const v1::AttachExecutionRequest* request) {
+  return std::make_shared<AttachCall>(backend_, request)->Start();
+}
+
+grpc::ServerUnaryReactor* ExecutionService::InterruptExecution(
+    grpc::CallbackServerContext* /*context*/, const v1::InterruptExecutionRequest* request,
+    v1::InterruptExecutionResponse* response) {
+  return std::make_shared<InterruptCall>(backend_, request, response)->Start();
+}
+
+}  // namespace cloister::rpc

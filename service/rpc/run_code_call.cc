@@ -1,0 +1,57 @@
+#include "service/rpc/run_code_call.h"
+
+#include <utility>
+
+#include "grpcpp/server_context.h"
+#include "sandbox/base/status_macros.h"
+#include "service/core/limits_proto.h"
+#include "service/rpc/deadline.h"
+#include "service/rpc/execution_requests.h"
+
+namespace cloister::rpc {
+
+// gRPC made the request for this call alone and hands it out as const; it is taken apart rather than
+// copied.
+RunCodeCall::RunCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
+                         const v1::RunCodeRequest* request, v1::RunCodeResponse* response)
+    : UnaryCall(backend, core::CallMethod::kRunCode),
+      context_(context),
+      request_(const_cast<v1::RunCodeRequest*>(request)),
+      response_(response) {}
+
+absl::Status RunCodeCall::Prepare() {
+  CLOISTER_ASSIGN_OR_RETURN(
+      execution_request_,
+      TakeRequest(*backend().validator, backend().default_template, request_));
+  return absl::OkStatus();
+}
+
+void RunCodeCall::Begin() {
+  execution_request_.deadline = LoopDeadline(*backend().loop, context_->deadline());
+  auto execution = backend().executions->Start(std::move(execution_request_));
+  if (!execution.ok()) return Complete(execution.status());
+  auto subscription = (*execution)->Subscribe(this, core::ReaderRole::kOwner);
+  if (!subscription.ok()) return Complete(subscription.status());
+  subscription_ = *std::move(subscription);
+  OnProgress();
+}
+
+void RunCodeCall::OnProgress() {
+  if (completed() || subscription_ == nullptr || !subscription_->execution().ended()) return;
+  // Nothing of this object may be touched after Complete: gRPC may let go of it at once.
+  const std::unique_ptr<core::Subscription> subscription = std::move(subscription_);
+  const core::Execution& execution = subscription->execution();
+  const core::ExecutionResult& result = execution.result();
+  if (result.status.ok()) {
+    response_->set_execution(execution.name());
+    *response_->mutable_outcome() = result.outcome;
+    response_->set_stdout(result.stdout_bytes);
+    response_->set_stderr(result.stderr_bytes);
+    *response_->mutable_files() = {result.files.begin(), result.files.end()};
+    response_->set_start_kind(execution.start_kind());
+    *response_->mutable_effective_limits() = core::ToProto(execution.limits());
+  }
+  Complete(result.status);
+}
+
+}  // namespace cloister::rpc
