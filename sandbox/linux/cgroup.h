@@ -15,10 +15,13 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/linux/cgroup_tree.h"
@@ -48,16 +51,17 @@ class Cgroup {
   // UNIMPLEMENTED where no hierarchy of the group accounts for time.
   virtual absl::StatusOr<int64_t> CpuNanoseconds() = 0;
 
-  // The peak starts anew from what is in use now. UNIMPLEMENTED on v2 before Linux 6.12.
+  // The peak starts anew from what is in use now. UNIMPLEMENTED on v2 before Linux 6.12: such groups
+  // are not used twice.
   virtual absl::Status ResetPeak() = 0;
 
-  // For a reader without privileges, open for reading: v1 memory.max_usage_in_bytes and
-  // memory.oom_control, v2 memory.peak and memory.events. Read them with pread(2) at 0.
+  // For a reader without privileges: v1 memory.max_usage_in_bytes and memory.oom_control, v2
+  // memory.peak and memory.events. Read them with pread(2) at 0; see cgroup_parse.h.
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
   virtual absl::StatusOr<UniqueFd> OpenEventsFile() = 0;
 
-  // Sends SIGKILL to everything in it, again and again until nothing new appears. They die soon after:
-  // see IsEmpty.
+  // Sends SIGKILL to everything in it; from then on, until SetLimits, nothing in it can fork. They die
+  // soon after: see IsEmpty.
   virtual absl::Status KillAll() = 0;
 
   // Whether no process is left in it; zombies do not count.
@@ -68,7 +72,9 @@ class Cgroup {
   virtual absl::Status Reclaim() = 0;
 };
 
-// Where groups can be made: one version of the kernel interface. Made by DetectCgroups.
+// Where groups can be made: one version of the kernel interface.
+//
+// Ownership: removes its base directories, and what is left in them, when destroyed.
 class CgroupHierarchies {
  public:
   virtual ~CgroupHierarchies() = default;
@@ -76,8 +82,8 @@ class CgroupHierarchies {
   // "v1" or "v2".
   virtual std::string_view version() const = 0;
 
-  // Those of memory, pids and cpu that can be used.
-  virtual const std::vector<std::string>& controllers() const = 0;
+  // Whether memory, pids or cpu can be used; if not, why and the remedy.
+  virtual absl::Status Available(std::string_view controller) const = 0;
 
   // The directories everything is made in, one per hierarchy.
   virtual const std::vector<std::string>& paths() const = 0;
@@ -94,21 +100,29 @@ class CgroupManager {
   static absl::StatusOr<std::unique_ptr<CgroupManager>> Create();
 
   // For tests: everything below a tree of their own.
-  static absl::StatusOr<std::unique_ptr<CgroupManager>> Create(CgroupSystem system);
+  static absl::StatusOr<std::unique_ptr<CgroupManager>> Create(const CgroupSystem& system);
 
-  CgroupManager(CgroupSystem system, std::unique_ptr<CgroupHierarchies> hierarchies);
-  // Kills what is left, and removes every directory, waiting up to a second for zombies to go. Groups
-  // that were handed out must be destroyed or released before.
-  ~CgroupManager();
+  explicit CgroupManager(std::unique_ptr<CgroupHierarchies> hierarchies)
+      : hierarchies_(std::move(hierarchies)) {}
 
+  // Kills what is left, and removes every directory, waiting up to a second for the dying. Groups that
+  // were handed out must be destroyed or released before.
+  ~CgroupManager() = default;
+
+  // "v1" or "v2".
   std::string_view version() const { return hierarchies_->version(); }
-  bool HasController(std::string_view name) const;
+
+  // Whether memory, pids or cpu is bounded; if not, why and the remedy.
+  absl::Status Available(std::string_view controller) const {
+    return hierarchies_->Available(controller);
+  }
+  bool HasController(std::string_view controller) const { return Available(controller).ok(); }
 
   // A free slot with these limits and a fresh peak, or a new one.
   absl::StatusOr<std::unique_ptr<Cgroup>> Acquire(const internal::v1::CgroupLimits& limits);
 
-  // Takes a slot back. One that is not empty, or cannot be reset, is not used again: it is removed
-  // when that becomes possible, and the error says why. Never blocks.
+  // Takes a slot back. One that is not empty yet, or cannot be reset, is set aside, and the error says
+  // why; it is tried again when slots run short. Never waits for processes to die.
   absl::Status Release(std::unique_ptr<Cgroup> group);
 
   // A group beside the slots, e.g. for zygotes. `name` must not begin with "s" and a digit.
@@ -118,19 +132,20 @@ class CgroupManager {
   // The base directories, for RemoveTrees.
   const std::vector<std::string>& Paths() const { return hierarchies_->paths(); }
 
-  // Lets a user remove the empty groups of a dead spawner.
+  // Lets a user remove groups in the base directories (not those themselves: they lie in others').
   absl::Status ChownTo(uid_t uid, gid_t gid);
 
   int64_t free_slots() const { return static_cast<int64_t>(free_.size()); }
   int64_t stuck_slots() const { return static_cast<int64_t>(stuck_.size()); }
 
-  // Removes base directories and all groups in them, where they are empty; kills what is left in them
-  // first if allowed to. For cloisterd after its spawner died. Waits up to `patience`.
+  // Removes base directories with all groups in them, and kills what lives there, as far as the caller
+  // may: for who outlives the spawner. Waits up to `patience` for the dying.
   static absl::Status RemoveTrees(const std::vector<std::string>& paths, absl::Duration patience);
 
  private:
-  CgroupSystem system_;
-  std::unique_ptr<CgroupHierarchies> hierarchies_;
+  absl::StatusOr<std::unique_ptr<Cgroup>> FreeOrNew();
+
+  std::unique_ptr<CgroupHierarchies> hierarchies_;  // first: its groups go before it
   std::vector<std::unique_ptr<Cgroup>> free_;
   std::vector<std::unique_ptr<Cgroup>> stuck_;
   int64_t next_slot_ = 0;

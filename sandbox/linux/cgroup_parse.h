@@ -43,6 +43,9 @@ std::vector<CgroupMount> ParseCgroupMounts(std::string_view mountinfo);
 absl::StatusOr<std::string> ParseOwnCgroup(std::string_view proc_cgroup,
                                            std::string_view controller);
 
+// Where a cgroup is found in the file system, for one that lies in what is mounted.
+std::string DirectoryOf(const CgroupMount& mount, std::string_view cgroup);
+
 }  // namespace cloister::sandbox
 
 #endif  // CLOISTER_SANDBOX_LINUX_CGROUP_PARSE_H_

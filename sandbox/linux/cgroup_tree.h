@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -57,6 +59,8 @@ class ControlFile {
   absl::StatusOr<int64_t> ReadCounter() const;
   absl::Status Write(std::string_view value) const;
   absl::Status Write(int64_t value) const;
+  // Another descriptor of the same open file.
+  absl::StatusOr<UniqueFd> Duplicate() const;
 
  private:
   ControlFile(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
@@ -66,8 +70,16 @@ class ControlFile {
 };
 
 // Sends SIGKILL to every process the group's cgroup.procs lists, until a pass finds none that was not
-// told already.
+// told already. Never hits a process that only inherited a member's pid.
 absl::Status KillMembers(const std::string& directory);
+
+// The groups directly below a directory, as full paths, sorted.
+std::vector<std::string> SubGroups(const std::string& directory);
+
+// Kills what lives in a group and all below it, and removes the directories, trying again for up to
+// `patience` while the dying go. A directory that is gone already is no error.
+absl::Status RemoveGroupTree(CgroupTree& tree, const std::string& directory,
+                             absl::Duration patience);
 
 }  // namespace cloister::sandbox
 

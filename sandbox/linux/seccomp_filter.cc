@@ -1,0 +1,142 @@
+#include "sandbox/linux/seccomp_filter.h"
+
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/base/syscall_status.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/linux/seccomp_table.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using FilterContext =
+    std::unique_ptr<std::remove_pointer_t<scmp_filter_ctx>, decltype(&seccomp_release)>;
+
+constexpr int kDefaultError = ENOSYS;
+constexpr uint32_t kBinaryTree = 2;
+
+absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
+
+// libseccomp returns errors as negative errno values.
+absl::Status FilterError(int code, std::string_view what) {
+  return absl::InternalError(
+      absl::StrCat("libseccomp: ", ToAbsl(what), ": ", absl::ErrnoToStatus(-code, "").ToString()));
+}
+
+bool Applies(AppliesTo applies_to, const SeccompOptions& options) {
+  switch (applies_to) {
+    case AppliesTo::kAll: return true;
+    case AppliesTo::kThreadsOnly: return !options.allow_subprocesses;
+    case AppliesTo::kSubprocesses: return options.allow_subprocesses;
+  }
+  return false;
+}
+
+uint32_t ActionOf(Verdict verdict, int error_number) {
+  switch (verdict) {
+    case Verdict::kAllow: return SCMP_ACT_ALLOW;
+    case Verdict::kErrno: return SCMP_ACT_ERRNO(static_cast<uint32_t>(error_number));
+    case Verdict::kViolation:
+    case Verdict::kByArgument: break;
+  }
+  return SCMP_ACT_KILL_PROCESS;
+}
+
+scmp_arg_cmp ComparisonOf(const ArgumentRule& rule) {
+  const unsigned int argument = static_cast<unsigned int>(rule.argument);
+  switch (rule.comparison) {
+    case ArgumentRule::Comparison::kEqual: return {argument, SCMP_CMP_EQ, rule.value, 0};
+    case ArgumentRule::Comparison::kNotEqual: return {argument, SCMP_CMP_NE, rule.value, 0};
+    case ArgumentRule::Comparison::kMaskedEqual: break;
+  }
+  return {argument, SCMP_CMP_MASKED_EQ, rule.mask, rule.value};
+}
+
+absl::Status AddGroup(scmp_filter_ctx context, const SyscallGroup& group) {
+  // libseccomp refuses rules that say what the default says.
+  const bool is_default = group.verdict == Verdict::kErrno && group.error_number == kDefaultError;
+  if (is_default || group.verdict == Verdict::kByArgument) return absl::OkStatus();
+  for (const std::string_view name : NamesOf(group)) {
+    const int number = SyscallNumber(name);
+    if (number < 0) continue;  // not on this machine
+    const int code = ::seccomp_rule_add_array(
+        context, ActionOf(group.verdict, group.error_number), number, 0, nullptr);
+    if (code < 0) return FilterError(code, name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddRule(scmp_filter_ctx context, const ArgumentRule& rule) {
+  const int number = SyscallNumber(rule.name);
+  if (number < 0) return absl::OkStatus();
+  const scmp_arg_cmp comparison = ComparisonOf(rule);
+  const int code = ::seccomp_rule_add_array(context, ActionOf(rule.verdict, rule.error_number),
+                                            number, 1, &comparison);
+  if (code < 0) return FilterError(code, rule.name);
+  return absl::OkStatus();
+}
+
+absl::Status SetAttribute(scmp_filter_ctx context, scmp_filter_attr attribute, uint32_t value,
+                          std::string_view what) {
+  const int code = ::seccomp_attr_set(context, attribute, value);
+  return code < 0 ? FilterError(code, what) : absl::OkStatus();
+}
+
+// The oldest libseccomp can export to a descriptor only.
+absl::StatusOr<SeccompProgram> Export(scmp_filter_ctx context) {
+  const UniqueFd memory(::memfd_create("seccomp", MFD_CLOEXEC));
+  if (!memory) return SyscallError("memfd_create for the seccomp program");
+  const int code = ::seccomp_export_bpf(context, memory.get());
+  if (code < 0) return FilterError(code, "export");
+  struct stat info = {};
+  if (::fstat(memory.get(), &info) < 0) return SyscallError("fstat of the seccomp program");
+  SeccompProgram program(static_cast<size_t>(info.st_size) / sizeof(sock_filter));
+  const size_t bytes = program.size() * sizeof(sock_filter);
+  if (::pread(memory.get(), program.data(), bytes, 0) != static_cast<ssize_t>(bytes)) {
+    return SyscallError("read the seccomp program back");
+  }
+  return program;
+}
+
+}  // namespace
+
+absl::StatusOr<SeccompProgram> BuildSeccompProgram(const SeccompOptions& options) {
+  const FilterContext context(::seccomp_init(SCMP_ACT_ERRNO(kDefaultError)), &seccomp_release);
+  if (context == nullptr) return absl::InternalError("libseccomp: no memory for a filter");
+  // Calls through another machine's interface (i386, x32) would not mean what the table means.
+  CLOISTER_RETURN_IF_ERROR(SetAttribute(context.get(), SCMP_FLTATR_ACT_BADARCH,
+                                        SCMP_ACT_KILL_PROCESS, "foreign architectures"));
+  CLOISTER_RETURN_IF_ERROR(
+      SetAttribute(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, kBinaryTree, "binary tree"));
+  for (const SyscallGroup& group : SyscallGroups()) {
+    if (!Applies(group.applies_to, options)) continue;
+    CLOISTER_RETURN_IF_ERROR(AddGroup(context.get(), group));
+  }
+  for (const ArgumentRule& rule : ArgumentRules()) {
+    if (!Applies(rule.applies_to, options)) continue;
+    CLOISTER_RETURN_IF_ERROR(AddRule(context.get(), rule));
+  }
+  return Export(context.get());
+}
+
+absl::Status InstallSeccompProgram(const SeccompProgram& program) {
+  const sock_fprog filter = {static_cast<unsigned short>(program.size()),
+                             const_cast<sock_filter*>(program.data())};
+  if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) < 0) {
+    return SyscallError("install the seccomp filter (is no_new_privs set?)");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace cloister::sandbox
