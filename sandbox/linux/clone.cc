@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
@@ -16,9 +17,9 @@
 namespace cloister::sandbox {
 namespace {
 
-// glibc caches the thread id in the thread's control block, and registers that address with the kernel
-// (set_tid_address). Handing the same address to clone3 lets the kernel write the child's id there,
-// which is what fork(3) does.
+// glibc caches the thread id in the thread's control block, and registers that address with the
+// kernel (set_tid_address). Handing the same address to clone3 lets the kernel write the child's id
+// there, which is what fork(3) does.
 void* CachedTidAddress() {
   void* address = nullptr;
   return prctl(PR_GET_TID_ADDRESS, &address, 0, 0, 0) == 0 ? address : nullptr;
@@ -32,7 +33,7 @@ absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options) {
   clone_args args = {};
   args.flags = options.namespaces | CLONE_PIDFD;
   args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
-  args.exit_signal = SIGCHLD;
+  args.exit_signal = static_cast<uint64_t>(options.exit_signal);
   if (void* tid = CachedTidAddress(); tid != nullptr) {
     args.flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
     args.child_tid = reinterpret_cast<uint64_t>(tid);
@@ -61,7 +62,8 @@ absl::StatusOr<pid_t> PidOfPidfd(int pidfd) {
   const char* line = strstr(text, "\nPid:");
   if (line == nullptr) return absl::InternalError(absl::StrCat(path, " has no Pid line"));
   const long pid = strtol(line + 5, nullptr, 10);
-  if (pid <= 0) return absl::NotFoundError("the process has been reaped, or is in no namespace of ours");
+  if (pid <= 0)
+    return absl::NotFoundError("the process has been reaped, or is in no namespace of ours");
   return static_cast<pid_t>(pid);
 }
 
@@ -70,6 +72,15 @@ absl::Status SignalPidfd(int pidfd, int signal) {
     return absl::OkStatus();
   }
   return SyscallError(absl::StrCat("send signal ", signal));
+}
+
+absl::StatusOr<int> ReapPidfd(int pidfd) {
+  constexpr int kSignalBase = 128;  // as shells do
+  siginfo_t info = {};
+  while (waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL) != 0) {
+    if (errno != EINTR) return SyscallError("waitid");
+  }
+  return info.si_code == CLD_EXITED ? info.si_status : kSignalBase + info.si_status;
 }
 
 }  // namespace cloister::sandbox

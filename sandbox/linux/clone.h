@@ -6,6 +6,7 @@
 #ifndef CLOISTER_SANDBOX_LINUX_CLONE_H_
 #define CLOISTER_SANDBOX_LINUX_CLONE_H_
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -21,6 +22,10 @@ struct CloneOptions {
   // The child's pid in its own pid namespace; 0 lets the kernel choose. Needs CAP_SYS_ADMIN in the
   // user namespace that owns the pid namespace.
   pid_t pid = 0;
+  // Sent to the parent when the child ends. With 0 the parent is told nothing, waits with __WALL,
+  // and may ignore SIGCHLD (so that the kernel reaps its other children) without losing this one's
+  // status.
+  int exit_signal = SIGCHLD;
 };
 
 // Which side of the clone the caller is on.
@@ -31,7 +36,7 @@ struct CloneResult {
   UniqueFd pidfd;
 };
 
-// Returns twice. The child's SIGCHLD tells the parent of its end. glibc's idea of the child's thread id
+// Returns twice. glibc's idea of the child's thread id
 // is right afterwards (raise, abort and error-checking mutexes depend on it).
 absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options = {});
 
@@ -40,6 +45,10 @@ absl::StatusOr<pid_t> PidOfPidfd(int pidfd);
 
 // Sends a signal through a pidfd. A process that has ended already is no error.
 absl::Status SignalPidfd(int pidfd, int signal);
+
+// Waits for a child to end and reaps it. Returns its exit status, or 128 and the signal that ended
+// it.
+absl::StatusOr<int> ReapPidfd(int pidfd);
 
 }  // namespace cloister::sandbox
 

@@ -33,8 +33,11 @@ struct Link {
 
 // POSIX shared memory and semaphores live in the sandbox's own /tmp, and count against its size.
 constexpr Link kDeviceLinks[] = {
-    {"fd", "/proc/self/fd"},          {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
-    {"stderr", "/proc/self/fd/2"}, {"shm", "/tmp"},
+    {"fd", "/proc/self/fd"},
+    {"stdin", "/proc/self/fd/0"},
+    {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"},
+    {"shm", "/tmp"},
 };
 
 // Every inode costs kernel memory whatever the size of its file.
@@ -139,8 +142,8 @@ absl::Status EnterImage(const std::string& image_root, int device_tree) {
   } else if (move_mount(device_tree, "", AT_FDCWD, dev.c_str(), MOVE_MOUNT_F_EMPTY_PATH) != 0) {
     return SyscallError(absl::StrCat("mount ", dev));
   }
-  // While the machine's /proc is still in sight: the kernel lets a user namespace mount a /proc only if
-  // it could see one whole already.
+  // While the machine's /proc is still in sight: the kernel lets a user namespace mount a /proc
+  // only if it could see one whole already.
   const std::string proc = image_root + "/proc";
   if (mount("proc", proc.c_str(), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0) {
     return SyscallError(absl::StrCat("mount ", proc));
@@ -149,8 +152,9 @@ absl::Status EnterImage(const std::string& image_root, int device_tree) {
 }
 
 absl::Status MountSandboxFilesystems(const SandboxMounts& mounts) {
-  // Over the nursery's /proc, which nobody in the sandbox has the privilege to uncover. Only processes,
-  // only one's own: none of the machine's files in /proc tells the sandbox anything it needs.
+  // Over the nursery's /proc, which nobody in the sandbox has the privilege to uncover. Only
+  // processes, only one's own: none of the machine's files in /proc tells the sandbox anything it
+  // needs.
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC,
             "subset=pid,hidepid=invisible") != 0) {
     return SyscallError("mount /proc");

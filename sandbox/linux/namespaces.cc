@@ -12,7 +12,8 @@ absl::Status JoinNamespaces(int pidfd, int flags) {
 }
 
 absl::Status SetHostname(std::string_view name) {
-  return sethostname(name.data(), name.size()) == 0 ? absl::OkStatus() : SyscallError("sethostname");
+  return sethostname(name.data(), name.size()) == 0 ? absl::OkStatus()
+                                                    : SyscallError("sethostname");
 }
 
 }  // namespace cloister::sandbox

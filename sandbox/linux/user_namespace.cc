@@ -47,8 +47,8 @@ absl::Status BecomeRootOfOwnUserNamespace() {
   if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) {
     return SyscallError("unshare a user namespace (does the machine allow unprivileged ones?)");
   }
-  // Without this an unprivileged process may not write a group map: giving up a group could otherwise
-  // gain access that a file denies to the group.
+  // Without this an unprivileged process may not write a group map: giving up a group could
+  // otherwise gain access that a file denies to the group.
   CLOISTER_RETURN_IF_ERROR(WriteProcFile("/proc/self/setgroups", "deny"));
   CLOISTER_RETURN_IF_ERROR(WriteProcFile("/proc/self/uid_map", FormatIdMap({user})));
   return WriteProcFile("/proc/self/gid_map", FormatIdMap({group}));

@@ -1,8 +1,8 @@
 // The main function of every guest binary, once it has a language runtime.
 //
-// The spawner executes the binary as pid 1 of a fresh pid namespace, inside the image's file system,
-// with its control socket at kControlDescriptor. GuestMain splits that process in two before the
-// runtime starts: pid 1 stays a nursery of a few pages, its child becomes the zygote.
+// The spawner executes the binary as pid 1 of a fresh pid namespace, inside the image's file
+// system, with its control socket at kZygoteControlDescriptor. GuestMain splits that process in two
+// before the runtime starts: pid 1 stays a nursery of a few pages, its child becomes the zygote.
 
 #ifndef CLOISTER_SANDBOX_ZYGOTE_GUEST_MAIN_H_
 #define CLOISTER_SANDBOX_ZYGOTE_GUEST_MAIN_H_
@@ -11,12 +11,9 @@
 
 namespace cloister::sandbox {
 
-// Where the spawner puts its end of the control socket (spawner.proto, ZygoteRequest and ZygoteEvent).
-inline constexpr int kControlDescriptor = 3;
-
-// Runs the nursery, the zygote and, in clones, sandboxes. The process ends with the returned status.
-// Must be called first thing in main, on the only thread. `runtime` is touched in the zygote and its
-// clones only.
+// Runs the nursery, the zygote and, in clones, sandboxes. The process ends with the returned
+// status. Must be called first thing in main, on the only thread. `runtime` is touched in the
+// zygote and its clones only.
 //
 // Arguments: none, or --bench_fork=N to measure N bare forks of the warmed zygote (bench_fork.h).
 int GuestMain(int argc, char** argv, GuestRuntime& runtime);

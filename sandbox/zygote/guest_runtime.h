@@ -1,5 +1,5 @@
-// What the zygote needs of a language runtime. sandbox/guest implements it with CPython; tests implement
-// it in a few lines of C++. Everything is called on the process's only thread.
+// What the zygote needs of a language runtime. sandbox/guest implements it with CPython; tests
+// implement it in a few lines of C++. Everything is called on the process's only thread.
 
 #ifndef CLOISTER_SANDBOX_ZYGOTE_GUEST_RUNTIME_H_
 #define CLOISTER_SANDBOX_ZYGOTE_GUEST_RUNTIME_H_
@@ -16,9 +16,9 @@ class GuestRuntime {
  public:
   virtual ~GuestRuntime() = default;
 
-  // In the zygote, once: starts the interpreter, imports spec.warm_up_imports, collects and freezes the
-  // heap. Returns the language version, e.g. "3.14.10". Must leave the process with one thread. Errors
-  // name the module that failed.
+  // In the zygote, once: starts the interpreter, imports spec.warm_up_imports, collects and freezes
+  // the heap. Returns the language version, e.g. "3.14.10". Must leave the process with one thread.
+  // Errors name the module that failed.
   virtual absl::StatusOr<std::string> WarmUp(const internal::v1::ZygoteSpec& spec) = 0;
 
   // In the zygote, immediately before each clone, and after it in the parent.
@@ -29,8 +29,8 @@ class GuestRuntime {
   // usable state. Must not open descriptors or start threads.
   virtual void AfterForkInChild() = 0;
 
-  // In the child, confined: renews all randomness, drops what clones must not share, and touches the
-  // pages a first program would fault in.
+  // In the child, confined: renews all randomness, drops what clones must not share, and touches
+  // the pages a first program would fault in.
   virtual absl::Status Prepare() = 0;
 
   // In the child, confined: reads one HostFrame from `channel`, runs the program, answers Finished,

@@ -1,0 +1,123 @@
+#include "sandbox/spawner/live_sandbox.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/monotonic_time.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/linux/clone.h"
+#include "sandbox/linux/mount_tree.h"
+
+namespace cloister::sandbox {
+
+LiveSandbox::~LiveSandbox() { StopWatching(); }
+
+absl::Status LiveSandbox::Adopt(UniqueFd first_process, UniqueFd init,
+                                const internal::v1::ZygoteSpec& spec) {
+  first_process_ = std::move(first_process);
+  init_ = std::move(init);
+  init_gone_ = !init_;
+  workspace_bytes_ = spec.default_workspace_bytes();
+  if (cgroups_ == nullptr) return absl::OkStatus();
+  CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(spec.default_limits()));
+  CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(first_process_.get()));
+  CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(pid));
+  // Without a memory controller there is nothing to count.
+  oom_kill_baseline_ = cgroup_->OomKillCount().value_or(0);
+  return absl::OkStatus();
+}
+
+absl::Status LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
+  CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(first_process_.get()));
+  created->set_sandbox_id(id_);
+  created->set_host_pid(pid);
+  created->set_oom_kill_baseline(oom_kill_baseline_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {
+  std::vector<UniqueFd> files;
+  if (cgroup_ == nullptr || !cgroups_->Available("memory").ok()) return files;
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd peak, cgroup_->OpenPeakFile());
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd events, cgroup_->OpenEventsFile());
+  files.push_back(std::move(peak));
+  files.push_back(std::move(events));
+  return files;
+}
+
+void LiveSandbox::Signal(int signal) {
+  if (first_process_) (void)SignalPidfd(first_process_.get(), signal);
+}
+
+absl::Status LiveSandbox::SetLimits(const internal::v1::CgroupLimits& limits,
+                                    int64_t workspace_bytes) {
+  if (cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(cgroup_->SetLimits(limits));
+  if (workspace_bytes <= 0 || workspace_bytes == workspace_bytes_) return absl::OkStatus();
+  return ResizeWorkspace(workspace_bytes);
+}
+
+absl::Status LiveSandbox::ResizeWorkspace(int64_t bytes) {
+  if (!init_) return absl::OkStatus();  // the scratch directory has no size of its own
+  CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(init_.get()));
+  // Through the init, whose root no guest code can have changed.
+  for (const char* directory : {"/workspace", "/tmp"}) {
+    CLOISTER_RETURN_IF_ERROR(ResizeTmpfs(absl::StrCat("/proc/", pid, "/root", directory), bytes));
+  }
+  workspace_bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+void LiveSandbox::BeginTeardown(std::function<void()> on_end) {
+  if (is_ending()) return;
+  ending_since_ = MonotonicNanoseconds();
+  // The init's end takes everything along. Killing the first process beside it lets both die at
+  // once instead of one after the other.
+  (void)SignalPidfd(first_process_.get(), SIGKILL);
+  if (!init_) return;
+  (void)SignalPidfd(init_.get(), SIGKILL);
+  init_watch_ = poller_.Watch(init_.get(), EPOLLIN, [this, on_end = std::move(on_end)](uint32_t) {
+    StopWatching();
+    init_gone_ = true;
+    on_end();
+  });
+}
+
+void LiveSandbox::OnZygoteGone() {
+  // With the nursery, every process of the template has ended, the init included.
+  init_gone_ = true;
+  if (child_exited_.has_value()) return;
+  child_exited_.emplace();
+  child_exited_->set_wait_code(CLD_KILLED);
+  child_exited_->set_wait_status(SIGKILL);
+}
+
+internal::v1::SandboxExited LiveSandbox::Finish() {
+  internal::v1::SandboxExited exited;
+  exited.set_sandbox_id(id_);
+  exited.set_wait_code(child_exited_->wait_code());
+  exited.set_wait_status(child_exited_->wait_status());
+  exited.set_cpu_nanoseconds(child_exited_->cpu_nanoseconds());
+  if (cgroup_ != nullptr) ReadCgroup(&exited);
+  if (is_ending()) exited.set_teardown_nanoseconds(MonotonicNanoseconds() - ending_since_);
+  return exited;
+}
+
+void LiveSandbox::ReadCgroup(internal::v1::SandboxExited* exited) {
+  exited->set_peak_memory_bytes(cgroup_->PeakBytes().value_or(0));
+  exited->set_oom_kill_count(cgroup_->OomKillCount().value_or(oom_kill_baseline_) -
+                             oom_kill_baseline_);
+  // Without a pid namespace, what the first process started may have outlived it.
+  if (!cgroup_->IsEmpty().value_or(false)) (void)cgroup_->KillAll();
+  const absl::Status status = cgroups_->Release(std::move(cgroup_));
+  if (!status.ok()) fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
+}
+
+void LiveSandbox::StopWatching() { poller_.Forget(std::exchange(init_watch_, 0)); }
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,88 @@
+// One sandbox as the spawner sees it: its processes' pidfds and its cgroup.
+
+#ifndef CLOISTER_SANDBOX_SPAWNER_LIVE_SANDBOX_H_
+#define CLOISTER_SANDBOX_SPAWNER_LIVE_SANDBOX_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/linux/cgroup.h"
+#include "sandbox/spawner/poller.h"
+
+namespace cloister::sandbox {
+
+// From the request to clone it until nothing is left of it.
+//
+// Thread-safety: none. Ownership: of the descriptors and, while it lives, of a cgroup slot.
+// `cgroups` may be null: sandboxes then have none.
+class LiveSandbox {
+ public:
+  LiveSandbox(int64_t id, int64_t zygote_id, Poller& poller, CgroupManager* cgroups)
+      : id_(id), zygote_id_(zygote_id), poller_(poller), cgroups_(cgroups) {}
+  LiveSandbox(const LiveSandbox&) = delete;
+  LiveSandbox& operator=(const LiveSandbox&) = delete;
+  ~LiveSandbox();
+
+  int64_t id() const { return id_; }
+  int64_t zygote_id() const { return zygote_id_; }
+
+  // Takes over what the zygote cloned, in a cgroup of its own from here on. `init` may be none.
+  absl::Status Adopt(UniqueFd first_process, UniqueFd init, const internal::v1::ZygoteSpec& spec);
+  bool is_adopted() const { return static_cast<bool>(first_process_); }
+
+  // For a kill that came while it was still being cloned.
+  void KillWhenAdopted() { kill_when_adopted_ = true; }
+  bool kill_when_adopted() const { return kill_when_adopted_; }
+
+  // Fills in what cloisterd is told of it.
+  absl::Status Describe(internal::v1::SandboxCreated* created) const;
+  // The descriptors of SandboxCreated that come from here: the pidfd, and the cgroup's files.
+  int first_process() const { return first_process_.get(); }
+  absl::StatusOr<std::vector<UniqueFd>> OpenCgroupFiles() const;
+
+  void Signal(int signal);
+  absl::Status SetLimits(const internal::v1::CgroupLimits& limits, int64_t workspace_bytes);
+
+  // Kills everything in it. `on_end` runs once the init has gone; without one, never. Idempotent.
+  void BeginTeardown(std::function<void()> on_end);
+  bool is_ending() const { return ending_since_ != 0; }
+
+  // The zygote has reaped the first process, or is gone itself and can tell nothing.
+  void OnChildExited(const internal::v1::ChildExited& exited) { child_exited_ = exited; }
+  void OnZygoteGone();
+
+  // Whether nothing is left to wait for; then Finish gives the slot back and says how it was.
+  bool IsOver() const { return child_exited_.has_value() && init_gone_; }
+  internal::v1::SandboxExited Finish();
+
+ private:
+  void StopWatching();
+  absl::Status ResizeWorkspace(int64_t bytes);
+  void ReadCgroup(internal::v1::SandboxExited* exited);
+
+  const int64_t id_;
+  const int64_t zygote_id_;
+  Poller& poller_;
+  CgroupManager* const cgroups_;
+  UniqueFd first_process_;
+  UniqueFd init_;
+  std::unique_ptr<Cgroup> cgroup_;
+  int64_t oom_kill_baseline_ = 0;
+  int64_t workspace_bytes_ = 0;
+  int64_t ending_since_ = 0;  // monotonic nanoseconds; 0 while it lives
+  Poller::Token init_watch_ = 0;
+  bool init_gone_ = false;
+  bool kill_when_adopted_ = false;
+  std::optional<internal::v1::ChildExited> child_exited_;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_SPAWNER_LIVE_SANDBOX_H_

@@ -1,0 +1,23 @@
+// The privileges of the spawner itself, and what its children start with.
+
+#ifndef CLOISTER_SANDBOX_SPAWNER_PRIVILEGES_H_
+#define CLOISTER_SANDBOX_SPAWNER_PRIVILEGES_H_
+
+#include "absl/status/status.h"
+
+namespace cloister::sandbox {
+
+// Keeps the capabilities the spawner needs and gives up the others for good; cannot be dumped or
+// traced by others from then on. The list with its reasons is in the .cc.
+absl::Status DropUnneededPrivileges();
+
+// Lets everything in the permitted set survive the next execve(2) of a program, whatever the uid.
+absl::Status KeepCapabilitiesAcrossExec();
+
+// Opens as many descriptors as the hard limit allows: three for every live sandbox, and its
+// cgroup's.
+void RaiseDescriptorLimit();
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_SPAWNER_PRIVILEGES_H_

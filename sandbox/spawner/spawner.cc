@@ -1,0 +1,318 @@
+#include "sandbox/spawner/spawner.h"
+
+#include <cstdio>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+
+using internal::v1::SpawnerEvent;
+using internal::v1::SpawnerRequest;
+using internal::v1::ZygoteEvent;
+
+namespace {
+
+// Why a child that has ended already could not be confined, as it said on its channel before it
+// ended. No guest code can have run, so the channel is as trustworthy as the zygote.
+std::string ReasonOfEarlyEnd(int channel, const absl::Status& status) {
+  internal::v1::GuestFrame frame;
+  if (!absl::IsNotFound(status) || !ReadFrame(channel, &frame, kMaxGuestFrameBytes).ok() ||
+      !frame.has_setup_failed()) {
+    return std::string(status.message());
+  }
+  return absl::StrCat(frame.setup_failed().stage(), ": ", frame.setup_failed().message());
+}
+
+}  // namespace
+
+Spawner::Spawner(Poller poller, UniqueFd socket, internal::v1::Facilities facilities,
+                 std::unique_ptr<CgroupManager> cgroups)
+    : poller_(std::move(poller)),
+      facilities_(std::move(facilities)),
+      cgroups_(std::move(cgroups)),
+      cloisterd_(poller_, std::move(socket), [this] { HandleRequests(); }) {}
+
+Spawner::~Spawner() { EndEverything(); }
+
+absl::Status Spawner::Run() {
+  SpawnerEvent event;
+  *event.mutable_spawner_ready()->mutable_facilities() = facilities_;
+  if (cgroups_ != nullptr) {
+    for (const std::string& path : cgroups_->Paths()) {
+      event.mutable_spawner_ready()->add_cgroup_paths(path);
+    }
+  }
+  Tell(event);
+  absl::Status status;
+  while (status.ok() && !cloisterd_gone_) status = poller_.RunOnce();
+  EndEverything();
+  return status;
+}
+
+// ---- requests of cloisterd ----------------------------------------------------------------------
+
+void Spawner::HandleRequests() {
+  for (;;) {
+    SpawnerRequest request;
+    const absl::Status status = cloisterd_.Receive(&request, nullptr);
+    if (absl::IsUnavailable(status)) return;
+    if (status.ok()) {
+      Dispatch(request);
+    } else if (absl::IsDataLoss(status)) {
+      fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
+    } else {
+      cloisterd_gone_ = true;
+      return;
+    }
+  }
+}
+
+void Spawner::Dispatch(const SpawnerRequest& request) {
+  switch (request.request_case()) {
+    case SpawnerRequest::kStartZygote:
+      return StartZygote(request.start_zygote());
+    case SpawnerRequest::kStopZygote:
+      return StopZygote(request.stop_zygote().zygote_id());
+    case SpawnerRequest::kCreateSandbox:
+      return CreateSandbox(request.create_sandbox());
+    case SpawnerRequest::kSignalSandbox:
+      if (LiveSandbox* sandbox = FindSandbox(request.signal_sandbox().sandbox_id())) {
+        sandbox->Signal(request.signal_sandbox().signal());
+      }
+      return;
+    case SpawnerRequest::kKillSandbox:
+      return KillSandbox(request.kill_sandbox().sandbox_id());
+    case SpawnerRequest::kSetSandboxLimits:
+      return SetSandboxLimits(request.set_sandbox_limits());
+    case SpawnerRequest::REQUEST_NOT_SET:
+      return;
+  }
+}
+
+void Spawner::StartZygote(const internal::v1::StartZygote& request) {
+  const int64_t id = request.zygote_id();
+  absl::StatusOr<std::unique_ptr<ZygoteProcess>> zygote =
+      ZygoteProcess::Start(poller_, cgroups_.get(), facilities_, request,
+                           {.on_readable = [this, id] { HandleZygoteEvents(id); },
+                            .on_exit = [this, id] { OnNurseryExited(id); }});
+  if (zygote.ok()) {
+    zygotes_.emplace(id, *std::move(zygote));
+    return;
+  }
+  SpawnerEvent event;
+  event.mutable_zygote_failed()->set_zygote_id(id);
+  event.mutable_zygote_failed()->set_message(std::string(zygote.status().message()));
+  Tell(event);
+}
+
+void Spawner::StopZygote(int64_t zygote_id) {
+  const auto zygote = zygotes_.find(zygote_id);
+  if (zygote != zygotes_.end()) zygote->second->Retire();
+}
+
+void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {
+  const auto zygote = zygotes_.find(request.zygote_id());
+  if (zygote == zygotes_.end() || zygote->second->state() != ZygoteProcess::State::kReady) {
+    return FailSandbox(request.sandbox_id(),
+                       absl::StrCat("there is no ready zygote ", request.zygote_id()));
+  }
+  sandboxes_.emplace(request.sandbox_id(),
+                     std::make_unique<LiveSandbox>(request.sandbox_id(), request.zygote_id(),
+                                                   poller_, cgroups_.get()));
+  zygote->second->Clone(request.sandbox_id());
+}
+
+void Spawner::SetSandboxLimits(const internal::v1::SetSandboxLimits& request) {
+  LiveSandbox* sandbox = FindSandbox(request.sandbox_id());
+  const absl::Status status = sandbox == nullptr
+                                  ? absl::NotFoundError("the sandbox has ended")
+                                  : sandbox->SetLimits(request.limits(), request.workspace_bytes());
+  SpawnerEvent event;
+  event.mutable_sandbox_limits_set()->set_sandbox_id(request.sandbox_id());
+  if (!status.ok()) event.mutable_sandbox_limits_set()->set_error(std::string(status.message()));
+  Tell(event);
+}
+
+void Spawner::KillSandbox(int64_t sandbox_id) {
+  LiveSandbox* sandbox = FindSandbox(sandbox_id);
+  if (sandbox == nullptr) return;
+  // While it is being cloned there is nothing to kill yet: OnCloned will.
+  if (!sandbox->is_adopted()) return sandbox->KillWhenAdopted();
+  TearDown(*sandbox);
+}
+
+// ---- events of zygotes --------------------------------------------------------------------------
+
+void Spawner::HandleZygoteEvents(int64_t zygote_id) {
+  const auto zygote = zygotes_.find(zygote_id);
+  if (zygote == zygotes_.end()) return;
+  for (;;) {
+    ZygoteEvent event;
+    std::vector<UniqueFd> descriptors;
+    const absl::Status status = zygote->second->Receive(&event, &descriptors);
+    // At its end nothing more is read; what became of it the nursery's pidfd will say.
+    if (!status.ok()) return;
+    DispatchZygoteEvent(*zygote->second, event, std::move(descriptors));
+  }
+}
+
+void Spawner::DispatchZygoteEvent(ZygoteProcess& zygote, const ZygoteEvent& event,
+                                  std::vector<UniqueFd> descriptors) {
+  SpawnerEvent told;
+  switch (event.event_case()) {
+    case ZygoteEvent::kReady:
+      if (zygote.state() != ZygoteProcess::State::kStarting) return;
+      zygote.set_state(ZygoteProcess::State::kReady);
+      told.mutable_zygote_started()->set_zygote_id(zygote.id());
+      told.mutable_zygote_started()->set_python_version(event.ready().python_version());
+      told.mutable_zygote_started()->set_warm_up_nanoseconds(event.ready().warm_up_nanoseconds());
+      return Tell(told);
+    case ZygoteEvent::kBroken:
+      zygote.set_state(ZygoteProcess::State::kFailed);
+      told.mutable_zygote_failed()->set_zygote_id(zygote.id());
+      told.mutable_zygote_failed()->set_message(
+          absl::StrCat(event.broken().stage(), ": ", event.broken().message()));
+      return Tell(told);
+    case ZygoteEvent::kCloned:
+      return OnCloned(zygote, event.cloned(), std::move(descriptors));
+    case ZygoteEvent::kCloneFailed:
+      return FailSandbox(event.clone_failed().sandbox_id(), event.clone_failed().stage());
+    case ZygoteEvent::kChildExited:
+      return OnChildExited(event.child_exited());
+    case ZygoteEvent::EVENT_NOT_SET:
+      return;
+  }
+}
+
+void Spawner::OnCloned(ZygoteProcess& zygote, const internal::v1::SandboxCloned& cloned,
+                       std::vector<UniqueFd> descriptors) {
+  constexpr size_t kPipes = 3;  // the channel, stdout, stderr
+  LiveSandbox* sandbox = FindSandbox(cloned.sandbox_id());
+  if (sandbox == nullptr || descriptors.size() < kPipes + 1) return;
+  UniqueFd init = descriptors.size() > kPipes + 1 ? std::move(descriptors[1]) : UniqueFd();
+  const std::vector<UniqueFd> pipes(std::make_move_iterator(descriptors.end() - kPipes),
+                                    std::make_move_iterator(descriptors.end()));
+  absl::Status status = sandbox->Adopt(std::move(descriptors[0]), std::move(init), zygote.spec());
+  if (status.ok() && sandbox->kill_when_adopted()) {
+    status = absl::CancelledError("killed before it was ready");
+  }
+  if (status.ok()) status = AnnounceSandbox(*sandbox, cloned, pipes);
+  if (status.ok()) return;
+  SpawnerEvent event;
+  event.mutable_sandbox_failed()->set_sandbox_id(cloned.sandbox_id());
+  event.mutable_sandbox_failed()->set_message(ReasonOfEarlyEnd(pipes[0].get(), status));
+  Tell(event);
+  TearDown(*sandbox);
+}
+
+absl::Status Spawner::AnnounceSandbox(LiveSandbox& sandbox,
+                                      const internal::v1::SandboxCloned& cloned,
+                                      const std::vector<UniqueFd>& pipes) {
+  SpawnerEvent event;
+  internal::v1::SandboxCreated* created = event.mutable_sandbox_created();
+  CLOISTER_RETURN_IF_ERROR(sandbox.Describe(created));
+  *created->mutable_stage_times() = cloned.stage_times();
+  CLOISTER_ASSIGN_OR_RETURN(const std::vector<UniqueFd> cgroup_files, sandbox.OpenCgroupFiles());
+  std::vector<int> descriptors = {sandbox.first_process()};
+  for (const UniqueFd& fd : pipes) descriptors.push_back(fd.get());
+  for (const UniqueFd& fd : cgroup_files) descriptors.push_back(fd.get());
+  Tell(event, descriptors);
+  return absl::OkStatus();
+}
+
+void Spawner::OnChildExited(const internal::v1::ChildExited& exited) {
+  LiveSandbox* sandbox = FindSandbox(exited.sandbox_id());
+  if (sandbox == nullptr) return;
+  sandbox->OnChildExited(exited);
+  // What it started does not outlive it.
+  TearDown(*sandbox);
+}
+
+void Spawner::OnNurseryExited(int64_t zygote_id) {
+  // What the zygote said last is still in its socket.
+  HandleZygoteEvents(zygote_id);
+  const auto found = zygotes_.find(zygote_id);
+  if (found == zygotes_.end()) return;
+  const std::unique_ptr<ZygoteProcess> zygote = std::move(found->second);
+  zygotes_.erase(found);
+  const std::string reason = zygote->Reap();
+
+  std::vector<int64_t> orphans;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (sandbox->zygote_id() == zygote_id) orphans.push_back(id);
+  }
+  for (int64_t id : orphans) {
+    if (!FindSandbox(id)->is_adopted()) {
+      FailSandbox(id, reason);
+      continue;
+    }
+    FindSandbox(id)->OnZygoteGone();
+    FinishIfOver(id);
+  }
+  SpawnerEvent event;
+  switch (zygote->state()) {
+    case ZygoteProcess::State::kFailed:
+      return;  // told already
+    case ZygoteProcess::State::kStarting:
+      event.mutable_zygote_failed()->set_zygote_id(zygote_id);
+      event.mutable_zygote_failed()->set_message(absl::StrCat("at its start ", reason));
+      break;
+    case ZygoteProcess::State::kReady:
+      event.mutable_zygote_exited()->set_reason(reason);
+      [[fallthrough]];
+    case ZygoteProcess::State::kRetired:
+      event.mutable_zygote_exited()->set_zygote_id(zygote_id);
+      break;
+  }
+  Tell(event);
+}
+
+// ---- both ---------------------------------------------------------------------------------------
+
+void Spawner::TearDown(LiveSandbox& sandbox) {
+  sandbox.BeginTeardown([this, id = sandbox.id()] { FinishIfOver(id); });
+  FinishIfOver(sandbox.id());
+}
+
+void Spawner::FinishIfOver(int64_t sandbox_id) {
+  const auto found = sandboxes_.find(sandbox_id);
+  if (found == sandboxes_.end() || !found->second->IsOver()) return;
+  const std::unique_ptr<LiveSandbox> sandbox = std::move(found->second);
+  sandboxes_.erase(found);
+  SpawnerEvent event;
+  *event.mutable_sandbox_exited() = sandbox->Finish();
+  Tell(event);
+}
+
+void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message) {
+  sandboxes_.erase(sandbox_id);
+  SpawnerEvent event;
+  event.mutable_sandbox_failed()->set_sandbox_id(sandbox_id);
+  event.mutable_sandbox_failed()->set_message(message);
+  Tell(event);
+}
+
+LiveSandbox* Spawner::FindSandbox(int64_t sandbox_id) {
+  const auto found = sandboxes_.find(sandbox_id);
+  return found == sandboxes_.end() ? nullptr : found->second.get();
+}
+
+void Spawner::Tell(const SpawnerEvent& event, absl::Span<const int> descriptors) {
+  cloisterd_.Send(event, descriptors);
+}
+
+void Spawner::EndEverything() {
+  // Killing the nurseries ends every process; only then are the cgroups empty.
+  zygotes_.clear();
+  for (auto& [id, sandbox] : sandboxes_) {
+    sandbox->OnZygoteGone();
+    (void)sandbox->Finish();
+  }
+  sandboxes_.clear();
+}
+
+}  // namespace cloister::sandbox

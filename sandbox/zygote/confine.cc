@@ -1,0 +1,124 @@
+#include "sandbox/zygote/confine.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/base/syscall_status.h"
+#include "sandbox/linux/capabilities.h"
+#include "sandbox/linux/close_fds.h"
+#include "sandbox/linux/namespaces.h"
+#include "sandbox/linux/rlimits.h"
+#include "sandbox/linux/user_namespace.h"
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr const char* kSharedDevices[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                                          "/dev/urandom"};
+
+absl::StatusOr<UniqueFd> OpenPath(const char* path) {
+  UniqueFd fd(open(path, O_PATH | O_CLOEXEC));
+  if (!fd) return SyscallError(absl::StrCat("open ", path));
+  return fd;
+}
+
+absl::Status UnblockSignals() {
+  sigset_t none;
+  sigemptyset(&none);
+  return sigprocmask(SIG_SETMASK, &none, nullptr) == 0 ? absl::OkStatus()
+                                                       : SyscallError("sigprocmask");
+}
+
+}  // namespace
+
+absl::StatusOr<ConfinePlan> ConfinePlan::Make(const internal::v1::ZygoteConfig& config) {
+  ConfinePlan plan(config);
+  plan.tmp_ = config.scratch_directory().empty() ? "/tmp" : config.scratch_directory() + "/tmp";
+  plan.workspace_ =
+      config.scratch_directory().empty() ? "/workspace" : config.scratch_directory() + "/workspace";
+  if (config.seccomp()) {
+    CLOISTER_ASSIGN_OR_RETURN(
+        plan.seccomp_program_,
+        BuildSeccompProgram({.allow_subprocesses = config.spec().allow_subprocesses()}));
+  }
+  if (config.landlock()) {
+    // These inodes are the same in every sandbox; /tmp and /workspace are not.
+    CLOISTER_ASSIGN_OR_RETURN(UniqueFd root, OpenPath("/"));
+    plan.shared_paths_.emplace_back(std::move(root), LandlockAccess::kReadExecute);
+    for (const char* device : kSharedDevices) {
+      CLOISTER_ASSIGN_OR_RETURN(UniqueFd fd, OpenPath(device));
+      plan.shared_paths_.emplace_back(std::move(fd), LandlockAccess::kDevice);
+    }
+  }
+  return plan;
+}
+
+absl::Status ConfinePlan::ConfineZygote() const {
+  // No program it executes can gain anything: Landlock and seccomp need this of an unprivileged
+  // child.
+  CLOISTER_RETURN_IF_ERROR(SetNoNewPrivileges());
+  // Its capabilities stay, for setns and setresuid in children, but no exec can renew them.
+  if (config_.namespaces()) {
+    CLOISTER_RETURN_IF_ERROR(DropBoundingSet());
+    CLOISTER_RETURN_IF_ERROR(LockSecurebits());
+  }
+  CLOISTER_RETURN_IF_ERROR(ApplyBaseRlimits());
+  umask(022);
+  return SetNotDumpable();
+}
+
+absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) const {
+  // 1. While there is still the privilege: the sandbox's own mounts, ipc and host name. Its pid
+  //    namespace it was born into; user, net and cgroup namespaces are the zygote's.
+  clock.Begin("namespaces");
+  if (config_.namespaces()) {
+    CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init_pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS));
+  }
+  // 2. No terminal and no process group of the host's; a group of its own that can be signalled.
+  clock.Begin("session");
+  if (setsid() < 0) return SyscallError("setsid");
+  // 3. Who it is, while it may still choose.
+  clock.Begin("ids");
+  if (config_.namespaces()) {
+    CLOISTER_RETURN_IF_ERROR(BecomeUser(static_cast<uid_t>(config_.sandbox_uid()),
+                                        static_cast<gid_t>(config_.sandbox_gid())));
+  }
+  // 4. None of the four sets holds anything, whatever its uid was.
+  clock.Begin("capabilities");
+  CLOISTER_RETURN_IF_ERROR(DropAllCapabilities());
+  // 5. Nobody of its own uid may trace it. After the change of uid, which resets this.
+  CLOISTER_RETURN_IF_ERROR(SetNotDumpable());
+  clock.Begin("workspace");
+  if (chdir(workspace_.c_str()) != 0) return SyscallError(absl::StrCat("chdir ", workspace_));
+  // 6. Files: the image to read, /tmp and /workspace to write. Before the descriptors of the
+  // image's
+  //    paths are closed.
+  clock.Begin("landlock");
+  if (config_.landlock()) CLOISTER_RETURN_IF_ERROR(EnforceLandlock());
+  // 7. Of all the zygote's descriptors, four remain.
+  clock.Begin("descriptors");
+  CLOISTER_RETURN_IF_ERROR(CloseAllExcept({0, 1, 2, kLastKeptDescriptor}));
+  CLOISTER_RETURN_IF_ERROR(UnblockSignals());
+  // 8. Last, because most of the above is forbidden from here on.
+  clock.Begin("seccomp");
+  if (config_.seccomp()) CLOISTER_RETURN_IF_ERROR(InstallSeccompProgram(seccomp_program_));
+  return absl::OkStatus();
+}
+
+absl::Status ConfinePlan::EnforceLandlock() const {
+  CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy, LandlockPolicy::Create());
+  for (const auto& [fd, access] : shared_paths_) {
+    CLOISTER_RETURN_IF_ERROR(policy.Allow(fd.get(), access));
+  }
+  CLOISTER_RETURN_IF_ERROR(policy.Allow(tmp_, LandlockAccess::kReadWrite));
+  CLOISTER_RETURN_IF_ERROR(policy.Allow(workspace_, LandlockAccess::kReadWrite));
+  return std::move(policy).Enforce();
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,273 @@
+#include "sandbox/zygote/zygote.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/base/monotonic_time.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/base/syscall_status.h"
+#include "sandbox/linux/clone.h"
+#include "sandbox/linux/namespaces.h"
+#include "sandbox/wire/packet_socket.h"
+#include "sandbox/zygote/sandbox_process.h"
+#include "sandbox/zygote/stage_clock.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::InitOffer;
+using internal::v1::InitRequest;
+using internal::v1::ZygoteEvent;
+using internal::v1::ZygoteRequest;
+
+// Inits kept ready: one being taken, one being made.
+constexpr int kReadyInits = 2;
+
+absl::StatusOr<UniqueFd> BlockAndWatchChildSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGCHLD);
+  if (sigprocmask(SIG_BLOCK, &signals, nullptr) != 0) return SyscallError("sigprocmask");
+  UniqueFd fd(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!fd) return SyscallError("signalfd");
+  return fd;
+}
+
+absl::Status CheckSingleThreaded() {
+  struct stat tasks;
+  if (stat("/proc/self/task", &tasks) != 0) return SyscallError("stat /proc/self/task");
+  const auto threads = tasks.st_nlink - 2;  // one directory each, beside . and ..
+  if (threads == 1) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("the warm-up left ", threads,
+                   " threads; a zygote must have one. Remove the import that starts them"));
+}
+
+// The host's ends of one sandbox's descriptors, and the sandbox's.
+struct SandboxPipes {
+  UniqueFd host_channel, host_output, host_error;
+  UniqueFd channel, output, error;
+};
+
+absl::StatusOr<SandboxPipes> MakeSandboxPipes() {
+  SandboxPipes pipes;
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+    return SyscallError("socketpair");
+  pipes.host_channel.reset(ends[0]);
+  pipes.channel.reset(ends[1]);
+  if (pipe2(ends, O_CLOEXEC) != 0) return SyscallError("pipe");
+  pipes.host_output.reset(ends[0]);
+  pipes.output.reset(ends[1]);
+  if (pipe2(ends, O_CLOEXEC) != 0) return SyscallError("pipe");
+  pipes.host_error.reset(ends[0]);
+  pipes.error.reset(ends[1]);
+  return pipes;
+}
+
+int64_t CpuNanoseconds(const rusage& usage) {
+  const auto nanoseconds = [](const timeval& time) {
+    return (int64_t{time.tv_sec} * 1'000'000 + time.tv_usec) * 1'000;
+  };
+  return nanoseconds(usage.ru_utime) + nanoseconds(usage.ru_stime);
+}
+
+}  // namespace
+
+Zygote::Zygote(GuestRuntime& runtime, UniqueFd control, UniqueFd nursery)
+    : runtime_(runtime), control_(std::move(control)), nursery_(std::move(nursery)) {}
+
+int Zygote::Run() {
+  absl::Status status = SetUp();
+  if (!status.ok()) {
+    ZygoteEvent event;
+    event.mutable_broken()->set_stage(stage_);
+    event.mutable_broken()->set_message(std::string(status.message()));
+    (void)Send(event);
+    return 1;
+  }
+  status = Serve();
+  if (status.ok() || absl::IsOutOfRange(status)) return 0;  // retired, or the spawner is gone
+  fprintf(stderr, "zygote: %s\n", status.ToString().c_str());
+  return 1;
+}
+
+absl::Status Zygote::SetUp() {
+  const int64_t start = MonotonicNanoseconds();
+  stage_ = "configuration";
+  ZygoteRequest request;
+  CLOISTER_RETURN_IF_ERROR(ReceivePacket(control_.get(), &request, nullptr));
+  if (!request.has_config()) return absl::InternalError("the first request is no configuration");
+  config_ = std::move(*request.mutable_config());
+  if (config_.namespaces() && !has_nursery()) {
+    return absl::InternalError("namespaces are wanted, but there is no nursery");
+  }
+  // Inits are made while the runtime warms up.
+  CLOISTER_RETURN_IF_ERROR(RequestInits(kReadyInits));
+  stage_ = "confinement";
+  CLOISTER_ASSIGN_OR_RETURN(plan_, ConfinePlan::Make(config_));
+  CLOISTER_RETURN_IF_ERROR(plan_->ConfineZygote());
+  CLOISTER_ASSIGN_OR_RETURN(child_signals_, BlockAndWatchChildSignals());
+  stage_ = "warm-up";
+  CLOISTER_ASSIGN_OR_RETURN(std::string version, runtime_.WarmUp(config_.spec()));
+  CLOISTER_RETURN_IF_ERROR(CheckSingleThreaded());
+
+  ZygoteEvent event;
+  event.mutable_ready()->set_python_version(std::move(version));
+  event.mutable_ready()->set_warm_up_nanoseconds(MonotonicNanoseconds() - start);
+  return Send(event);
+}
+
+absl::Status Zygote::Serve() {
+  while (!finished()) {
+    // The nursery is listened to only while somebody waits for an init: what it offers early stays
+    // in the socket.
+    const int nursery = pending_.empty() ? -1 : nursery_.get();
+    pollfd polled[] = {
+        {child_signals_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {nursery, POLLIN, 0}};
+    if (poll(polled, 3, -1) < 0) {
+      if (errno == EINTR) continue;
+      return SyscallError("poll");
+    }
+    // Reaping first: a sandbox's teardown waits for it.
+    if (polled[0].revents != 0) CLOISTER_RETURN_IF_ERROR(ReapChildren());
+    if (polled[1].revents != 0) CLOISTER_RETURN_IF_ERROR(HandleRequest());
+    const bool can_clone = !has_nursery() || polled[2].revents != 0;
+    if (!pending_.empty() && can_clone) CLOISTER_RETURN_IF_ERROR(CloneNext());
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Zygote::HandleRequest() {
+  ZygoteRequest request;
+  CLOISTER_RETURN_IF_ERROR(ReceivePacket(control_.get(), &request, nullptr));
+  if (request.has_retire()) {
+    retired_ = true;
+  } else if (request.has_clone_sandbox()) {
+    pending_.push_back({request.clone_sandbox().sandbox_id(), MonotonicNanoseconds()});
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Zygote::ReapChildren() {
+  signalfd_siginfo ignored;
+  while (read(child_signals_.get(), &ignored, sizeof(ignored)) > 0) {
+  }
+  for (;;) {
+    siginfo_t info = {};
+    rusage usage = {};
+    // glibc's waitid lacks the last argument.
+    if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG, &usage) != 0 || info.si_pid == 0) {
+      return absl::OkStatus();  // none left, or none that has ended
+    }
+    const auto child = children_.find(info.si_pid);
+    if (child == children_.end()) continue;
+    ZygoteEvent event;
+    event.mutable_child_exited()->set_sandbox_id(child->second);
+    event.mutable_child_exited()->set_wait_code(info.si_code);
+    event.mutable_child_exited()->set_wait_status(info.si_status);
+    event.mutable_child_exited()->set_cpu_nanoseconds(CpuNanoseconds(usage));
+    children_.erase(child);
+    CLOISTER_RETURN_IF_ERROR(Send(event));
+  }
+}
+
+absl::Status Zygote::CloneNext() {
+  const PendingClone pending = pending_.front();
+  pending_.pop_front();
+  Init init;
+  if (has_nursery()) {
+    absl::StatusOr<Init> taken = TakeInit();
+    // OUT_OF_RANGE: the nursery is gone, and with it soon this process.
+    if (absl::IsOutOfRange(taken.status())) return taken.status();
+    if (!taken.ok()) {
+      return ReportCloneFailure(pending.sandbox_id, std::string(taken.status().message()));
+    }
+    init = *std::move(taken);
+  }
+  const absl::Status status = CloneSandbox(pending, init);
+  if (status.ok()) return absl::OkStatus();
+  if (init.pidfd) (void)SignalPidfd(init.pidfd.get(), SIGKILL);
+  return ReportCloneFailure(pending.sandbox_id, std::string(status.message()));
+}
+
+absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init) {
+  StageClock own_clock;
+  own_clock.Begin("descriptors");
+  CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, MakeSandboxPipes());
+  if (init.pidfd) CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init.pidfd.get(), CLONE_NEWPID));
+  const SandboxDescriptors descriptors = {.init_pidfd = init.pidfd.get(),
+                                          .channel = pipes.channel.get(),
+                                          .standard_output = pipes.output.get(),
+                                          .standard_error = pipes.error.get()};
+  own_clock.Begin("clone");
+  StageClock child_clock;
+  child_clock.Begin("clone");
+  runtime_.BeforeFork();
+  absl::StatusOr<CloneResult> clone = CloneProcess();
+  if (clone.ok() && clone->in_child) RunSandboxProcess(*plan_, descriptors, runtime_, child_clock);
+  runtime_.AfterForkInParent();
+  CLOISTER_RETURN_IF_ERROR(clone.status());
+  children_.emplace(clone->pid, pending.sandbox_id);
+
+  ZygoteEvent event;
+  event.mutable_cloned()->set_sandbox_id(pending.sandbox_id);
+  internal::v1::StageTime* queued = event.mutable_cloned()->add_stage_times();
+  queued->set_stage("queue");
+  queued->set_nanoseconds(own_clock.begin() - pending.asked_at);
+  own_clock.Report(event.mutable_cloned()->mutable_stage_times());
+  std::vector<int> sent = {clone->pidfd.get()};
+  if (init.pidfd) sent.push_back(init.pidfd.get());
+  sent.insert(sent.end(),
+              {pipes.host_channel.get(), pipes.host_output.get(), pipes.host_error.get()});
+  return Send(event, sent);
+}
+
+absl::Status Zygote::ReportCloneFailure(int64_t sandbox_id, const std::string& stage) {
+  const int error_number = errno;
+  ZygoteEvent event;
+  event.mutable_clone_failed()->set_sandbox_id(sandbox_id);
+  event.mutable_clone_failed()->set_stage(stage);
+  event.mutable_clone_failed()->set_error_number(error_number);
+  return Send(event);
+}
+
+absl::Status Zygote::RequestInits(int count) {
+  if (!has_nursery()) return absl::OkStatus();
+  InitRequest request;
+  request.set_count(count);
+  request.set_workspace_bytes(config_.spec().default_workspace_bytes());
+  request.set_sandbox_uid(config_.sandbox_uid());
+  request.set_sandbox_gid(config_.sandbox_gid());
+  return SendPacket(nursery_.get(), request);
+}
+
+absl::StatusOr<Zygote::Init> Zygote::TakeInit() {
+  InitOffer offer;
+  std::vector<UniqueFd> descriptors;
+  CLOISTER_RETURN_IF_ERROR(ReceivePacket(nursery_.get(), &offer, &descriptors));
+  CLOISTER_RETURN_IF_ERROR(RequestInits(1));
+  if (descriptors.size() != 1) return absl::InternalError(absl::StrCat("init: ", offer.error()));
+  return Init{offer.pid(), std::move(descriptors.front())};
+}
+
+absl::Status Zygote::Send(const ZygoteEvent& event, absl::Span<const int> descriptors) {
+  return SendPacket(control_.get(), event, descriptors);
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,78 @@
+// The warmed process from which a template's sandboxes are cloned. Serves one control socket, runs
+// no guest code, has one thread.
+
+#ifndef CLOISTER_SANDBOX_ZYGOTE_ZYGOTE_H_
+#define CLOISTER_SANDBOX_ZYGOTE_ZYGOTE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/zygote/confine.h"
+#include "sandbox/zygote/guest_runtime.h"
+
+namespace cloister::sandbox {
+
+// Thread-safety: none. Ownership: of `runtime`, none; of the sockets, the descriptors.
+class Zygote {
+ public:
+  // `control` leads to the spawner, `nursery` to the nursery; without one, sandboxes get no
+  // namespaces.
+  Zygote(GuestRuntime& runtime, UniqueFd control, UniqueFd nursery);
+
+  // Sets up, then serves until it has retired or the spawner is gone. Returns the exit status. In
+  // clones it does not return.
+  int Run();
+
+ private:
+  struct PendingClone {
+    int64_t sandbox_id;
+    int64_t asked_at;  // monotonic nanoseconds
+  };
+  struct Init {
+    int32_t pid = 0;
+    UniqueFd pidfd;
+  };
+
+  // Each of these returns an error only where the zygote must end.
+  absl::Status SetUp();
+  absl::Status WarmUp(const internal::v1::ZygoteConfig& config);
+  absl::Status Serve();
+  absl::Status HandleRequest();
+  absl::Status ReapChildren();
+  absl::Status CloneNext();
+
+  // Clones one sandbox into the namespaces of `init`, and tells the spawner.
+  absl::Status CloneSandbox(const PendingClone& pending, const Init& init);
+  absl::Status ReportCloneFailure(int64_t sandbox_id, const std::string& stage);
+  absl::Status RequestInits(int count);
+  absl::StatusOr<Init> TakeInit();
+  absl::Status Send(const internal::v1::ZygoteEvent& event, absl::Span<const int> descriptors = {});
+
+  bool has_nursery() const { return static_cast<bool>(nursery_); }
+  bool finished() const { return retired_ && children_.empty() && pending_.empty(); }
+
+  GuestRuntime& runtime_;
+  const UniqueFd control_;
+  const UniqueFd nursery_;
+  UniqueFd child_signals_;
+  internal::v1::ZygoteConfig config_;
+  std::optional<ConfinePlan> plan_;
+  std::string stage_;  // of the set-up, for ZygoteBroken
+  bool retired_ = false;
+  std::deque<PendingClone> pending_;
+  std::unordered_map<pid_t, int64_t> children_;  // pid to sandbox id
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_ZYGOTE_ZYGOTE_H_
