@@ -13,14 +13,14 @@ namespace cloister::client {
 
 inline constexpr char kDefaultServerAddress[] = "unix:/run/cloister/cloister.sock";
 
-// The address to use: `given` (a --server flag) if not empty, else the environment's CLOISTER_SERVER, else
-// kDefaultServerAddress. "unix:/path", an absolute "/path", "host:port" and "[v6]:port" are understood.
-// Errors: INVALID_ARGUMENT says which of them was wrong and how.
+// The address to use: `given` (a --server flag) if not empty, else the environment's
+// CLOISTER_SERVER, else kDefaultServerAddress. "unix:/path", an absolute "/path", "host:port" and
+// "[v6]:port" are understood. Errors: INVALID_ARGUMENT says which of them was wrong and how.
 absl::StatusOr<std::string> ResolveServerAddress(const std::string& given);
 
-// A channel to a resolved address. Plain text: the server listens on unix sockets and loopback only.
-// Connects lazily, so an absent server shows at the first call. Messages may be as large as the server's
-// own bounds allow. Each channel has a connection of its own.
+// A channel to a resolved address. Plain text: the server listens on unix sockets and loopback
+// only. Connects lazily, so an absent server shows at the first call. Messages may be as large as
+// the server's own bounds allow. Each channel has a connection of its own.
 std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address);
 
 }  // namespace cloister::client

@@ -8,8 +8,8 @@
 namespace cloister::client {
 namespace {
 
-// Whether the stream ended for reasons of its own, so that the execution may still be followed. An answer of
-// Cloister's always has a reason and is final.
+// Whether the stream ended for reasons of its own, so that the execution may still be followed. An
+// answer of Cloister's always has a reason and is final.
 bool IsLost(const grpc::Status& status) {
   if (status.ok()) return true;  // ended without `finished`
   switch (status.error_code()) {
@@ -25,7 +25,8 @@ bool IsLost(const grpc::Status& status) {
 
 }  // namespace
 
-ExecutionFollower::ExecutionFollower(v1::ExecutionService::StubInterface* stub, ReattachPolicy policy)
+ExecutionFollower::ExecutionFollower(v1::ExecutionService::StubInterface* stub,
+                                     ReattachPolicy policy)
     : stub_(stub), policy_(policy) {}
 
 grpc::Status ExecutionFollower::Execute(const v1::ExecuteRequest& request,
@@ -94,7 +95,8 @@ grpc::Status ExecutionFollower::AttachOnce(const EventCallback& on_event) {
   request.set_execution(execution());
   request.set_after_sequence(last_sequence_);
   return ReadStream<v1::AttachExecutionResponse>(
-      [&](grpc::ClientContext* context) { return stub_->AttachExecution(context, request); }, on_event);
+      [&](grpc::ClientContext* context) { return stub_->AttachExecution(context, request); },
+      on_event);
 }
 
 grpc::Status ExecutionFollower::FollowToEnd(grpc::Status status, const EventCallback& on_event) {
@@ -103,7 +105,8 @@ grpc::Status ExecutionFollower::FollowToEnd(grpc::Status status, const EventCall
     if (execution().empty() || !IsLost(status)) break;
     if (failed_attempts_ >= policy_.maximum_attempts) break;
     const absl::Duration delay =
-        std::min(policy_.initial_delay * (int64_t{1} << std::min(failed_attempts_, 20)), policy_.maximum_delay);
+        std::min(policy_.initial_delay * (int64_t{1} << std::min(failed_attempts_, 20)),
+                 policy_.maximum_delay);
     ++failed_attempts_;
     if (on_lost_) on_lost_(status, delay);
     if (!Wait(delay)) return grpc::Status::CANCELLED;

@@ -16,8 +16,8 @@
 
 namespace cloister::client {
 
-// How patiently a lost stream is re-attached. The delay doubles from `initial_delay` to `maximum_delay`;
-// an event received starts the count anew.
+// How patiently a lost stream is re-attached. The delay doubles from `initial_delay` to
+// `maximum_delay`; an event received starts the count anew.
 struct ReattachPolicy {
   absl::Duration initial_delay = absl::Milliseconds(50);
   absl::Duration maximum_delay = absl::Seconds(2);
@@ -25,11 +25,11 @@ struct ReattachPolicy {
 };
 
 // Delivers every event once and in order. A stream that breaks after `started` is taken up again by
-// AttachExecution behind the last event seen; one that breaks before it is not, since nobody knows whether
-// the program runs (repeat Execute with the same request_id for that).
+// AttachExecution behind the last event seen; one that breaks before it is not, since nobody knows
+// whether the program runs (repeat Execute with the same request_id for that).
 //
-// For one execution. Thread-safety: Execute or Attach once, on one thread; Cancel and execution() from any.
-// Ownership: `stub` must outlive it.
+// For one execution. Thread-safety: Execute or Attach once, on one thread; Cancel and execution()
+// from any. Ownership: `stub` must outlive it.
 class ExecutionFollower {
  public:
   // Called on the thread of Execute or Attach. Keep-alives are not passed on.
@@ -41,13 +41,14 @@ class ExecutionFollower {
 
   void set_on_lost(LostCallback on_lost) { on_lost_ = std::move(on_lost); }
 
-  // Both block until `finished` was delivered (OK), Cancel was called (CANCELLED), the service refused, or
-  // the stream could not be re-attached (the last status).
+  // Both block until `finished` was delivered (OK), Cancel was called (CANCELLED), the service
+  // refused, or the stream could not be re-attached (the last status).
   grpc::Status Execute(const v1::ExecuteRequest& request, const EventCallback& on_event);
   grpc::Status Attach(const std::string& execution, int64_t after_sequence,
                       const EventCallback& on_event);
 
-  // Stops following; also from inside the callback. What the server does then is up to on_disconnect.
+  // Stops following; also from inside the callback. What the server does then is up to
+  // on_disconnect.
   void Cancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // `executions/{execution}`; empty until `started` arrived.

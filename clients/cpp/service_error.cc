@@ -32,7 +32,8 @@ void AddDetail(const google::protobuf::Any& detail, ServiceError* error) {
   }
 }
 
-// gRPC says "failed to connect to all addresses; last error: UNKNOWN: unix:/x: No such file or directory".
+// gRPC says "failed to connect to all addresses; last error: UNKNOWN: unix:/x: No such file or
+// directory".
 absl::string_view LastPart(absl::string_view message) {
   const size_t colon = message.rfind(": ");
   return colon == absl::string_view::npos ? message : message.substr(colon + 2);
@@ -41,16 +42,17 @@ absl::string_view LastPart(absl::string_view message) {
 std::string TransportErrorText(const ServiceError& error, const std::string& address) {
   switch (error.code) {
     case grpc::StatusCode::UNAVAILABLE:
-      return absl::StrCat("cannot reach the server at ", address, ": ", LastPart(error.message),
-                          "\nstart cloisterd, or name its address with --server or CLOISTER_SERVER");
+      return absl::StrCat(
+          "cannot reach the server at ", address, ": ", LastPart(error.message),
+          "\nstart cloisterd, or name its address with --server or CLOISTER_SERVER");
     case grpc::StatusCode::UNIMPLEMENTED:
       return absl::StrCat("the server at ", address,
                           " does not know this call: it is no cloisterd, or an older one");
     case grpc::StatusCode::CANCELLED:
       return "the call was cancelled";
     default:
-      return absl::StrCat(error.message.empty() ? "the call failed" : error.message, " (gRPC status ",
-                          static_cast<int>(error.code), " from ", address, ")");
+      return absl::StrCat(error.message.empty() ? "the call failed" : error.message,
+                          " (gRPC status ", static_cast<int>(error.code), " from ", address, ")");
   }
 }
 
@@ -68,19 +70,22 @@ ServiceError ParseServiceError(const grpc::Status& status) {
 
 std::string ErrorText(const ServiceError& error, const std::string& address) {
   if (error.reason.empty()) return TransportErrorText(error, address);
-  std::string text = absl::StrCat(error.message.empty() ? "refused" : error.message, " [", error.reason, "]");
+  std::string text =
+      absl::StrCat(error.message.empty() ? "refused" : error.message, " [", error.reason, "]");
   for (const FieldViolation& violation : error.field_violations) {
     // Where the message already is the one violation, twice would not be clearer.
     const std::string line = absl::StrCat(violation.field, ": ", violation.description);
     if (absl::string_view(error.message).find(line) != absl::string_view::npos) continue;
     absl::StrAppend(&text, "\n", line);
   }
-  for (const std::string& violation : error.quota_violations) absl::StrAppend(&text, "\n", violation);
+  for (const std::string& violation : error.quota_violations)
+    absl::StrAppend(&text, "\n", violation);
   const auto known = error.metadata.find("known");
   if (known != error.metadata.end() && !absl::StrContains(error.message, known->second)) {
     absl::StrAppend(&text, "\nknown: ", known->second);
   }
-  if (error.retry_delay) absl::StrAppend(&text, "\ntry again in ", absl::FormatDuration(*error.retry_delay));
+  if (error.retry_delay)
+    absl::StrAppend(&text, "\ntry again in ", absl::FormatDuration(*error.retry_delay));
   return text;
 }
 

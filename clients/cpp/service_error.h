@@ -21,8 +21,8 @@ struct FieldViolation {
 struct ServiceError {
   grpc::StatusCode code = grpc::StatusCode::OK;
   std::string message;
-  // Name of a cloister.v1.ErrorReason without prefix. Empty where Cloister did not answer at all: the
-  // status is the transport's.
+  // Name of a cloister.v1.ErrorReason without prefix. Empty where Cloister did not answer at all:
+  // the status is the transport's.
   std::string reason;
   std::map<std::string, std::string> metadata;
   std::optional<absl::Duration> retry_delay;
@@ -33,8 +33,8 @@ struct ServiceError {
 // Understands absent and damaged details: what cannot be read is left out.
 ServiceError ParseServiceError(const grpc::Status& status);
 
-// One readable line per fact, the first of them the cause, no newline at the end. `address` names the server
-// in the text.
+// One readable line per fact, the first of them the cause, no newline at the end. `address` names
+// the server in the text.
 std::string ErrorText(const ServiceError& error, const std::string& address);
 
 }  // namespace cloister::client

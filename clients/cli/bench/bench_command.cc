@@ -1,0 +1,100 @@
+#include "clients/cli/bench/bench_command.h"
+
+#include <string>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "clients/cli/bench/benches.h"
+#include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/units.h"
+
+namespace cloister::cli::bench {
+namespace {
+
+constexpr char kFooter[] = R"(
+Benchmarks:
+  echo     a gRPC call to a server that does nothing, started for it: the floor under every call
+  fresh    RunCode of print(1) in a sandbox nobody used before. First one client at --rate calls a second,
+           so that the pool stays warm (latency_…), then --clients as fast as they are answered
+           (throughput_…). Anchors: grpc_echo, bare_fork (plain forks of the same zygote; needs root),
+           bwrap_python, python
+  density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
+           one and with --sandboxes more ready; needs what cloisterd needs, and a machine that is quiet
+
+Percentiles are exact and the client's; what the first tenth of a run shows is not counted. The exit code is
+0 when it ran, whatever targets were met.
+
+Examples:
+  cloister bench echo
+  cloister --server unix:/tmp/c.sock bench fresh --json --duration 10s --clients 32
+  cloister bench density --sandboxes 400 --json)";
+
+int ExitCodeFor(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) || absl::IsNotFound(status) ? kExitUsage
+                                                                     : kExitUnavailable;
+}
+
+absl::StatusOr<Report> Measure(const BenchOptions& options) {
+  if (options.name == "echo") return BenchEcho(options);
+  if (options.name == "fresh") return BenchFresh(options);
+  return BenchDensity(options);
+}
+
+}  // namespace
+
+void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()> chosen) {
+  CLI::App* command =
+      app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
+  command->add_option("NAME", options->name, "echo, fresh or density")
+      ->required()
+      ->check(CLI::IsMember({"echo", "fresh", "density"}));
+  command->add_flag("--json", options->json, "one JSON object on stdout");
+  command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
+      ->type_name("TIME");
+  command
+      ->add_option("--clients", options->clients,
+                   "calls in flight in the throughput phase; default 32")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
+  command->add_option("--channels", options->channels, "connections they share; default 2")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64));
+  command->add_option("--rate", options->rate, "calls a second in the latency phase; default 100")
+      ->type_name("N")
+      ->check(CLI::Range(1.0, 100000.0));
+  command
+      ->add_option("-t,--template", options->template_name,
+                   "which template; default: the server's first")
+      ->type_name("NAME");
+  command->add_option("--sandboxes", options->sandboxes, "idle sandboxes of density; default 400")
+      ->type_name("N")
+      ->check(CLI::Range(1, 20000));
+  command
+      ->add_option("--image-directory", options->image_directory,
+                   "where runtime images are, for anchors")
+      ->type_name("DIR");
+  command->add_flag("--no-anchors", options->no_anchors, "leave the anchors out");
+  command->footer(kFooter);
+  command->callback(std::move(chosen));
+}
+
+int RunBench(const BenchOptions& given, OutputFds fds) {
+  BenchOptions options = given;
+  const absl::StatusOr<absl::Duration> duration = ParseDuration(options.duration_text);
+  if (!duration.ok() || *duration > absl::Minutes(10)) {
+    Complain(fds.err, absl::StrCat("bench: --duration: ",
+                                   duration.ok() ? "at most 10m" : duration.status().message()));
+    return kExitUsage;
+  }
+  options.duration = *duration;
+  const absl::StatusOr<Report> report = Measure(options);
+  if (!report.ok()) {
+    Complain(fds.err, report.status().message());
+    return ExitCodeFor(report.status());
+  }
+  const std::string text = options.json ? report->ToJson().dump(2) + "\n" : report->ToText();
+  return WriteAll(fds.out, text) ? kExitOk : kExitInputOutput;
+}
+
+}  // namespace cloister::cli::bench

@@ -1,0 +1,23 @@
+// The benchmarks. Each measures and fills a report in; an error says what kept it from running.
+
+#ifndef CLOISTER_CLIENTS_CLI_BENCH_BENCHES_H_
+#define CLOISTER_CLIENTS_CLI_BENCH_BENCHES_H_
+
+#include "absl/status/statusor.h"
+#include "clients/cli/bench/bench_options.h"
+#include "clients/cli/bench/report.h"
+
+namespace cloister::cli::bench {
+
+// A call to a server that does nothing.
+absl::StatusOr<Report> BenchEcho(const BenchOptions& options);
+
+// RunCode of `print(1)`, each in a sandbox nobody used before.
+absl::StatusOr<Report> BenchFresh(const BenchOptions& options);
+
+// What one more idle warm sandbox costs in memory.
+absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
+
+}  // namespace cloister::cli::bench
+
+#endif  // CLOISTER_CLIENTS_CLI_BENCH_BENCHES_H_

@@ -1,0 +1,48 @@
+#include "clients/cli/bench/echo_server.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "clients/cli/commands/exit_code.h"
+#include "cloister/internal/v1/echo.grpc.pb.h"
+#include "grpcpp/security/server_credentials.h"
+#include "grpcpp/server_builder.h"
+
+namespace cloister::cli::bench {
+namespace {
+
+class EchoService final : public internal::v1::EchoService::CallbackService {
+  grpc::ServerUnaryReactor* Echo(grpc::CallbackServerContext* context,
+                                 const internal::v1::EchoRequest* request,
+                                 internal::v1::EchoResponse* response) override {
+    response->set_payload(request->payload());
+    grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+};
+
+}  // namespace
+
+int RunEchoServer(const std::string& address) {
+  EchoService service;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials());
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr) {
+    std::fprintf(stderr, "cloister: cannot listen on %s\n", address.c_str());
+    return kExitUnavailable;
+  }
+  std::puts("ready");
+  std::fflush(stdout);
+  char ignored = 0;
+  while (::read(STDIN_FILENO, &ignored, 1) > 0) {
+  }
+  server->Shutdown();
+  return kExitOk;
+}
+
+}  // namespace cloister::cli::bench

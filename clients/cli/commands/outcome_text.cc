@@ -1,0 +1,126 @@
+#include "clients/cli/commands/outcome_text.h"
+
+#include <csignal>
+#include <cstring>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "clients/cli/commands/units.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace cloister::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr size_t kMaximumMessageBytes = 500;
+
+// Text of the guest's on one line of the terminal; it may hold anything.
+std::string Tame(const std::string& text) {
+  std::string tame = absl::Utf8SafeCEscape(text.substr(0, kMaximumMessageBytes));
+  if (text.size() > kMaximumMessageBytes) tame += "…";
+  return tame;
+}
+
+std::string KindName(v1::Outcome::Kind kind) {
+  const std::string& name = v1::Outcome::Kind_Name(kind);
+  if (name.empty()) return absl::StrCat("unknown outcome ", static_cast<int>(kind));
+  return std::string(absl::StripPrefix(name, "KIND_"));
+}
+
+std::string SignalName(int signal) {
+  const char* name = ::sigabbrev_np(signal);
+  return name == nullptr ? absl::StrCat("signal ", signal) : absl::StrCat("SIG", name);
+}
+
+// What happened, beyond the kind's name.
+std::string Particulars(const v1::Outcome& outcome) {
+  switch (outcome.kind()) {
+    case v1::Outcome::KIND_RAISED: {
+      const v1::Exception& exception = outcome.exception();
+      std::string text = Tame(exception.type());
+      if (!exception.message().empty()) absl::StrAppend(&text, ": ", Tame(exception.message()));
+      return text;
+    }
+    case v1::Outcome::KIND_EXITED:
+      return absl::StrCat("exit code ", outcome.exit_code());
+    case v1::Outcome::KIND_SIGNALED:
+      if (outcome.detail().empty()) return SignalName(outcome.signal());
+      return absl::StrCat(SignalName(outcome.signal()), ", ", Tame(outcome.detail()));
+    default:
+      return Tame(outcome.detail());
+  }
+}
+
+bool IsUtf8(const std::string& bytes) {
+  try {
+    (void)ordered_json(bytes).dump();
+    return true;
+  } catch (const ordered_json::type_error&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+std::string OutcomeText(const v1::Outcome& outcome) {
+  std::string text = KindName(outcome.kind());
+  const std::string particulars = Particulars(outcome);
+  if (!particulars.empty()) absl::StrAppend(&text, ": ", absl::StripSuffix(particulars, "."));
+  const v1::Usage& usage = outcome.usage();
+  absl::StrAppend(&text, " (", DurationText(FromProto(usage.wall_time())), " wall, ",
+                  DurationText(FromProto(usage.cpu_time())), " cpu, ",
+                  SizeText(usage.peak_memory_bytes()), ")");
+  const int64_t lost = outcome.truncated_stdout_bytes() + outcome.truncated_stderr_bytes();
+  if (lost > 0) absl::StrAppend(&text, "; ", SizeText(lost), " of output not delivered");
+  return text;
+}
+
+bool IsWorthALine(const v1::Outcome& outcome) {
+  if (outcome.kind() == v1::Outcome::KIND_SUCCEEDED) return false;
+  return outcome.kind() != v1::Outcome::KIND_EXITED || outcome.exit_code() != 0;
+}
+
+ordered_json MessageJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string text;
+  // Only messages with broken Any fields fail; ours have none.
+  if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return {};
+  return ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
+void SetBytes(ordered_json* object, const std::string& name, const std::string& bytes) {
+  if (IsUtf8(bytes)) {
+    (*object)[name] = bytes;
+  } else {
+    (*object)[name + "_base64"] = absl::Base64Escape(bytes);
+  }
+}
+
+ordered_json ResultJson(const v1::Started& started, const v1::Finished& finished,
+                        const std::string& stdout_bytes, const std::string& stderr_bytes) {
+  ordered_json result;
+  result["execution"] = started.execution();
+  result["start_kind"] = v1::StartKind_Name(started.start_kind());
+  result["outcome"] = MessageJson(finished.outcome());
+  SetBytes(&result, "stdout", stdout_bytes);
+  SetBytes(&result, "stderr", stderr_bytes);
+  result["files"] = ordered_json::array();
+  for (const v1::ReturnedFile& file : finished.files()) {
+    ordered_json entry;
+    entry["path"] = file.path();
+    if (file.error().empty()) {
+      SetBytes(&entry, "content", file.content());
+    } else {
+      entry["error"] = file.error();
+    }
+    result["files"].push_back(std::move(entry));
+  }
+  result["effective_limits"] = MessageJson(started.effective_limits());
+  return result;
+}
+
+}  // namespace cloister::cli

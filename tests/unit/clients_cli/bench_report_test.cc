@@ -1,0 +1,109 @@
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+
+#include "clients/cli/bench/closed_loop.h"
+#include "clients/cli/bench/cpu_meter.h"
+#include "clients/cli/bench/machine.h"
+#include "clients/cli/bench/report.h"
+#include "gtest/gtest.h"
+
+namespace cloister::cli::bench {
+namespace {
+
+TEST(LatencySampleTest, PercentilesAreExact) {
+  LatencySample sample;
+  EXPECT_EQ(sample.Percentile(0.5), absl::ZeroDuration());
+  for (int i = 100; i >= 1; --i) sample.Add(absl::Microseconds(i));
+  EXPECT_EQ(sample.Percentile(0), absl::Microseconds(1));
+  EXPECT_EQ(sample.Percentile(0.5), absl::Microseconds(50));
+  EXPECT_EQ(sample.Percentile(0.99), absl::Microseconds(99));
+  EXPECT_EQ(sample.Percentile(0.991), absl::Microseconds(100));
+  EXPECT_EQ(sample.Percentile(1), absl::Microseconds(100));
+}
+
+TEST(TargetTest, IsMetOnTheRightSide) {
+  using enum Target::Better;
+  EXPECT_EQ((Target{"", 5, 5, kLower}).Met(), true);
+  EXPECT_EQ((Target{"", 6, 5, kLower}).Met(), false);
+  EXPECT_EQ((Target{"", 6, 5, kHigher}).Met(), true);
+  EXPECT_EQ((Target{"", 4, 5, kHigher}).Met(), false);
+  EXPECT_EQ((Target{"", 4, std::nullopt, kHigher}).Met(), std::nullopt);
+}
+
+TEST(ReportTest, JsonHasTheAgreedShape) {
+  Report report;
+  report.bench = "fresh";
+  report.machine = MachineJson("3.14.10");
+  report.results["latency_p50_us"] = 200.5;
+  report.anchors["bare_fork"] = {{"absent", "no root"}};
+  report.targets = {{"a", 200.5, 300, Target::Better::kLower},
+                    {"b", std::nullopt, 1, Target::Better::kHigher}};
+  const Json json = Json::parse(report.ToJson().dump());
+  std::vector<std::string> names;
+  for (const auto& [name, value] : json.items()) names.push_back(name);
+  EXPECT_EQ(names, (std::vector<std::string>{"bench", "machine", "config", "results", "anchors",
+                                             "targets"}));
+  for (const char* name : {"cores", "kernel", "cpu", "python"})
+    EXPECT_TRUE(json["machine"].contains(name)) << name;
+  EXPECT_EQ(json["targets"][0], Json({{"name", "a"},
+                                      {"measured", 200.5},
+                                      {"limit", 300.0},
+                                      {"better", "lower"},
+                                      {"met", true}}));
+  EXPECT_TRUE(json["targets"][1]["met"].is_null());
+  EXPECT_EQ(json["targets"][1]["better"], "higher");
+  EXPECT_NE(report.ToText().find("unknown b"), std::string::npos);
+}
+
+TEST(ClosedLoopTest, KeepsEveryClientBusyAndCounts) {
+  std::atomic<int> most{0};
+  std::atomic<int> in_flight{0};
+  std::vector<std::thread> threads;
+  // Answers inline would recurse; a thread per client answers from elsewhere, as gRPC does.
+  std::atomic<int> calls{0};
+  const LoadResult result =
+      RunClosedLoop(3, absl::ZeroDuration(), absl::Milliseconds(50), [&](int, Done done) {
+        const int now = ++in_flight;
+        for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
+        }
+        const bool ok = ++calls % 2 == 0;
+        std::thread([&, ok, done = std::move(done)] {
+          --in_flight;
+          done(ok);
+        }).detach();
+      });
+  EXPECT_GE(calls, 6);
+  EXPECT_LE(most, 3);
+  EXPECT_GT(result.latency.count(), 0u);
+  EXPECT_GT(result.failed_count, 0);
+  EXPECT_DOUBLE_EQ(result.SucceededPerSecond(), static_cast<double>(result.latency.count()) / 0.05);
+}
+
+TEST(ClosedLoopTest, GivesUpOnAServiceThatOnlyFails) {
+  const LoadResult result = RunPaced(1e5, absl::Seconds(600), [](int, Done done) { done(false); });
+  EXPECT_EQ(result.failed_count, 100);
+  EXPECT_EQ(result.latency.count(), 0u);
+}
+
+TEST(MachineTest, ReadsProcFiles) {
+  EXPECT_EQ(ProcField("model\t: 1\nmodel name\t: AMD EPYC\nx: 2\n", "model name"), "AMD EPYC");
+  EXPECT_EQ(ProcField("model\t: 1\n", "flags"), "");
+  EXPECT_GT(AvailableMemoryBytes().value_or(0), 0);
+  EXPECT_EQ(SiblingProgram("no-such-program"), "");
+  EXPECT_EQ(FindProgram("no-such-program"), "");
+  EXPECT_NE(FindProgram("sh"), "");
+}
+
+TEST(CpuMeterTest, ReadsProcStat) {
+  const std::string stat = "7 (a ) b) S 1 1 1 0 -1 4194560 1 2 3 4 300 50 0 0 20 0 1 0 9 0 0";
+  EXPECT_EQ(ProcessCpu(stat), absl::Seconds(350) / ::sysconf(_SC_CLK_TCK));
+  EXPECT_EQ(ProcessCpu("garbage"), std::nullopt);
+  EXPECT_EQ(MachineCpu("cpu  1 2 3 400 500 6 7 0 0 0\ncpu0 9\n"),
+            absl::Seconds(19) / ::sysconf(_SC_CLK_TCK));
+  EXPECT_EQ(MachineCpu("cpu"), std::nullopt);
+}
+
+}  // namespace
+}  // namespace cloister::cli::bench

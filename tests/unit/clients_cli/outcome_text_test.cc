@@ -1,0 +1,80 @@
+#include "clients/cli/commands/outcome_text.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cloister::cli {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+
+TEST(OutcomeTextTest, TellsKindCauseAndUsage) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::KIND_WALL_TIMEOUT);
+  outcome.set_detail("The wall-clock limit of 5 s passed.");
+  outcome.mutable_usage()->mutable_wall_time()->set_seconds(5);
+  outcome.mutable_usage()->mutable_cpu_time()->set_nanos(12'000'000);
+  outcome.mutable_usage()->set_peak_memory_bytes(8 << 20);
+  EXPECT_EQ(OutcomeText(outcome),
+            "WALL_TIMEOUT: The wall-clock limit of 5 s passed (5.00 s wall, 12.0 ms cpu, 8 MiB)");
+}
+
+TEST(OutcomeTextTest, TamesWhatTheGuestSays) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::KIND_RAISED);
+  outcome.mutable_exception()->set_type("ValueError");
+  outcome.mutable_exception()->set_message("a\n\x1b[2Jb ä" + std::string(5000, 'x'));
+  const std::string text = OutcomeText(outcome);
+  EXPECT_THAT(text, StartsWith("RAISED: ValueError: a\\n\\033[2Jb ä"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_LT(text.size(), 1000u);
+}
+
+TEST(OutcomeTextTest, NamesSignalsAndLostOutput) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::KIND_SIGNALED);
+  outcome.set_signal(11);
+  outcome.set_truncated_stdout_bytes(2048);
+  EXPECT_THAT(OutcomeText(outcome), StartsWith("SIGNALED: SIGSEGV ("));
+  EXPECT_THAT(OutcomeText(outcome), HasSubstr("2 KiB of output not delivered"));
+}
+
+TEST(OutcomeTextTest, SuccessNeedsNoLine) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::KIND_SUCCEEDED);
+  EXPECT_FALSE(IsWorthALine(outcome));
+  outcome.set_kind(v1::Outcome::KIND_EXITED);
+  EXPECT_FALSE(IsWorthALine(outcome));
+  outcome.set_exit_code(3);
+  EXPECT_TRUE(IsWorthALine(outcome));
+}
+
+TEST(ResultJsonTest, HasTheProtosNamesAndKeepsBytes) {
+  v1::Started started;
+  started.set_execution("executions/abc");
+  started.set_start_kind(v1::START_KIND_COLD);
+  v1::Finished finished;
+  finished.mutable_outcome()->set_kind(v1::Outcome::KIND_EXITED);
+  finished.mutable_outcome()->set_exit_code(3);
+  finished.add_files()->set_path("a");
+  finished.mutable_files(0)->set_content("\xff");
+  finished.add_files()->set_path("b");
+  finished.mutable_files(1)->set_error("missing");
+  const auto json = ResultJson(started, finished, "ok ä\n", "\xfe\xff");
+  EXPECT_EQ(json["execution"], "executions/abc");
+  EXPECT_EQ(json["start_kind"], "START_KIND_COLD");
+  EXPECT_EQ(json["outcome"]["kind"], "KIND_EXITED");
+  EXPECT_EQ(json["outcome"]["exit_code"], 3);
+  EXPECT_EQ(json["outcome"]["state_preserved"], false);
+  EXPECT_EQ(json["stdout"], "ok ä\n");
+  EXPECT_FALSE(json.contains("stderr"));
+  EXPECT_EQ(json["stderr_base64"], "/v8=");
+  EXPECT_EQ(json["files"][0]["content_base64"], "/w==");
+  EXPECT_EQ(json["files"][1]["error"], "missing");
+  EXPECT_FALSE(json.dump().empty());
+}
+
+}  // namespace
+}  // namespace cloister::cli
