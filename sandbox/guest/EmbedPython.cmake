@@ -1,0 +1,14 @@
+# cmake -DOUTPUT=FILE.cc -DSOURCES="a.py;b.py" -P EmbedPython.cmake
+# Writes a source file that defines the constants of python_source.h.
+
+set(code "#include \"sandbox/guest/python_source.h\"\n\nnamespace cloister::sandbox {\n\n")
+foreach(source IN LISTS SOURCES)
+  get_filename_component(name ${source} NAME_WE)
+  string(SUBSTRING ${name} 0 1 initial)
+  string(TOUPPER ${initial} initial)
+  string(SUBSTRING ${name} 1 -1 rest)
+  file(READ ${source} text)
+  string(APPEND code "const char k${initial}${rest}Source[] = R\"cloister(${text})cloister\";\n\n")
+endforeach()
+string(APPEND code "}  // namespace cloister::sandbox\n")
+file(WRITE ${OUTPUT} "${code}")

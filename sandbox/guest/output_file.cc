@@ -1,0 +1,141 @@
+#include "sandbox/guest/output_file.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace cloister::sandbox {
+namespace {
+
+// ---- OutputFile ---------------------------------------------------------------------------------
+
+// Writes `data` to `fd` without the GIL; signal handlers run between the parts.
+bool WriteAll(int fd, const char* data, Py_ssize_t size) {
+  while (size > 0) {
+    ssize_t written;
+    int error = 0;
+    Py_BEGIN_ALLOW_THREADS
+    written = write(fd, data, static_cast<size_t>(size));
+    error = errno;
+    Py_END_ALLOW_THREADS
+    if (written < 0 && error != EINTR) {
+      errno = error;
+      PyErr_SetFromErrno(PyExc_OSError);
+      return false;
+    }
+    if (PyErr_CheckSignals() != 0) return false;
+    if (written > 0) {
+      data += written;
+      size -= written;
+    }
+  }
+  return true;
+}
+
+PyObject* OutputFileWrite(PyObject* self, PyObject* data) {
+  // Says so when the file is closed.
+  PyRef descriptor = PyRef::Steal(PyObject_CallMethod(self, "fileno", nullptr));
+  if (!descriptor) return nullptr;
+  const int fd = PyLong_AsInt(descriptor.get());
+  if (fd == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  Py_buffer buffer;
+  if (PyObject_GetBuffer(data, &buffer, PyBUF_CONTIG_RO) != 0) return nullptr;
+  const Py_ssize_t size = buffer.len;
+  const bool written = WriteAll(fd, static_cast<const char*>(buffer.buf), size);
+  PyBuffer_Release(&buffer);
+  return written ? PyLong_FromSsize_t(size) : nullptr;
+}
+
+PyMethodDef output_file_methods[] = {
+    {"write", OutputFileWrite, METH_O, PyDoc_STR("Write all of a bytes-like object.")}, {}};
+PyType_Slot output_file_slots[] = {{Py_tp_methods, output_file_methods}, {0, nullptr}};
+PyType_Spec output_file_spec = {.name = "_io.OutputFile",
+                                .basicsize = 0,  // the base's
+                                .itemsize = 0,
+                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                                .slots = output_file_slots};
+
+// ---- print --------------------------------------------------------------------------------------
+
+// Borrowed for ever: the zygote's own, and clones keep them.
+PyObject* standard_output_stream = nullptr;
+PyObject* original_print = nullptr;
+PyObject* write_name = nullptr;
+
+// More arguments than anybody prints at once; the rest takes the original's way.
+constexpr Py_ssize_t kMaxPieces = 64;
+
+// Text of an object whose conversion runs no code of the user's; empty, without an exception, for others.
+PyRef PlainText(PyObject* object) {
+  if (PyUnicode_CheckExact(object)) return PyRef::Borrow(object);
+  if (PyLong_CheckExact(object) || PyFloat_CheckExact(object) || PyBool_Check(object) ||
+      object == Py_None) {
+    PyRef text = PyRef::Steal(PyObject_Str(object));
+    if (!text) PyErr_Clear();  // an int too long to print: the original raises it again
+    return text;
+  }
+  return PyRef();
+}
+
+// The whole line, or nothing where the original print must do it.
+PyRef JoinArguments(PyObject* const* arguments, Py_ssize_t count) {
+  if (count > kMaxPieces) return PyRef();
+  if (count == 0) return PyRef::Steal(PyUnicode_FromOrdinal('\n'));
+  PyRef pieces = PyRef::Steal(PyTuple_New(count * 2));
+  PyRef space = PyRef::Steal(PyUnicode_FromOrdinal(' '));
+  PyRef newline = PyRef::Steal(PyUnicode_FromOrdinal('\n'));
+  PyRef nothing = PyRef::Steal(PyUnicode_New(0, 0));
+  bool made = pieces && space && newline && nothing;
+  for (Py_ssize_t i = 0; made && i < count; ++i) {
+    PyRef text = PlainText(arguments[i]);
+    if (!text) return PyRef();
+    PyTuple_SET_ITEM(pieces.get(), 2 * i, text.release());
+    PyTuple_SET_ITEM(pieces.get(), 2 * i + 1, Py_NewRef(i + 1 < count ? space.get() : newline.get()));
+  }
+  PyRef line;
+  if (made) line = PyRef::Steal(PyUnicode_Join(nothing.get(), pieces.get()));
+  if (!line) PyErr_Clear();
+  return line;
+}
+
+PyObject* Print(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  if (keywords == nullptr && PySys_GetObject("stdout") == standard_output_stream) {
+    PyRef line = JoinArguments(arguments, count);
+    if (line) {
+      PyRef written =
+          PyRef::Steal(PyObject_CallMethodOneArg(standard_output_stream, write_name, line.get()));
+      return written ? Py_NewRef(Py_None) : nullptr;
+    }
+  }
+  return PyObject_Vectorcall(original_print, arguments, static_cast<size_t>(count), keywords);
+}
+
+PyMethodDef print_method = {"print", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Print)),
+                            METH_FASTCALL | METH_KEYWORDS, nullptr};
+
+}  // namespace
+
+PyRef MakeOutputFileType() {
+  PyRef io = PyRef::Steal(PyImport_ImportModule("_io"));
+  PyRef file_io = PyRef::Steal(io ? PyObject_GetAttrString(io.get(), "FileIO") : nullptr);
+  if (!file_io) return PyRef();
+  return PyRef::Steal(PyType_FromSpecWithBases(&output_file_spec, file_io.get()));
+}
+
+bool InstallPrint(PyObject* standard_output) {
+  PyRef builtins = PyRef::Steal(PyImport_ImportModule("builtins"));
+  if (!builtins) return false;
+  PyRef original = PyRef::Steal(PyObject_GetAttrString(builtins.get(), "print"));
+  if (!original) return false;
+  print_method.ml_doc = reinterpret_cast<PyCFunctionObject*>(original.get())->m_ml->ml_doc;
+  PyRef module_name = PyRef::Steal(PyUnicode_InternFromString("builtins"));
+  PyRef print = PyRef::Steal(PyCFunction_NewEx(&print_method, builtins.get(), module_name.get()));
+  if (!print || PyObject_SetAttrString(builtins.get(), "print", print.get()) != 0) return false;
+  write_name = PyUnicode_InternFromString("write");
+  standard_output_stream = Py_NewRef(standard_output);
+  original_print = original.release();
+  return write_name != nullptr;
+}
+
+}  // namespace cloister::sandbox

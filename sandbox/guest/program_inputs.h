@@ -1,0 +1,34 @@
+// Gives a process what its program may read, all after the fork.
+//
+// Thread-safety: the main thread, with the GIL.
+// Errors: false with a Python exception set, the one Python code in the same place would get.
+
+#ifndef CLOISTER_SANDBOX_GUEST_PROGRAM_INPUTS_H_
+#define CLOISTER_SANDBOX_GUEST_PROGRAM_INPUTS_H_
+
+#include "cloister/v1/program.pb.h"
+#include "sandbox/guest/python_object.h"
+
+namespace cloister::sandbox {
+
+// The name a program without one has.
+inline constexpr char kDefaultFileName[] = "main.py";
+
+// Writes the program's files below the current directory.
+bool ApplyFiles(const v1::Program& program);
+
+// Makes the program's input what descriptor 0 reads, then end of file.
+bool ApplyStandardInput(const v1::Program& program);
+
+// Adds the program's variables to `environ` (os.environ), and so to the C environment.
+bool ApplyEnvironment(const v1::Program& program, PyObject* environ);
+
+// Sets sys.argv, and sys.path[0] to the current directory.
+bool ApplyArguments(const v1::Program& program);
+
+// The namespace of module __main__, as it is when a file is run. Borrowed; null with an exception set.
+PyObject* PrepareMain(const v1::Program& program);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_PROGRAM_INPUTS_H_

@@ -1,0 +1,230 @@
+#include "sandbox/guest/program_runner.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+
+#include <cstdio>
+#include <string>
+#include <utility>
+
+#include "sandbox/base/status_macros.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/guest/outcome_report.h"
+#include "sandbox/guest/program_inputs.h"
+#include "sandbox/guest/python_source.h"
+#include "sandbox/guest/workspace_files.h"
+#include "sandbox/linux/rlimits.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::Finished;
+using internal::v1::RunProgram;
+
+constexpr int kReportRecursionLimit = 1000;
+
+// Address space that counts against the program's limit and is given back for the report: the program
+// may have used up the rest. Never touched, so it costs no memory.
+class Reserve {
+ public:
+  Reserve()
+      : memory_(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)) {}
+  Reserve(const Reserve&) = delete;
+  Reserve& operator=(const Reserve&) = delete;
+  ~Reserve() { Release(); }
+
+  void Release() {
+    if (memory_ != MAP_FAILED) munmap(memory_, kBytes);
+    memory_ = MAP_FAILED;
+  }
+
+ private:
+  static constexpr size_t kBytes = size_t{8} << 20;
+
+  void* memory_;
+};
+
+// Keeps signal handlers of the program, and KeyboardInterrupt, out of a scope. Crashes still crash.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (int signal : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS, SIGTRAP, SIGXCPU}) {
+      sigdelset(&blocked, signal);
+    }
+    pthread_sigmask(SIG_BLOCK, &blocked, &saved_);
+  }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &saved_, nullptr); }
+
+ private:
+  sigset_t saved_;
+};
+
+// Python goes on after an error where the program is no longer asked; says it on stderr.
+void IgnorePythonError() {
+  if (PyErr_Occurred() != nullptr) PyErr_WriteUnraisable(nullptr);
+}
+
+void CallIgnoringErrors(PyObject* object, const char* method) {
+  if (object == nullptr) return PyErr_Clear();
+  PyRef result = PyRef::Steal(PyObject_CallMethod(object, method, nullptr));
+  if (!result) IgnorePythonError();
+}
+
+void JoinThreads() {
+  PyRef name = PyRef::Steal(PyUnicode_FromString("threading"));
+  PyRef threading = PyRef::Steal(name ? PyImport_GetModule(name.get()) : nullptr);
+  if (!threading) return PyErr_Clear();  // never imported: there are none
+  CallIgnoringErrors(threading.get(), "_shutdown");
+}
+
+void FlushStreams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!result) PyErr_Clear();  // closed, or no stream at all
+  }
+  fflush(nullptr);
+}
+
+bool HasOtherThreads() {
+  return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) != nullptr;
+}
+
+// Lets go of what module __main__ holds, private names first, as Python does when it ends: files that
+// were left open are written, __del__ methods run.
+void ClearMain() {
+  PyObject* main = PyImport_AddModule("__main__");
+  if (main == nullptr) return PyErr_Clear();
+  PyObject* names = PyModule_GetDict(main);
+  for (const bool only_private : {true, false}) {
+    Py_ssize_t position = 0;
+    PyObject* key;
+    PyObject* value;
+    while (PyDict_Next(names, &position, &key, &value)) {
+      if (value == Py_None || !PyUnicode_Check(key) || PyUnicode_GET_LENGTH(key) == 0) continue;
+      const bool is_private = PyUnicode_READ_CHAR(key, 0) == '_' &&
+                              !PyUnicode_EqualToUTF8(key, "__builtins__");
+      if (only_private && !is_private) continue;
+      if (PyUnicode_EqualToUTF8(key, "__builtins__")) continue;
+      if (PyDict_SetItem(names, key, Py_None) != 0) IgnorePythonError();
+    }
+  }
+}
+
+}  // namespace
+
+absl::Status ProgramRunner::SetUp() {
+  PyRef program_names = PyRef::Steal(Py_BuildValue("{si}", "FUTURE_FLAGS", PyCF_MASK));
+  compile_program_ =
+      GetFunction(LoadSource(kProgramSource, "program", program_names.get()), "compile_program");
+  if (compile_program_) report_ = GetFunction(LoadSource(kReportSource, "report"), "report");
+  if (!report_) return TakePythonError("load the runner");
+  PyRef touch_names = PyRef::Steal(Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(),
+                                                 "report", report_.get()));
+  touch_ = GetFunction(LoadSource(kTouchSource, "touch", touch_names.get()), "touch");
+  PyRef os = PyRef::Steal(PyImport_ImportModule("os"));
+  if (os) environ_ = PyRef::Steal(PyObject_GetAttrString(os.get(), "environ"));
+  PyRef exits = PyRef::Steal(PyImport_ImportModule("atexit"));
+  if (exits) {
+    run_exit_functions_ = PyRef::Steal(PyObject_GetAttrString(exits.get(), "_run_exitfuncs"));
+  }
+  if (!touch_ || !environ_ || !run_exit_functions_) return TakePythonError("load the runner");
+  return absl::OkStatus();
+}
+
+absl::Status ProgramRunner::Touch() {
+  PyRef report = PyRef::Steal(PyObject_CallNoArgs(touch_.get()));
+  if (!report) return TakePythonError("run the touch program");
+  Finished finished;
+  FillFromDict(report.get(), &finished);
+  finished.SerializeAsString();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
+  v1::Program& program = *request.mutable_program();
+  // Files first: the limit on the size of files is for the program's own.
+  const bool applied = ApplyFiles(program) && ApplyStandardInput(program) &&
+                       ApplyEnvironment(program, environ_.get()) && ApplyArguments(program);
+  CLOISTER_RETURN_IF_ERROR(ApplyProgramRlimits(request.limits()));
+  program.clear_files();
+  program.clear_stdin();
+
+  Finished finished;
+  {
+    Reserve reserve;
+    PyRef value = applied ? Execute(program) : PyRef();
+    if (value && value.get() != Py_None && !DescribeValue(value.get(), finished.mutable_value())) {
+      value.reset();
+    }
+    PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
+    reserve.Release();
+    Report(exception.get(), &finished);
+  }
+  EndProgram();
+  if (!program.return_files().empty()) {
+    const UniqueFd workspace(open("/workspace", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    CollectFiles(workspace.get(), program.return_files(), finished.mutable_files());
+  }
+  return finished;
+}
+
+PyRef ProgramRunner::Execute(const v1::Program& program) {
+  PyObject* names = PrepareMain(program);
+  if (names == nullptr) return PyRef();
+  PyRef file_name = PyRef::Borrow(PyDict_GetItemString(names, "__file__"));
+  PyRef code_and_expression = PyRef::Steal(
+      PyObject_CallFunction(compile_program_.get(), "y#OO", program.code().data(),
+                            static_cast<Py_ssize_t>(program.code().size()), file_name.get(),
+                            program.return_value() ? Py_True : Py_False));
+  if (!code_and_expression) {
+    // Without the frames of the compiler's caller, which is ours.
+    PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
+    PyException_SetTraceback(exception.get(), Py_None);
+    PyErr_SetRaisedException(exception.release());
+    return PyRef();
+  }
+  PyObject* code = PyTuple_GET_ITEM(code_and_expression.get(), 0);
+  PyObject* expression = PyTuple_GET_ITEM(code_and_expression.get(), 1);
+  PyRef result = PyRef::Steal(PyEval_EvalCode(code, names, names));
+  if (!result || expression == Py_None) return result;
+  return PyRef::Steal(PyEval_EvalCode(expression, names, names));
+}
+
+void ProgramRunner::Report(PyObject* exception, Finished* finished) {
+  SignalsBlocked blocked;
+  // A signal that came before, or an interrupt at the very end, has no code left to go to.
+  if (PyErr_CheckSignals() != 0) PyErr_Clear();
+  // Of the program's making, and in the way of ours.
+  PyEval_SetTrace(nullptr, nullptr);
+  PyEval_SetProfile(nullptr, nullptr);
+  if (Py_GetRecursionLimit() < kReportRecursionLimit) Py_SetRecursionLimit(kReportRecursionLimit);
+  PyObject* argument = exception == nullptr ? Py_None : exception;
+  PyRef report = PyRef::Steal(PyObject_CallOneArg(report_.get(), argument));
+  if (report) return FillFromDict(report.get(), finished);
+  PyErr_Clear();
+  finished->set_kind(Finished::KIND_RAISED);
+  DescribeBriefly(argument, finished->mutable_exception());
+}
+
+void ProgramRunner::EndProgram() {
+  JoinThreads();
+  PyRef ran = PyRef::Steal(PyObject_CallNoArgs(run_exit_functions_.get()));
+  if (!ran) IgnorePythonError();
+  FlushStreams();
+  // A daemon thread would stumble over names that are gone; in Python it would stand still by now.
+  if (HasOtherThreads()) return;
+  SignalsBlocked blocked;
+  ClearMain();
+  PyGC_Collect();
+  FlushStreams();
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,50 @@
+// Runs one program as `python main.py` would, and says how it ended.
+
+#ifndef CLOISTER_SANDBOX_GUEST_PROGRAM_RUNNER_H_
+#define CLOISTER_SANDBOX_GUEST_PROGRAM_RUNNER_H_
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/guest/python_object.h"
+
+namespace cloister::sandbox {
+
+// Holds, from before hostile code starts, what is needed after it.
+//
+// Thread-safety: the main thread, with the GIL.
+class ProgramRunner {
+ public:
+  // In the zygote. Loads the Python half: program.py, report.py and touch.py.
+  absl::Status SetUp();
+
+  // Runs a small program of ours, whose page faults a later one does not take.
+  absl::Status Touch();
+
+  // Runs the program; the current directory is its workspace. Everything it left behind has ended and
+  // is flushed when this returns, but for daemon threads, which run no more while the caller keeps
+  // the GIL. An error means that the program could not be bounded and was not run. Once per process.
+  absl::StatusOr<internal::v1::Finished> Run(internal::v1::RunProgram request);
+
+ private:
+  // Gives the program its inputs and runs it. Returns the value of its last expression, None, or
+  // nothing with a Python exception set.
+  PyRef Execute(const v1::Program& program);
+
+  // Fills `finished` for `exception`, or for its absence, and shows it on the program's stderr.
+  void Report(PyObject* exception, internal::v1::Finished* finished);
+
+  // The end of a Python process as the program sees it: threads joined, exit functions run, streams
+  // flushed, objects of __main__ finalised.
+  void EndProgram();
+
+  PyRef compile_program_;
+  PyRef report_;
+  PyRef touch_;
+  PyRef environ_;
+  PyRef run_exit_functions_;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_PROGRAM_RUNNER_H_

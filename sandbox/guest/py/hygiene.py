@@ -1,0 +1,66 @@
+"""Renews, in a clone, what two clones of one zygote must not share.
+
+`plan()` runs in the zygote after the warm-up and picks the renewals that its modules need; `renew()`
+runs them in the clone. A module that is not loaded in the zygote starts afresh in each clone anyway.
+
+All clones may have the same pid (each is counted in its own pid namespace), so a library that tells a
+fork by its pid goes on with its parent's state: everything below is renewed whatever the pid says.
+
+Nothing to do for: `random` (its own at-fork hook seeds the global generator), `secrets` and
+`os.urandom` (the kernel keeps the state). Cannot be renewed, because objects depend on it: the hash
+seed and the layout of the address space; zygotes are replaced for that.
+"""
+
+import os
+import sys
+
+
+def _renew_uuid(module):
+    # The node is random where no address can be read; the rest keeps successive ids apart.
+    for name in ("_node", "_last_timestamp", "_last_timestamp_v6", "_last_timestamp_v7"):
+        if hasattr(module, name):
+            setattr(module, name, None)
+    if hasattr(module, "_last_counter_v7"):
+        module._last_counter_v7 = 0
+
+
+def _renew_tempfile(module):
+    # Seeds itself again only when the pid has changed.
+    module._name_sequence = None
+
+
+def _renew_openssl(module):
+    # Reseeds the primary generator; those of threads follow when they see it has been.
+    module.RAND_add(os.urandom(32), 32.0)
+
+
+def _renew_numpy_random(module):
+    module.seed()
+
+
+def _renew_multiprocessing(module):
+    # The secret with which processes of one program know each other.
+    module.current_process().authkey = os.urandom(32)
+
+
+RENEWALS = (
+    ("uuid", _renew_uuid),
+    ("tempfile", _renew_tempfile),
+    ("_ssl", _renew_openssl),
+    ("numpy.random", _renew_numpy_random),
+    ("multiprocessing.process", _renew_multiprocessing),
+)
+
+_planned = []
+
+
+def plan():
+    for name, action in RENEWALS:
+        module = sys.modules.get(name)
+        if module is not None:
+            _planned.append((action, module))
+
+
+def renew():
+    for action, module in _planned:
+        action(module)

@@ -1,0 +1,45 @@
+"""Turns the source of a program into code objects.
+
+The loader adds to this namespace: FUTURE_FLAGS, what `from __future__ import` leaves in co_flags.
+"""
+
+import _ast
+import linecache
+from importlib.util import decode_source
+
+_ONLY_AST = 0x400  # ast.PyCF_ONLY_AST; importing ast would cost every clone memory
+
+
+def _decode(source):
+    # A declared encoding is rare, and only that needs the tokenizer.
+    if b"coding" in b"".join(source.split(b"\n", 2)[:2]):
+        return decode_source(source)
+    return source.decode("utf-8-sig")
+
+
+def _remember(source, file_name):
+    """Lets tracebacks and `inspect` show source lines, though there is no such file."""
+    text = _decode(source)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    lines = [line + "\n" for line in text.split("\n")]
+    # No time of modification: nothing to compare a file with.
+    linecache.cache[file_name] = (len(source), None, lines, file_name)
+
+
+def compile_program(source, file_name, wants_value):
+    """Returns (code, expression): `expression` is the last statement where its value is wanted and it
+    has one, else None. Raises what compiling a file would."""
+    if not wants_value:
+        code = compile(source, file_name, "exec", 0, True)
+        _remember(source, file_name)
+        return code, None
+    tree = compile(source, file_name, "exec", _ONLY_AST, True)
+    _remember(source, file_name)
+    expression = None
+    if tree.body and type(tree.body[-1]) is _ast.Expr:
+        expression = _ast.Expression(tree.body.pop().value)
+    code = compile(tree, file_name, "exec", 0, True)
+    if expression is not None:
+        expression = compile(expression, file_name, "eval", code.co_flags & FUTURE_FLAGS, True)
+    return code, expression

@@ -1,0 +1,119 @@
+#include "sandbox/guest/python_runtime.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/base/status_macros.h"
+#include "sandbox/guest/interpreter.h"
+#include "sandbox/guest/output_file.h"
+#include "sandbox/guest/program_runner.h"
+#include "sandbox/guest/python_object.h"
+#include "sandbox/guest/python_source.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::GuestFrame;
+using internal::v1::HostFrame;
+
+absl::Status CallNoArguments(const PyRef& function, const char* what) {
+  PyRef result = PyRef::Steal(function ? PyObject_CallNoArgs(function.get()) : nullptr);
+  return result ? absl::OkStatus() : TakePythonError(what);
+}
+
+absl::Status SetUpStreams() {
+  PyRef type = MakeOutputFileType();
+  if (!type) return TakePythonError("make OutputFile");
+  PyRef names = PyRef::Steal(Py_BuildValue("{sO}", "OutputFile", type.get()));
+  CLOISTER_RETURN_IF_ERROR(CallNoArguments(
+      GetFunction(LoadSource(kStreamsSource, "streams", names.get()), "set_up"), "set streams up"));
+  return InstallPrint(PySys_GetObject("stdout")) ? absl::OkStatus() : TakePythonError("install print");
+}
+
+absl::Status Import(const std::string& name) {
+  PyRef module = PyRef::Steal(PyImport_ImportModule(name.c_str()));
+  if (module) return absl::OkStatus();
+  return TakePythonError(absl::StrCat("import ", name, " (a warm-up import of the template)"));
+}
+
+// Everything alive now stays for good: no collection in a clone looks at it, which would copy it.
+absl::Status FreezeHeap() {
+  PyRef gc = PyRef::Steal(PyImport_ImportModule("gc"));
+  PyGC_Collect();
+  PyRef frozen = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "freeze", nullptr) : nullptr);
+  if (!frozen) return TakePythonError("gc.freeze");
+  PyGC_Enable();
+  return absl::OkStatus();
+}
+
+// Until the host closes its end, or kills.
+void WaitForEnd(int channel) {
+  char ignored[256];
+  for (;;) {
+    const ssize_t count = read(channel, ignored, sizeof(ignored));
+    if (count == 0 || (count < 0 && errno != EINTR)) return;
+  }
+}
+
+}  // namespace
+
+struct PythonRuntime::State {
+  ProgramRunner runner;
+  PyRef renew;
+};
+
+PythonRuntime::PythonRuntime() : state_(new State) {}
+
+PythonRuntime::~PythonRuntime() = default;
+
+absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec& spec) {
+  CLOISTER_ASSIGN_OR_RETURN(std::string version, StartInterpreter(spec.environment()));
+  CLOISTER_RETURN_IF_ERROR(SetUpStreams());
+  CLOISTER_RETURN_IF_ERROR(state_->runner.SetUp());
+  for (const std::string& name : spec.warm_up_imports()) CLOISTER_RETURN_IF_ERROR(Import(name));
+
+  PyRef hygiene = LoadSource(kHygieneSource, "hygiene");
+  CLOISTER_RETURN_IF_ERROR(CallNoArguments(GetFunction(hygiene, "plan"), "plan renewals"));
+  state_->renew = GetFunction(hygiene, "renew");
+  // Once here, so that clones find done what is done once.
+  CLOISTER_RETURN_IF_ERROR(Prepare());
+  CLOISTER_RETURN_IF_ERROR(FreezeHeap());
+  return version;
+}
+
+void PythonRuntime::BeforeFork() { PyOS_BeforeFork(); }
+void PythonRuntime::AfterForkInParent() { PyOS_AfterFork_Parent(); }
+void PythonRuntime::AfterForkInChild() { PyOS_AfterFork_Child(); }
+
+absl::Status PythonRuntime::Prepare() {
+  CLOISTER_RETURN_IF_ERROR(CallNoArguments(state_->renew, "renew randomness"));
+  return state_->runner.Touch();
+}
+
+int PythonRuntime::Serve(int channel) {
+  HostFrame request;
+  absl::Status status = ReadFrame(channel, &request, kMaxHostFrameBytes);
+  if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // never needed
+  if (!status.ok() || !request.has_run_program()) return EXIT_FAILURE;
+
+  GuestFrame reply;
+  auto finished = state_->runner.Run(std::move(*request.mutable_run_program()));
+  if (finished.ok()) {
+    *reply.mutable_finished() = *std::move(finished);
+  } else {
+    reply.mutable_setup_failed()->set_stage("limits");
+    reply.mutable_setup_failed()->set_message(std::string(finished.status().message()));
+  }
+  status = WriteFrame(channel, reply, kMaxGuestFrameBytes);
+  // From here on no thread of the program runs: the GIL stays here.
+  if (status.ok()) WaitForEnd(channel);
+  return status.ok() && reply.has_finished() ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,35 @@
+#include "sandbox/guest/python_source.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace cloister::sandbox {
+
+PyRef LoadSource(const char* source, const char* name) { return LoadSource(source, name, nullptr); }
+
+PyRef LoadSource(const char* source, const char* name, PyObject* names) {
+  PyRef globals = PyRef::Steal(PyDict_New());
+  PyRef builtins = PyRef::Steal(PyDict_Copy(PyEval_GetBuiltins()));
+  PyRef module_name = PyRef::Steal(PyUnicode_FromString(name));
+  if (!globals || !builtins || !module_name) return PyRef();
+  if (names != nullptr && PyDict_Update(globals.get(), names) != 0) return PyRef();
+  if (PyDict_SetItemString(globals.get(), "__builtins__", builtins.get()) != 0 ||
+      PyDict_SetItemString(globals.get(), "__name__", module_name.get()) != 0) {
+    return PyRef();
+  }
+  const std::string file_name = absl::StrCat("<cloister ", name, ">");
+  PyRef code = PyRef::Steal(Py_CompileString(source, file_name.c_str(), Py_file_input));
+  if (!code) return PyRef();
+  PyRef result = PyRef::Steal(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
+  return result ? std::move(globals) : PyRef();
+}
+
+PyRef GetFunction(const PyRef& source_namespace, const char* name) {
+  if (!source_namespace) return PyRef();
+  PyObject* function = PyDict_GetItemString(source_namespace.get(), name);
+  if (function == nullptr) PyErr_Format(PyExc_NameError, "no function %s", name);
+  return PyRef::Borrow(function);
+}
+
+}  // namespace cloister::sandbox

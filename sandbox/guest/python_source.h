@@ -1,0 +1,29 @@
+// The Python files of this directory, as part of the binary.
+
+#ifndef CLOISTER_SANDBOX_GUEST_PYTHON_SOURCE_H_
+#define CLOISTER_SANDBOX_GUEST_PYTHON_SOURCE_H_
+
+#include "sandbox/guest/python_object.h"
+
+namespace cloister::sandbox {
+
+// Made by the build from py/NAME.py.
+extern const char kHygieneSource[];
+extern const char kProgramSource[];
+extern const char kReportSource[];
+extern const char kStreamsSource[];
+extern const char kTouchSource[];
+
+// Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has a
+// copy of the builtins: a program that replaces them changes nothing for it. `name` is for tracebacks.
+PyRef LoadSource(const char* source, const char* name);
+
+// As above, with `names` (a dict) in the namespace before it runs.
+PyRef LoadSource(const char* source, const char* name, PyObject* names);
+
+// A function of a namespace, by name.
+PyRef GetFunction(const PyRef& source_namespace, const char* name);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_PYTHON_SOURCE_H_
