@@ -37,7 +37,8 @@ bool InBoundingSet(int capability) { return ::prctl(PR_CAPBSET_READ, capability,
 }  // namespace
 
 absl::Status SetNoNewPrivileges() {
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return SyscallError("prctl PR_SET_NO_NEW_PRIVS");
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    return SyscallError("prctl PR_SET_NO_NEW_PRIVS");
   return absl::OkStatus();
 }
 
@@ -84,10 +85,14 @@ absl::StatusOr<bool> HasAnyCapability() {
   for (const __user_cap_data_struct& word : *words) {
     if ((word.effective | word.permitted | word.inheritable) != 0) return true;
   }
-  for (int capability = 0; capability < 64; ++capability) {
-    if (InBoundingSet(capability)) return true;
-  }
   return false;
+}
+
+bool IsBoundingSetEmpty() {
+  for (int capability = 0; capability < 64; ++capability) {
+    if (InBoundingSet(capability)) return false;
+  }
+  return true;
 }
 
 bool HasEffectiveCapability(int capability) {

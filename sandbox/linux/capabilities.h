@@ -1,7 +1,7 @@
 // Giving up privileges for good: capabilities, the ways back to them, and being traced.
 //
-// Everything here acts on the calling thread, so call it while the process has only one. Each call is a
-// few system calls without allocation on success. Errors: the kernel's, naming the call.
+// Everything here acts on the calling thread, so call it while the process has only one. Each call
+// is a few system calls without allocation on success. Errors: the kernel's, naming the call.
 
 #ifndef CLOISTER_SANDBOX_LINUX_CAPABILITIES_H_
 #define CLOISTER_SANDBOX_LINUX_CAPABILITIES_H_
@@ -14,8 +14,8 @@ namespace cloister::sandbox {
 // From here on no execve(2) grants anything: set-user-id bits and file capabilities are ignored.
 absl::Status SetNoNewPrivileges();
 
-// No core dump, no ptrace by equals, and /proc/self belongs to root. An execve(2) or a change of uid
-// undoes it, so it comes after both.
+// No core dump, no ptrace by equals, and /proc/self belongs to root. An execve(2) or a change of
+// uid undoes it, so it comes after both.
 absl::Status SetNotDumpable();
 
 // Removes every capability from the bounding set, so that none can come back by execve(2). Needs
@@ -28,8 +28,11 @@ absl::Status LockSecurebits();
 // Empties the effective, permitted, inheritable and ambient sets.
 absl::Status DropAllCapabilities();
 
-// Whether any of those four sets, or the bounding set, holds anything.
+// Whether any of those four sets holds anything.
 absl::StatusOr<bool> HasAnyCapability();
+
+// Whether DropBoundingSet has nothing left to do.
+bool IsBoundingSetEmpty();
 
 // Whether the effective set holds `capability` (a CAP_ constant).
 bool HasEffectiveCapability(int capability);

@@ -46,9 +46,8 @@ absl::StatusOr<std::unique_ptr<CgroupManager>> CgroupManager::Create(const Cgrou
     return absl::FailedPreconditionError(
         "no cgroup file system is mounted: mount cgroup2 on /sys/fs/cgroup");
   }
-  CLOISTER_ASSIGN_OR_RETURN(
-      std::unique_ptr<CgroupHierarchies> hierarchies,
-      HasMemoryOnV1(mounts) ? MakeCgroupsV1(system) : MakeCgroupsV2(system));
+  CLOISTER_ASSIGN_OR_RETURN(std::unique_ptr<CgroupHierarchies> hierarchies,
+                            HasMemoryOnV1(mounts) ? MakeCgroupsV1(system) : MakeCgroupsV2(system));
   return std::make_unique<CgroupManager>(std::move(hierarchies));
 }
 

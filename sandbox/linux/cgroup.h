@@ -1,5 +1,5 @@
-// Control groups: what bounds a sandbox's memory, processes and processors from outside. One interface
-// over v1 and v2, chosen at start by what is mounted.
+// Control groups: what bounds a sandbox's memory, processes and processors from outside. One
+// interface over v1 and v2, chosen at start by what is mounted.
 //
 // Making and removing a group costs 60 to 100 µs per controller, so groups are slots: used by one
 // sandbox after another, never by two at once, and reset in between.
@@ -28,8 +28,8 @@
 
 namespace cloister::sandbox {
 
-// One group, in as many hierarchies as there are. Destroying the object removes the directories where
-// nothing lives in them any more.
+// One group, in as many hierarchies as there are. Destroying the object removes the directories
+// where nothing lives in them any more.
 class Cgroup {
  public:
   virtual ~Cgroup() = default;
@@ -37,8 +37,8 @@ class Cgroup {
   // The last part of its path, e.g. "s7".
   virtual const std::string& name() const = 0;
 
-  // Sets all limits; 0 means none. Lowering memory below what is in use makes the kernel reclaim and
-  // may kill.
+  // Sets all limits; 0 means none. Lowering memory below what is in use makes the kernel reclaim
+  // and may kill.
   virtual absl::Status SetLimits(const internal::v1::CgroupLimits& limits) = 0;
 
   // Moves a process, with all its threads, into the group.
@@ -51,8 +51,8 @@ class Cgroup {
   // UNIMPLEMENTED where no hierarchy of the group accounts for time.
   virtual absl::StatusOr<int64_t> CpuNanoseconds() = 0;
 
-  // The peak starts anew from what is in use now. UNIMPLEMENTED on v2 before Linux 6.12: such groups
-  // are not used twice.
+  // The peak starts anew from what is in use now. UNIMPLEMENTED on v2 before Linux 6.12: such
+  // groups are not used twice.
   virtual absl::Status ResetPeak() = 0;
 
   // For a reader without privileges: v1 memory.max_usage_in_bytes and memory.oom_control, v2
@@ -60,8 +60,8 @@ class Cgroup {
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
   virtual absl::StatusOr<UniqueFd> OpenEventsFile() = 0;
 
-  // Sends SIGKILL to everything in it; from then on, until SetLimits, nothing in it can fork. They die
-  // soon after: see IsEmpty.
+  // Sends SIGKILL to everything in it; from then on, until SetLimits, nothing in it can fork. They
+  // die soon after: see IsEmpty.
   virtual absl::Status KillAll() = 0;
 
   // Whether no process is left in it; zombies do not count.
@@ -91,8 +91,8 @@ class CgroupHierarchies {
   virtual absl::StatusOr<std::unique_ptr<Cgroup>> Make(const std::string& name) = 0;
 };
 
-// Owns the groups of one spawner: `cloister-PID` below the spawner's own group, with one directory per
-// slot in it.
+// Owns the groups of one spawner: `cloister-PID` below the spawner's own group, with one directory
+// per slot in it.
 class CgroupManager {
  public:
   // Finds out what is mounted, removes what spawners of dead pids left behind, and makes the base.
@@ -105,8 +105,8 @@ class CgroupManager {
   explicit CgroupManager(std::unique_ptr<CgroupHierarchies> hierarchies)
       : hierarchies_(std::move(hierarchies)) {}
 
-  // Kills what is left, and removes every directory, waiting up to a second for the dying. Groups that
-  // were handed out must be destroyed or released before.
+  // Kills what is left, and removes every directory, waiting up to a second for the dying. Groups
+  // that were handed out must be destroyed or released before.
   ~CgroupManager() = default;
 
   // "v1" or "v2".
@@ -121,8 +121,8 @@ class CgroupManager {
   // A free slot with these limits and a fresh peak, or a new one.
   absl::StatusOr<std::unique_ptr<Cgroup>> Acquire(const internal::v1::CgroupLimits& limits);
 
-  // Takes a slot back. One that is not empty yet, or cannot be reset, is set aside, and the error says
-  // why; it is tried again when slots run short. Never waits for processes to die.
+  // Takes a slot back. One that is not empty yet, or cannot be reset, is set aside, and the error
+  // says why; it is tried again when slots run short. Never waits for processes to die.
   absl::Status Release(std::unique_ptr<Cgroup> group);
 
   // A group beside the slots, e.g. for zygotes. `name` must not begin with "s" and a digit.
@@ -138,8 +138,8 @@ class CgroupManager {
   int64_t free_slots() const { return static_cast<int64_t>(free_.size()); }
   int64_t stuck_slots() const { return static_cast<int64_t>(stuck_.size()); }
 
-  // Removes base directories with all groups in them, and kills what lives there, as far as the caller
-  // may: for who outlives the spawner. Waits up to `patience` for the dying.
+  // Removes base directories with all groups in them, and kills what lives there, as far as the
+  // caller may: for who outlives the spawner. Waits up to `patience` for the dying.
   static absl::Status RemoveTrees(const std::vector<std::string>& paths, absl::Duration patience);
 
  private:

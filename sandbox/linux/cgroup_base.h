@@ -14,8 +14,8 @@
 
 namespace cloister::sandbox {
 
-// `cloister-PID` in one hierarchy, locked (flock) as long as its maker lives: a lock tells more than a
-// pid, which may be used again or belong to another pid namespace.
+// `cloister-PID` in one hierarchy, locked (flock) as long as its maker lives: a lock tells more
+// than a pid, which may be used again or belong to another pid namespace.
 //
 // Ownership: destroying it removes the directory and all in it.
 class CgroupBase {

@@ -19,9 +19,8 @@ constexpr size_t kShownBytes = 80;
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
 
 absl::Status Strange(std::string_view what, absl::string_view text) {
-  return absl::InvalidArgumentError(absl::StrCat("not ", ToAbsl(what), ": \"",
-                                                 absl::CHexEscape(text.substr(0, kShownBytes)),
-                                                 "\""));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "not ", ToAbsl(what), ": \"", absl::CHexEscape(text.substr(0, kShownBytes)), "\""));
 }
 
 // Digits only: SimpleAtoi would take signs and white space.
@@ -101,7 +100,8 @@ std::vector<CgroupMount> ParseCgroupMounts(std::string_view mountinfo) {
     found.unified = source[0] == "cgroup2";
     found.root = Unescape(mount[3]);
     found.mount_point = Unescape(mount[4]);
-    // Options of the hierarchy that are no controllers (rw, name=systemd) match no controller's name.
+    // Options of the hierarchy that are no controllers (rw, name=systemd) match no controller's
+    // name.
     if (!found.unified) found.controllers = absl::StrSplit(source[2], ',');
     mounts.push_back(std::move(found));
   }
@@ -127,7 +127,8 @@ absl::StatusOr<std::string> ParseOwnCgroup(std::string_view proc_cgroup,
 
 std::string DirectoryOf(const CgroupMount& mount, std::string_view cgroup) {
   absl::string_view below = ToAbsl(cgroup);
-  // A container sees a part of the hierarchy mounted, and its own path from the top or from that part.
+  // A container sees a part of the hierarchy mounted, and its own path from the top or from that
+  // part.
   if (mount.root != "/") absl::ConsumePrefix(&below, mount.root);
   while (absl::ConsumeSuffix(&below, "/")) {
   }

@@ -23,7 +23,8 @@ absl::StatusOr<int64_t> ParseCounter(std::string_view text);
 // The number after `key` in lines of "key number".
 absl::StatusOr<int64_t> ParseKeyedCounter(std::string_view text, std::string_view key);
 
-// Processes killed for lack of memory: "oom_kill N" of v2's memory.events or v1's memory.oom_control.
+// Processes killed for lack of memory: "oom_kill N" of v2's memory.events or v1's
+// memory.oom_control.
 absl::StatusOr<int64_t> ParseOomKills(std::string_view text);
 
 // One pid per line.

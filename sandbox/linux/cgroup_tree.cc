@@ -156,7 +156,8 @@ absl::Status KillMembers(const std::string& directory) {
       if (pidfd) held.emplace(pid, std::move(pidfd));
     }
     if (held.empty()) return absl::OkStatus();
-    // A pid that is listed still was never given to anybody outside the group: the descriptor is right.
+    // A pid that is listed still was never given to anybody outside the group: the descriptor is
+    // right.
     CLOISTER_ASSIGN_OR_RETURN(const std::vector<pid_t> still_listed, Members(directory));
     for (const pid_t pid : still_listed) {
       const auto member = held.find(pid);

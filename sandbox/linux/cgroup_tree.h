@@ -69,8 +69,8 @@ class ControlFile {
   UniqueFd fd_;
 };
 
-// Sends SIGKILL to every process the group's cgroup.procs lists, until a pass finds none that was not
-// told already. Never hits a process that only inherited a member's pid.
+// Sends SIGKILL to every process the group's cgroup.procs lists, until a pass finds none that was
+// not told already. Never hits a process that only inherited a member's pid.
 absl::Status KillMembers(const std::string& directory);
 
 // The groups directly below a directory, as full paths, sorted.

@@ -72,9 +72,7 @@ class CgroupV1 final : public Cgroup {
   absl::StatusOr<int64_t> PeakBytes() override { return peak_.ReadCounter(); }
   absl::StatusOr<int64_t> CurrentBytes() override { return usage_.ReadCounter(); }
   absl::StatusOr<int64_t> CpuNanoseconds() override { return cpu_usage_.ReadCounter(); }
-  absl::Status ResetPeak() override {
-    return peak_.is_open() ? peak_.Write(0) : absl::OkStatus();
-  }
+  absl::Status ResetPeak() override { return peak_.is_open() ? peak_.Write(0) : absl::OkStatus(); }
 
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return Reopen("memory.max_usage_in_bytes"); }
   absl::StatusOr<UniqueFd> OpenEventsFile() override { return Reopen("memory.oom_control"); }
@@ -108,9 +106,9 @@ class CgroupV1 final : public Cgroup {
 
   // Makes the directory unless a co-mounted controller has, and opens the controller's files.
   absl::Status Join(std::string_view controller, const std::string& directory) {
-    const bool shared =
-        std::any_of(members_.begin(), members_.end(),
-                    [&](const Member& member) { return member.directory == directory; });
+    const bool shared = std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
+      return member.directory == directory;
+    });
     if (!shared) {
       CLOISTER_RETURN_IF_ERROR(tree_->MakeDirectory(directory));
       Member& member = controller == "cpu" ? cpu_ : members_.emplace_back();
@@ -146,7 +144,8 @@ class CgroupV1 final : public Cgroup {
                               ControlFile::Open(prefix + "memory.usage_in_bytes", O_RDONLY));
     CLOISTER_ASSIGN_OR_RETURN(force_empty_,
                               ControlFile::Open(prefix + "memory.force_empty", O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(oom_control_, ControlFile::Open(prefix + "memory.oom_control", O_RDWR));
+    CLOISTER_ASSIGN_OR_RETURN(oom_control_,
+                              ControlFile::Open(prefix + "memory.oom_control", O_RDWR));
     return oom_control_.Write(0);  // the parent may have its killer off; ours is on
   }
 
@@ -221,8 +220,7 @@ class HierarchiesV1 final : public CgroupHierarchies {
 
   absl::Status Available(std::string_view controller) const override {
     const auto problem = problems_.find(controller);
-    return problem == problems_.end() ? absl::NotFoundError("no such controller")
-                                      : problem->second;
+    return problem == problems_.end() ? absl::NotFoundError("no such controller") : problem->second;
   }
 
   const std::vector<std::string>& paths() const override { return paths_; }
@@ -253,9 +251,9 @@ class HierarchiesV1 final : public CgroupHierarchies {
     }
     absl::StatusOr<std::unique_ptr<CgroupBase>> base = CgroupBase::Make(tree_, parent);
     if (!base.ok()) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          base.status().message(), ": start as root, or have the ", controller,
-          " cgroup delegated to this user"));
+      return absl::FailedPreconditionError(absl::StrCat(base.status().message(),
+                                                        ": start as root, or have the ", controller,
+                                                        " cgroup delegated to this user"));
     }
     directories_[controller] = (*base)->path();
     paths_.push_back((*base)->path());

@@ -44,9 +44,8 @@ class CgroupV2 final : public Cgroup {
     CLOISTER_RETURN_IF_ERROR(WriteLimit(pids_max_, limits.process_count()));
     if (!cpu_max_.is_open()) return absl::OkStatus();
     const std::string quota =
-        limits.cpu_millis() == 0
-            ? "max"
-            : absl::StrCat(limits.cpu_millis() * (kPeriodMicroseconds / 1000));
+        limits.cpu_millis() == 0 ? "max"
+                                 : absl::StrCat(limits.cpu_millis() * (kPeriodMicroseconds / 1000));
     return cpu_max_.Write(absl::StrCat(quota, " ", kPeriodMicroseconds));
   }
 
@@ -67,7 +66,8 @@ class CgroupV2 final : public Cgroup {
   // Any text resets, but only for readers of the open file it was written to.
   absl::Status ResetPeak() override {
     if (!max_.is_open()) return absl::OkStatus();
-    if (!peak_resets_) return absl::UnimplementedError("memory.peak cannot be reset before Linux 6.12");
+    if (!peak_resets_)
+      return absl::UnimplementedError("memory.peak cannot be reset before Linux 6.12");
     return peak_.Write("reset");
   }
 
@@ -168,8 +168,7 @@ class HierarchyV2 final : public CgroupHierarchies {
 
   absl::Status Available(std::string_view controller) const override {
     const auto problem = problems_.find(controller);
-    return problem == problems_.end() ? absl::NotFoundError("no such controller")
-                                      : problem->second;
+    return problem == problems_.end() ? absl::NotFoundError("no such controller") : problem->second;
   }
 
   const std::vector<std::string>& paths() const override { return paths_; }
@@ -186,8 +185,8 @@ class HierarchyV2 final : public CgroupHierarchies {
     return false;
   }
 
-  // A group that gives controllers to its children may have no processes of its own, but for the root
-  // of all groups, which has no type.
+  // A group that gives controllers to its children may have no processes of its own, but for the
+  // root of all groups, which has no type.
   absl::Status LeaveOwnGroup(const std::string& offered) {
     CLOISTER_ASSIGN_OR_RETURN(const std::string given,
                               ReadSmallFile(absl::StrCat(own_, "/cgroup.subtree_control")));
@@ -222,8 +221,8 @@ class HierarchyV2 final : public CgroupHierarchies {
                        " controller: have it delegated (systemd: Delegate=memory pids cpu)"));
     }
     for (const std::string& group : {own_, base_->path()}) {
-      const absl::Status status =
-          WriteControl(absl::StrCat(group, "/cgroup.subtree_control"), absl::StrCat("+", controller));
+      const absl::Status status = WriteControl(absl::StrCat(group, "/cgroup.subtree_control"),
+                                               absl::StrCat("+", controller));
       if (!status.ok()) {
         return absl::FailedPreconditionError(absl::StrCat(
             status.message(), ": start in a cgroup delegated to this user, alone in it"));
@@ -264,12 +263,12 @@ absl::StatusOr<std::unique_ptr<CgroupHierarchies>> MakeCgroupsV2(const CgroupSys
   }
   CLOISTER_ASSIGN_OR_RETURN(const std::string cgroup, ParseOwnCgroup(system.own_cgroups, ""));
   const std::string own = DirectoryOf(*mount, cgroup);
-  auto hierarchy = std::make_unique<HierarchyV2>(
-      system.tree, std::string(absl::StripSuffix(own, kHostLeaf)));
+  auto hierarchy =
+      std::make_unique<HierarchyV2>(system.tree, std::string(absl::StripSuffix(own, kHostLeaf)));
   const absl::Status status = hierarchy->Start();
   if (!status.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        status.message(), ": start as root, or in a cgroup delegated to this user"));
+    return absl::FailedPreconditionError(
+        absl::StrCat(status.message(), ": start as root, or in a cgroup delegated to this user"));
   }
   for (const char* controller : kControllers) {
     if (hierarchy->Available(controller).ok()) return hierarchy;

@@ -23,8 +23,8 @@ absl::Status CloseRange(unsigned int first, unsigned int last) {
 }  // namespace
 
 absl::Status CloseAllExcept(absl::Span<const int> kept) {
-  const bool ascending = std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<int>()) ==
-                         kept.end();
+  const bool ascending =
+      std::adjacent_find(kept.begin(), kept.end(), std::greater_equal<int>()) == kept.end();
   if (!ascending || (!kept.empty() && kept.front() < 0)) {
     return absl::InvalidArgumentError("descriptors to keep must be sorted, distinct and open");
   }

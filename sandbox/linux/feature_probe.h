@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,8 +19,8 @@ namespace cloister::sandbox {
 // Every layer, in the order in which they are applied, available or not. An unavailable one has in
 // `detail` why, and the remedy. `cgroups` is what CgroupManager::Create answered.
 //
-// The setting is ROOT where this process has CAP_SYS_ADMIN, ROOTLESS where it has not but may make a
-// user namespace, CONTAINER otherwise.
+// The setting is ROOT where this process has CAP_SYS_ADMIN, ROOTLESS where it has not but may make
+// a user namespace, CONTAINER otherwise.
 //
 // Forks: call it while the process has one thread.
 internal::v1::Facilities ProbeFacilities(
@@ -28,7 +29,12 @@ internal::v1::Facilities ProbeFacilities(
 // Names of all layers, in order.
 absl::Span<const std::string_view> LayerNames();
 
-// The layers a setting can have at best: the floor where the configuration names none.
+// The floor where the configuration names none.
+//
+// ROOT: every layer but landlock_scope, which needs Linux 6.12 and which the pid and network
+// namespaces make a second wall. ROOTLESS: that, less the cgroup layers, which need delegation.
+// CONTAINER: as ROOTLESS, which such a machine cannot reach: running without namespaces has to be
+// asked for.
 std::vector<std::string> DefaultFloor(internal::v1::Facilities::Setting setting);
 
 // Those of `required` that are not available, as "NAME: detail"; a name that is no layer is

@@ -46,8 +46,8 @@ constexpr uint64_t kMakeRegular = 1 << 8;
 constexpr uint64_t kMakeSocket = 1 << 9;
 constexpr uint64_t kMakeFifo = 1 << 10;
 constexpr uint64_t kMakeSymbolicLink = 1 << 12;
-constexpr uint64_t kRefer = 1 << 13;     // ABI 2
-constexpr uint64_t kTruncate = 1 << 14;  // ABI 3
+constexpr uint64_t kRefer = 1 << 13;        // ABI 2
+constexpr uint64_t kTruncate = 1 << 14;     // ABI 3
 constexpr uint64_t kIoctlDevice = 1 << 15;  // ABI 5
 
 constexpr uint64_t kTcpBindAndConnect = 3;             // ABI 4

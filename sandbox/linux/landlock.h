@@ -1,6 +1,6 @@
-// Landlock: which files a sandbox may touch, enforced by the kernel for the process and all it makes,
-// and never to be taken back. From ABI 4 it also refuses TCP, from ABI 6 it keeps signals and abstract
-// sockets inside the domain.
+// Landlock: which files a sandbox may touch, enforced by the kernel for the process and all it
+// makes, and never to be taken back. From ABI 4 it also refuses TCP, from ABI 6 it keeps signals
+// and abstract sockets inside the domain.
 //
 // Usage, in the process to be confined (no_new_privs is set already):
 //   CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy, LandlockPolicy::Create());
@@ -41,8 +41,8 @@ class LandlockPolicy {
   // Errors: UNIMPLEMENTED where the kernel has no Landlock.
   static absl::StatusOr<LandlockPolicy> Create();
 
-  // Allows a class of access to `path` (no symbolic link followed in its last part) or to what `fd` (an
-  // O_PATH descriptor is enough) names, and all below it.
+  // Allows a class of access to `path` (no symbolic link followed in its last part) or to what `fd`
+  // (an O_PATH descriptor is enough) names, and all below it.
   absl::Status Allow(const std::string& path, LandlockAccess access);
   absl::Status Allow(int fd, LandlockAccess access);
 

@@ -1,5 +1,5 @@
-// Resource limits a process puts on itself. Only ever lower: hard limits go down with the soft ones, and
-// a limit that is tighter already stays.
+// Resource limits a process puts on itself. Only ever lower: hard limits go down with the soft
+// ones, and a limit that is tighter already stays.
 
 #ifndef CLOISTER_SANDBOX_LINUX_RLIMITS_H_
 #define CLOISTER_SANDBOX_LINUX_RLIMITS_H_
@@ -21,8 +21,8 @@ absl::Status LowerRlimit(int resource, int64_t value);
 // priority, no message queues, 64 KiB of locked memory, kStackBytes of stack.
 absl::Status ApplyBaseRlimits();
 
-// What one program gets, when it arrives. Fields that are 0 leave their limit alone. RLIMIT_CPU's hard
-// limit is a second above the soft one, so that SIGXCPU comes before SIGKILL.
+// What one program gets, when it arrives. Fields that are 0 leave their limit alone. RLIMIT_CPU's
+// hard limit is a second above the soft one, so that SIGXCPU comes before SIGKILL.
 absl::Status ApplyProgramRlimits(const internal::v1::GuestLimits& limits);
 
 }  // namespace cloister::sandbox

@@ -36,19 +36,25 @@ absl::Status FilterError(int code, std::string_view what) {
 
 bool Applies(AppliesTo applies_to, const SeccompOptions& options) {
   switch (applies_to) {
-    case AppliesTo::kAll: return true;
-    case AppliesTo::kThreadsOnly: return !options.allow_subprocesses;
-    case AppliesTo::kSubprocesses: return options.allow_subprocesses;
+    case AppliesTo::kAll:
+      return true;
+    case AppliesTo::kThreadsOnly:
+      return !options.allow_subprocesses;
+    case AppliesTo::kSubprocesses:
+      return options.allow_subprocesses;
   }
   return false;
 }
 
 uint32_t ActionOf(Verdict verdict, int error_number) {
   switch (verdict) {
-    case Verdict::kAllow: return SCMP_ACT_ALLOW;
-    case Verdict::kErrno: return SCMP_ACT_ERRNO(static_cast<uint32_t>(error_number));
+    case Verdict::kAllow:
+      return SCMP_ACT_ALLOW;
+    case Verdict::kErrno:
+      return SCMP_ACT_ERRNO(static_cast<uint32_t>(error_number));
     case Verdict::kViolation:
-    case Verdict::kByArgument: break;
+    case Verdict::kByArgument:
+      break;
   }
   return SCMP_ACT_KILL_PROCESS;
 }
@@ -56,9 +62,12 @@ uint32_t ActionOf(Verdict verdict, int error_number) {
 scmp_arg_cmp ComparisonOf(const ArgumentRule& rule) {
   const unsigned int argument = static_cast<unsigned int>(rule.argument);
   switch (rule.comparison) {
-    case ArgumentRule::Comparison::kEqual: return {argument, SCMP_CMP_EQ, rule.value, 0};
-    case ArgumentRule::Comparison::kNotEqual: return {argument, SCMP_CMP_NE, rule.value, 0};
-    case ArgumentRule::Comparison::kMaskedEqual: break;
+    case ArgumentRule::Comparison::kEqual:
+      return {argument, SCMP_CMP_EQ, rule.value, 0};
+    case ArgumentRule::Comparison::kNotEqual:
+      return {argument, SCMP_CMP_NE, rule.value, 0};
+    case ArgumentRule::Comparison::kMaskedEqual:
+      break;
   }
   return {argument, SCMP_CMP_MASKED_EQ, rule.mask, rule.value};
 }
@@ -70,8 +79,8 @@ absl::Status AddGroup(scmp_filter_ctx context, const SyscallGroup& group) {
   for (const std::string_view name : NamesOf(group)) {
     const int number = SyscallNumber(name);
     if (number < 0) continue;  // not on this machine
-    const int code = ::seccomp_rule_add_array(
-        context, ActionOf(group.verdict, group.error_number), number, 0, nullptr);
+    const int code = ::seccomp_rule_add_array(context, ActionOf(group.verdict, group.error_number),
+                                              number, 0, nullptr);
     if (code < 0) return FilterError(code, name);
   }
   return absl::OkStatus();

@@ -1,5 +1,5 @@
-// Turns the table of system calls into a kernel program, once per zygote, and installs that program,
-// once per sandbox.
+// Turns the table of system calls into a kernel program, once per zygote, and installs that
+// program, once per sandbox.
 
 #ifndef CLOISTER_SANDBOX_LINUX_SECCOMP_FILTER_H_
 #define CLOISTER_SANDBOX_LINUX_SECCOMP_FILTER_H_
@@ -22,8 +22,8 @@ struct SeccompOptions {
 using SeccompProgram = std::vector<sock_filter>;
 
 // Builds a program whose look-up is a binary search: the kernel runs it once per system call number
-// when it is installed, so its depth is what installing costs. Takes milliseconds: not for the path of
-// a request. Errors: INTERNAL, naming the row that libseccomp refused.
+// when it is installed, so its depth is what installing costs. Takes milliseconds: not for the path
+// of a request. Errors: INTERNAL, naming the row that libseccomp refused.
 absl::StatusOr<SeccompProgram> BuildSeccompProgram(const SeccompOptions& options);
 
 // Confines the calling thread for good. Needs no_new_privs (or CAP_SYS_ADMIN). The last step of

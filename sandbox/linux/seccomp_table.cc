@@ -20,15 +20,19 @@ using enum Verdict;
 using enum AppliesTo;
 
 constexpr SyscallGroup kGroups[] = {
-    // ---- allowed ------------------------------------------------------------------------------------
+    // ---- allowed
+    // ------------------------------------------------------------------------------------
     {kAllow, 0, kAll, "reading and writing what is open",
      "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close "
      "close_range dup dup2 dup3 fcntl pipe pipe2 poll ppoll select pselect6 sendfile splice tee "
-     "copy_file_range fsync fdatasync sync_file_range fadvise64 readahead fallocate ftruncate flock"},
+     "copy_file_range fsync fdatasync sync_file_range fadvise64 readahead fallocate ftruncate "
+     "flock"},
     {kAllow, 0, kAll, "files: the mounts and Landlock say which",
      "open openat openat2 creat stat fstat lstat newfstatat statx access faccessat faccessat2 "
-     "readlink readlinkat getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat "
-     "rename renameat renameat2 link linkat symlink symlinkat truncate umask utime utimes futimesat "
+     "readlink readlinkat getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink "
+     "unlinkat "
+     "rename renameat renameat2 link linkat symlink symlinkat truncate umask utime utimes "
+     "futimesat "
      "utimensat statfs fstatfs getxattr lgetxattr fgetxattr getxattrat listxattr llistxattr "
      "flistxattr listxattrat inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
     {kAllow, 0, kAll, "modes and owners of own files: mounts are nosuid and no capability is left",
@@ -43,16 +47,19 @@ constexpr SyscallGroup kGroups[] = {
      "epoll_create epoll_create1 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2 "
      "timerfd_create timerfd_settime timerfd_gettime signalfd signalfd4"},
     {kAllow, 0, kAll, "time and timers",
-     "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getitimer setitimer "
+     "clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time times getitimer "
+     "setitimer "
      "alarm pause timer_create timer_settime timer_gettime timer_getoverrun timer_delete"},
     {kAllow, 0, kAll, "signals: the pid namespace and the Landlock domain bound whom they reach",
      "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend "
      "rt_sigqueueinfo rt_tgsigqueueinfo sigaltstack kill tkill tgkill"},
     {kAllow, 0, kAll, "talking through sockets that exist: pairs, and the channel to the host",
-     "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname getpeername setsockopt "
+     "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname getpeername "
+     "setsockopt "
      "getsockopt"},
     {kAllow, 0, kAll, "who and where am I",
-     "getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid setpgid setsid "
+     "getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid setpgid "
+     "setsid "
      "capget uname sysinfo getcpu getrandom getrusage getrlimit"},
     {kAllow, 0, kAll, "own limits and own share of the processor, never more than the host gave",
      "setrlimit getpriority setpriority ioprio_get sched_yield sched_getaffinity sched_setaffinity "
@@ -62,24 +69,26 @@ constexpr SyscallGroup kGroups[] = {
     {kAllow, 0, kSubprocesses, "starting processes, where the template allows it",
      "fork vfork execve pidfd_open pidfd_send_signal"},
 
-    // ---- decided by an argument: see the rules ------------------------------------------------------
+    // ---- decided by an argument: see the rules
+    // ------------------------------------------------------
     {kByArgument, 0, kAll, "some of its uses are harmless and needed",
      "clone socketpair ioctl prctl personality prlimit64 mknod mknodat"},
 
-    // ---- refused with an errno ----------------------------------------------------------------------
+    // ---- refused with an errno
+    // ----------------------------------------------------------------------
     {kErrno, EPERM, kThreadsOnly, "subprocesses are off for this template",
      "fork vfork execve pidfd_open pidfd_send_signal"},
     {kErrno, EPERM, kAll, "executes what has no path, past every check of one", "execveat"},
-    {kErrno, ENOSYS, kAll, "its flags lie in memory, where no filter sees them; libc uses clone then",
-     "clone3"},
+    {kErrno, ENOSYS, kAll,
+     "its flags lie in memory, where no filter sees them; libc uses clone then", "clone3"},
     {kErrno, EPERM, kAll, "no network: neither new sockets nor new ends for old ones",
      "socket connect bind listen accept accept4"},
     {kErrno, EPERM, kAll, "identities are fixed",
      "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset"},
     {kErrno, EPERM, kAll, "the machine's clock and names are not the guest's",
      "settimeofday clock_settime clock_adjtime adjtimex sethostname setdomainname"},
-    {kErrno, EPERM, kAll, "daemons try it to hide in; a root of one's own is a start of many escapes",
-     "chroot"},
+    {kErrno, EPERM, kAll,
+     "daemons try it to hide in; a root of one's own is a start of many escapes", "chroot"},
     {kErrno, EPERM, kAll, "flushes file systems of the host", "sync syncfs"},
     {kErrno, ENOTSUP, kAll, "kernel memory without a bound in limits; shutil copies without them",
      "setxattr lsetxattr fsetxattr setxattrat removexattr lremovexattr fremovexattr removexattrat"},
@@ -92,14 +101,18 @@ constexpr SyscallGroup kGroups[] = {
      "add_key request_key keyctl"},
     {kErrno, ENOSYS, kAll, "confinement is done already; libraries probe for it",
      "landlock_create_ruleset landlock_add_rule landlock_restrict_self memfd_secret"},
-    {kErrno, EPERM, kAll, "a filter with a listener could answer for the guest's own calls", "seccomp"},
+    {kErrno, EPERM, kAll, "a filter with a listener could answer for the guest's own calls",
+     "seccomp"},
     {kErrno, EPERM, kAll, "another process's descriptors, memory or secrets of the layout",
      "pidfd_getfd kcmp process_madvise process_mrelease"},
-    {kErrno, EPERM, kAll, "page-cache oracle across sandboxes that share an image", "mincore cachestat"},
+    {kErrno, EPERM, kAll, "page-cache oracle across sandboxes that share an image",
+     "mincore cachestat"},
     {kErrno, EPERM, kAll, "placement of memory and processor time is the host's business",
-     "get_mempolicy set_mempolicy mbind set_mempolicy_home_node migrate_pages move_pages ioprio_set "
+     "get_mempolicy set_mempolicy mbind set_mempolicy_home_node migrate_pages move_pages "
+     "ioprio_set "
      "sched_setattr"},
-    {kErrno, EPERM, kAll, "hands the kernel user pages to keep; nothing in CPython needs it", "vmsplice"},
+    {kErrno, EPERM, kAll, "hands the kernel user pages to keep; nothing in CPython needs it",
+     "vmsplice"},
     {kErrno, ENOSYS, kAll, "System V and POSIX message queues: no bound in limits, not in CPython",
      "shmget shmat shmctl shmdt semget semop semtimedop semctl msgget msgsnd msgrcv msgctl mq_open "
      "mq_unlink mq_timedsend mq_timedreceive mq_notify mq_getsetattr"},
@@ -111,11 +124,13 @@ constexpr SyscallGroup kGroups[] = {
     {kErrno, ENOSYS, kAll, "inode flags of file systems the guest does not own",
      "file_getattr file_setattr"},
     {kErrno, ENOSYS, kAll, "obsolete, or the kernel's own",
-     "_sysctl afs_syscall create_module epoll_ctl_old epoll_wait_old get_kernel_syms get_thread_area "
+     "_sysctl afs_syscall create_module epoll_ctl_old epoll_wait_old get_kernel_syms "
+     "get_thread_area "
      "getpmsg lookup_dcookie modify_ldt nfsservctl putpmsg query_module remap_file_pages security "
      "set_thread_area sysfs tuxcall uretprobe uprobe uselib ustat vserver"},
 
-    // ---- no honest program: killed ------------------------------------------------------------------
+    // ---- no honest program: killed
+    // ------------------------------------------------------------------
     {kViolation, 0, kAll, "reaches into other processes",
      "ptrace process_vm_readv process_vm_writev"},
     {kViolation, 0, kAll, "changes what is mounted",
@@ -131,9 +146,9 @@ constexpr SyscallGroup kGroups[] = {
 };
 
 // What glibc's pthread_create passes to clone, exactly.
-constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND |
-                                  CLONE_THREAD | CLONE_SETTLS | CLONE_PARENT_SETTID |
-                                  CLONE_CHILD_CLEARTID;
+constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
+                                  CLONE_SIGHAND | CLONE_THREAD | CLONE_SETTLS |
+                                  CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID;
 constexpr uint64_t kForbiddenFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                      CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_PARENT;
 
@@ -142,21 +157,22 @@ constexpr uint64_t kForbiddenFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUT
 constexpr uint64_t kLow32 = 0xffffffff;
 constexpr uint64_t kUnixFamily = 1;
 constexpr uint64_t kQueryPersonality = 0xffffffff;
-constexpr uint64_t kTcgets2 = 0x802c542a;          // newer libc's isatty
-constexpr uint64_t kCloneFile = 0x40049409;        // FICLONE
-constexpr uint64_t kSetVma = 0x53564d41;           // PR_SET_VMA: names for memory
-constexpr uint64_t kSetPtracer = 0x59616d61;       // PR_SET_PTRACER
+constexpr uint64_t kTcgets2 = 0x802c542a;     // newer libc's isatty
+constexpr uint64_t kCloneFile = 0x40049409;   // FICLONE
+constexpr uint64_t kSetVma = 0x53564d41;      // PR_SET_VMA: names for memory
+constexpr uint64_t kSetPtracer = 0x59616d61;  // PR_SET_PTRACER
 
 constexpr auto kEqual = ArgumentRule::Comparison::kEqual;
 constexpr auto kNotEqual = ArgumentRule::Comparison::kNotEqual;
 constexpr auto kMaskedEqual = ArgumentRule::Comparison::kMaskedEqual;
 
-constexpr ArgumentRule Ioctl(uint64_t request, Verdict verdict, int error, std::string_view reason) {
+constexpr ArgumentRule Ioctl(uint64_t request, Verdict verdict, int error,
+                             std::string_view reason) {
   return {"ioctl", 1, kMaskedEqual, kLow32, request, verdict, error, kAll, reason};
 }
 
 constexpr ArgumentRule Prctl(uint64_t option, Verdict verdict, std::string_view reason) {
-  return {"prctl", 0,    kMaskedEqual, kLow32, option, verdict, verdict == kErrno ? EPERM : 0,
+  return {"prctl", 0,     kMaskedEqual, kLow32, option, verdict, verdict == kErrno ? EPERM : 0,
           kAll,    reason};
 }
 
@@ -166,8 +182,8 @@ constexpr ArgumentRule CloneWith(uint64_t flag, std::string_view reason) {
 
 constexpr ArgumentRule Node(std::string_view name, int argument, uint64_t type, Verdict verdict,
                             std::string_view reason) {
-  return {name,    argument, kMaskedEqual, S_IFMT, type, verdict, verdict == kErrno ? EPERM : 0, kAll,
-          reason};
+  return {name, argument, kMaskedEqual, S_IFMT, type, verdict, verdict == kErrno ? EPERM : 0,
+          kAll, reason};
 }
 
 constexpr std::string_view kNoTerminal = "no terminal; isatty and terminal size ask";
@@ -180,10 +196,14 @@ constexpr std::string_view kDeviceNode = "devices and sockets are not made with 
 constexpr ArgumentRule kRules[] = {
     {"clone", 0, kEqual, 0, kThreadFlags, kAllow, 0, kThreadsOnly, "threads"},
     {"clone", 0, kNotEqual, 0, kThreadFlags, kErrno, EPERM, kThreadsOnly, "subprocesses are off"},
-    {"clone", 0, kMaskedEqual, kForbiddenFlags, 0, kAllow, 0, kSubprocesses, "threads and processes"},
-    CloneWith(CLONE_NEWNS, kNewNamespace), CloneWith(CLONE_NEWCGROUP, kNewNamespace),
-    CloneWith(CLONE_NEWUTS, kNewNamespace), CloneWith(CLONE_NEWIPC, kNewNamespace),
-    CloneWith(CLONE_NEWUSER, kNewNamespace), CloneWith(CLONE_NEWPID, kNewNamespace),
+    {"clone", 0, kMaskedEqual, kForbiddenFlags, 0, kAllow, 0, kSubprocesses,
+     "threads and processes"},
+    CloneWith(CLONE_NEWNS, kNewNamespace),
+    CloneWith(CLONE_NEWCGROUP, kNewNamespace),
+    CloneWith(CLONE_NEWUTS, kNewNamespace),
+    CloneWith(CLONE_NEWIPC, kNewNamespace),
+    CloneWith(CLONE_NEWUSER, kNewNamespace),
+    CloneWith(CLONE_NEWPID, kNewNamespace),
     CloneWith(CLONE_NEWNET, kNewNamespace),
     CloneWith(CLONE_PARENT, "makes a child of the zygote, outside the sandbox's family"),
 
@@ -212,47 +232,62 @@ constexpr ArgumentRule kRules[] = {
     Ioctl(TIOCSTI, kViolation, 0, "types into another's terminal"),
     Ioctl(TIOCLINUX, kViolation, 0, "pastes into another's terminal"),
 
-    Prctl(PR_SET_NAME, kAllow, kOwnProcess), Prctl(PR_GET_NAME, kAllow, kOwnProcess),
-    Prctl(PR_GET_DUMPABLE, kAllow, kOwnProcess), Prctl(PR_SET_PDEATHSIG, kErrno, kWeakens),
-    Prctl(PR_GET_PDEATHSIG, kAllow, kOwnProcess), Prctl(PR_SET_TIMERSLACK, kAllow, kOwnProcess),
-    Prctl(PR_GET_TIMERSLACK, kAllow, kOwnProcess), Prctl(PR_GET_SECCOMP, kAllow, kOwnProcess),
-    Prctl(PR_GET_NO_NEW_PRIVS, kAllow, kOwnProcess), Prctl(PR_SET_NO_NEW_PRIVS, kAllow, kOwnProcess),
-    Prctl(PR_CAPBSET_READ, kAllow, kOwnProcess), Prctl(PR_GET_SECUREBITS, kAllow, kOwnProcess),
-    Prctl(PR_GET_THP_DISABLE, kAllow, kOwnProcess), Prctl(PR_SET_THP_DISABLE, kAllow, kOwnProcess),
+    Prctl(PR_SET_NAME, kAllow, kOwnProcess),
+    Prctl(PR_GET_NAME, kAllow, kOwnProcess),
+    Prctl(PR_GET_DUMPABLE, kAllow, kOwnProcess),
+    Prctl(PR_SET_PDEATHSIG, kErrno, kWeakens),
+    Prctl(PR_GET_PDEATHSIG, kAllow, kOwnProcess),
+    Prctl(PR_SET_TIMERSLACK, kAllow, kOwnProcess),
+    Prctl(PR_GET_TIMERSLACK, kAllow, kOwnProcess),
+    Prctl(PR_GET_SECCOMP, kAllow, kOwnProcess),
+    Prctl(PR_GET_NO_NEW_PRIVS, kAllow, kOwnProcess),
+    Prctl(PR_SET_NO_NEW_PRIVS, kAllow, kOwnProcess),
+    Prctl(PR_CAPBSET_READ, kAllow, kOwnProcess),
+    Prctl(PR_GET_SECUREBITS, kAllow, kOwnProcess),
+    Prctl(PR_GET_THP_DISABLE, kAllow, kOwnProcess),
+    Prctl(PR_SET_THP_DISABLE, kAllow, kOwnProcess),
     Prctl(kSetVma, kAllow, kOwnProcess),
-    Prctl(PR_SET_DUMPABLE, kErrno, kWeakens), Prctl(kSetPtracer, kErrno, kWeakens),
-    Prctl(PR_SET_SECCOMP, kErrno, kWeakens), Prctl(PR_CAPBSET_DROP, kErrno, kWeakens),
-    Prctl(PR_SET_SECUREBITS, kErrno, kWeakens), Prctl(PR_SET_KEEPCAPS, kErrno, kWeakens),
-    Prctl(PR_CAP_AMBIENT, kErrno, kWeakens), Prctl(PR_SET_MM, kErrno, kWeakens),
-    Prctl(PR_SET_CHILD_SUBREAPER, kErrno, kWeakens), Prctl(PR_SET_SPECULATION_CTRL, kErrno, kWeakens),
+    Prctl(PR_SET_DUMPABLE, kErrno, kWeakens),
+    Prctl(kSetPtracer, kErrno, kWeakens),
+    Prctl(PR_SET_SECCOMP, kErrno, kWeakens),
+    Prctl(PR_CAPBSET_DROP, kErrno, kWeakens),
+    Prctl(PR_SET_SECUREBITS, kErrno, kWeakens),
+    Prctl(PR_SET_KEEPCAPS, kErrno, kWeakens),
+    Prctl(PR_CAP_AMBIENT, kErrno, kWeakens),
+    Prctl(PR_SET_MM, kErrno, kWeakens),
+    Prctl(PR_SET_CHILD_SUBREAPER, kErrno, kWeakens),
+    Prctl(PR_SET_SPECULATION_CTRL, kErrno, kWeakens),
 
-    Node("mknod", 1, 0, kAllow, kPlainNode), Node("mknod", 1, S_IFREG, kAllow, kPlainNode),
-    Node("mknod", 1, S_IFIFO, kAllow, kPlainNode), Node("mknod", 1, S_IFCHR, kErrno, kDeviceNode),
-    Node("mknod", 1, S_IFBLK, kErrno, kDeviceNode), Node("mknod", 1, S_IFSOCK, kErrno, kDeviceNode),
-    Node("mknodat", 2, 0, kAllow, kPlainNode), Node("mknodat", 2, S_IFREG, kAllow, kPlainNode),
+    Node("mknod", 1, 0, kAllow, kPlainNode),
+    Node("mknod", 1, S_IFREG, kAllow, kPlainNode),
+    Node("mknod", 1, S_IFIFO, kAllow, kPlainNode),
+    Node("mknod", 1, S_IFCHR, kErrno, kDeviceNode),
+    Node("mknod", 1, S_IFBLK, kErrno, kDeviceNode),
+    Node("mknod", 1, S_IFSOCK, kErrno, kDeviceNode),
+    Node("mknodat", 2, 0, kAllow, kPlainNode),
+    Node("mknodat", 2, S_IFREG, kAllow, kPlainNode),
     Node("mknodat", 2, S_IFIFO, kAllow, kPlainNode),
     Node("mknodat", 2, S_IFCHR, kErrno, kDeviceNode),
     Node("mknodat", 2, S_IFBLK, kErrno, kDeviceNode),
     Node("mknodat", 2, S_IFSOCK, kErrno, kDeviceNode),
 };
 
-// Calls newer than the oldest libseccomp we build with (2.5.4). Numbers above 423 are the same on every
-// machine; the two below are x86-64's.
+// Calls newer than the oldest libseccomp we build with (2.5.4). Numbers above 423 are the same on
+// every machine; the two below are x86-64's.
 struct NewerSyscall {
   std::string_view name;
   int number;
 };
 constexpr NewerSyscall kNewerSyscalls[] = {
 #ifdef __x86_64__
-    {"uretprobe", 335},
-    {"uprobe", 336},
+    {"uretprobe", 335},         {"uprobe", 336},
 #endif
-    {"cachestat", 451},         {"fchmodat2", 452},     {"map_shadow_stack", 453},
-    {"futex_wake", 454},        {"futex_wait", 455},    {"futex_requeue", 456},
-    {"statmount", 457},         {"listmount", 458},     {"lsm_get_self_attr", 459},
+    {"cachestat", 451},         {"fchmodat2", 452},        {"map_shadow_stack", 453},
+    {"futex_wake", 454},        {"futex_wait", 455},       {"futex_requeue", 456},
+    {"statmount", 457},         {"listmount", 458},        {"lsm_get_self_attr", 459},
     {"lsm_set_self_attr", 460}, {"lsm_list_modules", 461}, {"mseal", 462},
-    {"setxattrat", 463},        {"getxattrat", 464},    {"listxattrat", 465},
-    {"removexattrat", 466},     {"open_tree_attr", 467}, {"file_getattr", 468},
+    {"setxattrat", 463},        {"getxattrat", 464},       {"listxattrat", 465},
+    {"removexattrat", 466},     {"open_tree_attr", 467},   {"file_getattr", 468},
     {"file_setattr", 469},      {"listns", 470},
 };
 

@@ -1,10 +1,10 @@
-// The one table of what a sandbox may ask of the kernel. Data only: seccomp_filter.h turns it into a
-// program, tests hold every row against that program.
+// The one table of what a sandbox may ask of the kernel. Data only: seccomp_filter.h turns it into
+// a program, tests hold every row against that program.
 //
-// A system call is in exactly one group. Some calls of a group are decided by an argument: then rules
-// say which values differ from the group's verdict. What no group names does not exist for the guest:
-// ENOSYS, as on an older kernel, so that a new system call is never allowed by accident and libraries
-// fall back.
+// A system call is in exactly one group. Some calls of a group are decided by an argument: then
+// rules say which values differ from the group's verdict. What no group names does not exist for
+// the guest: ENOSYS, as on an older kernel, so that a new system call is never allowed by accident
+// and libraries fall back.
 
 #ifndef CLOISTER_SANDBOX_LINUX_SECCOMP_TABLE_H_
 #define CLOISTER_SANDBOX_LINUX_SECCOMP_TABLE_H_
@@ -19,9 +19,9 @@ namespace cloister::sandbox {
 
 enum class Verdict {
   kAllow,
-  kErrno,        // refused with an errno: honest programs and libraries try it and cope
-  kViolation,    // no honest program does it: the process is killed with SIGSYS
-  kByArgument,   // ArgumentRules decide; what they leave open is ENOSYS
+  kErrno,       // refused with an errno: honest programs and libraries try it and cope
+  kViolation,   // no honest program does it: the process is killed with SIGSYS
+  kByArgument,  // ArgumentRules decide; what they leave open is ENOSYS
 };
 
 // Whether a group or rule is meant for sandboxes that may start processes.
@@ -57,8 +57,8 @@ absl::Span<const ArgumentRule> ArgumentRules();
 // The group's names, split.
 std::vector<std::string_view> NamesOf(const SyscallGroup& group);
 
-// The number of a system call of this machine; -1 where it has none. Knows calls that are newer than
-// the installed libseccomp.
+// The number of a system call of this machine; -1 where it has none. Knows calls that are newer
+// than the installed libseccomp.
 int SyscallNumber(std::string_view name);
 
 }  // namespace cloister::sandbox
