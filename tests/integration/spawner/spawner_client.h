@@ -1,0 +1,82 @@
+// Drives a real cloister-spawner as cloisterd does, but one step at a time.
+
+#ifndef CLOISTER_TESTS_INTEGRATION_SPAWNER_SPAWNER_CLIENT_H_
+#define CLOISTER_TESTS_INTEGRATION_SPAWNER_SPAWNER_CLIENT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::sandbox {
+
+// One event with the descriptors that came beside it.
+struct Received {
+  internal::v1::SpawnerEvent event;
+  std::vector<UniqueFd> descriptors;
+};
+
+// A sandbox as SandboxCreated describes it.
+struct CreatedSandbox {
+  int64_t id = 0;
+  pid_t host_pid = 0;
+  UniqueFd pidfd, channel, output, error;
+  UniqueFd peak, events;
+};
+
+// Starts the spawner with its own socket, an image directory in a temporary directory, and stops it at
+// its end. Every wait has a limit of some seconds and fails the test loudly.
+class SpawnerClient {
+ public:
+  explicit SpawnerClient(const std::vector<std::string>& command_prefix = {});
+  ~SpawnerClient();
+
+  pid_t pid() const { return pid_; }
+  const internal::v1::SpawnerReady& ready() const { return ready_; }
+
+  void Send(const internal::v1::SpawnerRequest& request);
+  // The next event, whatever it is.
+  Received Next();
+  // The next event of this kind; others that arrive before it are dropped.
+  Received Next(internal::v1::SpawnerEvent::EventCase wanted);
+
+  internal::v1::ZygoteSpec Spec() const;
+  // Starts a zygote and answers ZygoteStarted or ZygoteFailed.
+  Received StartZygote(int64_t id, const internal::v1::ZygoteSpec& spec);
+  CreatedSandbox Create(int64_t sandbox_id, int64_t zygote_id);
+  void Kill(int64_t sandbox_id);
+  internal::v1::SandboxExited WaitForExit(int64_t sandbox_id);
+
+  // Closes our end of the socket, as a dying cloisterd does, and waits for the spawner's end.
+  int Close();
+  // Waits for the spawner's end after it was killed.
+  int Wait();
+
+ private:
+  std::string directory_;
+  pid_t pid_ = -1;
+  UniqueFd socket_;
+  internal::v1::SpawnerReady ready_;
+};
+
+// Hands a program to a sandbox that waits for one.
+void RunProgram(const CreatedSandbox& sandbox, const std::string& code);
+internal::v1::GuestFrame ReadGuestFrame(const CreatedSandbox& sandbox);
+// Everything that comes until the end of the pipe, or the first `lines` lines.
+std::string ReadLines(int fd, int lines);
+
+// Every process below `root`, itself included, and its name.
+std::vector<pid_t> ProcessTree(pid_t root);
+std::string ProcessName(pid_t pid);
+// Waits until none of them exists any more.
+bool AllGone(const std::vector<pid_t>& pids);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_TESTS_INTEGRATION_SPAWNER_SPAWNER_CLIENT_H_

@@ -1,0 +1,344 @@
+// A real spawner, zygotes and sandboxes, with a guest of a few lines instead of Python. Needs root.
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/spawner/spawner_client.h"
+
+namespace cloister::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using internal::v1::Facilities;
+using internal::v1::SpawnerEvent;
+using internal::v1::SpawnerRequest;
+
+int64_t CountDescriptors(pid_t pid) {
+  int64_t count = 0;
+  for ([[maybe_unused]] const auto& entry :
+       fs::directory_iterator(absl::StrCat("/proc/", pid, "/fd"))) {
+    ++count;
+  }
+  return count;
+}
+
+int64_t CountGroups(const internal::v1::SpawnerReady& ready) {
+  int64_t count = 0;
+  for (const std::string& path : ready.cgroup_paths()) {
+    for (const auto& entry : fs::directory_iterator(path)) count += entry.is_directory() ? 1 : 0;
+  }
+  return count;
+}
+
+bool AnyGroupLeft(const internal::v1::SpawnerReady& ready) {
+  for (const std::string& path : ready.cgroup_paths()) {
+    if (fs::exists(path)) return true;
+  }
+  return false;
+}
+
+class SpawnerTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    client_ = std::make_unique<SpawnerClient>();
+    const Received started = client_->StartZygote(1, client_->Spec());
+    ASSERT_TRUE(started.event.has_zygote_started()) << started.event.ShortDebugString();
+    EXPECT_EQ(started.event.zygote_started().python_version(), "tiny 1.0");
+  }
+
+  pid_t FindProcess(const std::string& name) {
+    for (pid_t pid : ProcessTree(client_->pid())) {
+      if (ProcessName(pid) == name) return pid;
+    }
+    ADD_FAILURE() << "no process " << name;
+    return -1;
+  }
+
+  std::unique_ptr<SpawnerClient> client_;
+};
+
+TEST_F(SpawnerTest, OffersEveryLayerAsRoot) {
+  EXPECT_EQ(client_->ready().facilities().setting(), Facilities::SETTING_ROOT);
+  for (const auto& facility : client_->ready().facilities().facilities()) {
+    EXPECT_TRUE(facility.available()) << facility.name() << ": " << facility.detail();
+  }
+}
+
+TEST_F(SpawnerTest, RunsAProgramInItsOwnWorld) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  EXPECT_TRUE(ReadGuestFrame(sandbox).has_ready());
+  RunProgram(sandbox, "describe\ncomplain 5");
+  EXPECT_EQ(ReadLines(sandbox.output.get(), 1),
+            "pid=2 tid_right=1 uid=1000 gid=1000 host=sandbox cwd=/workspace workspace=8388608\n");
+  EXPECT_EQ(ReadLines(sandbox.error.get(), 1), "5\n");
+  EXPECT_TRUE(ReadGuestFrame(sandbox).has_finished());
+  client_->Kill(7);
+  EXPECT_EQ(client_->WaitForExit(7).wait_code(), CLD_KILLED);
+}
+
+TEST_F(SpawnerTest, LetsProgramsWriteWhereTheyMayOnly) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  ReadGuestFrame(sandbox);
+  RunProgram(sandbox, "try_open");
+  EXPECT_EQ(ReadLines(sandbox.output.get(), 1),
+            "/=1 /workspace/file=1 /tmp/file=1 /dev/null=1 /file=0 /etc=0 \n");
+}
+
+TEST_F(SpawnerTest, TellsTheTimesOfAllStages) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  const internal::v1::GuestFrame frame = ReadGuestFrame(sandbox);
+  std::string stages;
+  for (const auto& time : frame.ready().stage_times()) {
+    EXPECT_GE(time.nanoseconds(), 0);
+    absl::StrAppend(&stages, time.stage(), " ");
+  }
+  EXPECT_EQ(stages,
+            "clone after_fork namespaces session ids capabilities workspace landlock descriptors "
+            "seccomp prepare ");
+}
+
+struct EndCase {
+  const char* program;
+  int wait_code;
+  int wait_status;
+};
+
+class SpawnerEndTest : public SpawnerTest, public ::testing::WithParamInterface<EndCase> {};
+
+TEST_P(SpawnerEndTest, ReportsHowTheFirstProcessEnded) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  RunProgram(sandbox, GetParam().program);
+  const internal::v1::SandboxExited exited = client_->WaitForExit(7);
+  EXPECT_EQ(exited.wait_code(), GetParam().wait_code);
+  EXPECT_EQ(exited.wait_status(), GetParam().wait_status);
+  EXPECT_EQ(exited.oom_kill_count(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SpawnerEndTest,
+                         ::testing::Values(EndCase{"exit 0", CLD_EXITED, 0},
+                                           EndCase{"exit 42", CLD_EXITED, 42},
+                                           EndCase{"abort", CLD_KILLED, SIGABRT},
+                                           EndCase{"raise 11", CLD_KILLED, SIGSEGV},
+                                           EndCase{"raise 9", CLD_KILLED, SIGKILL}));
+
+TEST_F(SpawnerTest, CountsTheKillOfAMemoryHog) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  ASSERT_TRUE(sandbox.events) << "no memory cgroup";
+  RunProgram(sandbox, "allocate 256");
+  const internal::v1::SandboxExited exited = client_->WaitForExit(7);
+  EXPECT_EQ(exited.wait_code(), CLD_KILLED);
+  EXPECT_EQ(exited.wait_status(), SIGKILL);
+  EXPECT_GE(exited.oom_kill_count(), 1);
+  EXPECT_GT(exited.peak_memory_bytes(), 60 << 20);
+}
+
+TEST_F(SpawnerTest, StartsEverySandboxWithAFreshCount) {
+  {
+    const CreatedSandbox hog = client_->Create(7, 1);
+    RunProgram(hog, "allocate 256");
+    EXPECT_GE(client_->WaitForExit(7).oom_kill_count(), 1);
+  }
+  const CreatedSandbox modest = client_->Create(8, 1);
+  RunProgram(modest, "exit 0");
+  const internal::v1::SandboxExited exited = client_->WaitForExit(8);
+  EXPECT_EQ(exited.oom_kill_count(), 0);
+  EXPECT_LT(exited.peak_memory_bytes(), 32 << 20);
+}
+
+TEST_F(SpawnerTest, ChangesLimitsFromOutside) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  SpawnerRequest request;
+  request.mutable_set_sandbox_limits()->set_sandbox_id(7);
+  request.mutable_set_sandbox_limits()->mutable_limits()->set_memory_bytes(300 << 20);
+  request.mutable_set_sandbox_limits()->set_workspace_bytes(16 << 20);
+  client_->Send(request);
+  EXPECT_EQ(client_->Next(SpawnerEvent::kSandboxLimitsSet).event.sandbox_limits_set().error(), "");
+  RunProgram(sandbox, "describe\nallocate 128\nexit 4");
+  EXPECT_THAT(ReadLines(sandbox.output.get(), 1), HasSubstr("workspace=16777216\n"));
+  EXPECT_EQ(client_->WaitForExit(7).wait_status(), 4);
+}
+
+TEST_F(SpawnerTest, PassesSignalsOn) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  RunProgram(sandbox, "say 1\nsleep");
+  EXPECT_EQ(ReadLines(sandbox.output.get(), 1), "1\n");
+  SpawnerRequest request;
+  request.mutable_signal_sandbox()->set_sandbox_id(7);
+  request.mutable_signal_sandbox()->set_signal(SIGUSR1);
+  client_->Send(request);
+  EXPECT_EQ(client_->WaitForExit(7).wait_status(), SIGUSR1);
+}
+
+TEST_F(SpawnerTest, RefusesWhatDoesNotExist) {
+  SpawnerRequest request;
+  request.mutable_create_sandbox()->set_sandbox_id(5);
+  request.mutable_create_sandbox()->set_zygote_id(99);
+  client_->Send(request);
+  const Received failed = client_->Next();
+  EXPECT_THAT(failed.event.sandbox_failed().message(), HasSubstr("no ready zygote 99"));
+  client_->Kill(12345);  // ignored
+  request.mutable_set_sandbox_limits()->set_sandbox_id(5);
+  client_->Send(request);
+  EXPECT_NE(client_->Next().event.sandbox_limits_set().error(), "");
+}
+
+TEST_F(SpawnerTest, SaysWhyAZygoteCannotStart) {
+  internal::v1::ZygoteSpec spec = client_->Spec();
+  spec.add_warm_up_imports("missing");
+  EXPECT_THAT(client_->StartZygote(2, spec).event.zygote_failed().message(),
+              HasSubstr("warm-up: no module named missing"));
+  spec.set_warm_up_imports(0, "die");
+  EXPECT_THAT(client_->StartZygote(3, spec).event.zygote_failed().message(),
+              HasSubstr("killed by signal 6"));
+  spec = client_->Spec();
+  spec.set_image_root("/nonexistent");
+  EXPECT_THAT(client_->StartZygote(4, spec).event.zygote_failed().message(),
+              HasSubstr("mount tree: bind the image /nonexistent"));
+  spec = client_->Spec();
+  spec.set_guest_binary("/nonexistent");
+  EXPECT_THAT(client_->StartZygote(5, spec).event.zygote_failed().message(),
+              HasSubstr("open the guest binary /nonexistent"));
+}
+
+TEST_F(SpawnerTest, RetiresAZygoteAfterItsLastSandbox) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  SpawnerRequest request;
+  request.mutable_stop_zygote()->set_zygote_id(1);
+  client_->Send(request);
+  RunProgram(sandbox, "exit 3");
+  EXPECT_EQ(client_->Next().event.sandbox_exited().wait_status(), 3);
+  const Received exited = client_->Next();
+  ASSERT_TRUE(exited.event.has_zygote_exited());
+  EXPECT_EQ(exited.event.zygote_exited().reason(), "");
+}
+
+TEST_F(SpawnerTest, ReportsEverySandboxOfAZygoteThatDies) {
+  const CreatedSandbox first = client_->Create(7, 1);
+  const CreatedSandbox second = client_->Create(8, 1);
+  const std::vector<pid_t> tree = ProcessTree(FindProcess("nursery"));
+  kill(FindProcess("zygote"), SIGKILL);
+  EXPECT_TRUE(client_->Next().event.has_sandbox_exited());
+  EXPECT_TRUE(client_->Next().event.has_sandbox_exited());
+  EXPECT_THAT(client_->Next().event.zygote_exited().reason(), HasSubstr("signal 9"));
+  EXPECT_TRUE(AllGone(tree));
+  // The spawner goes on.
+  EXPECT_TRUE(client_->StartZygote(2, client_->Spec()).event.has_zygote_started());
+}
+
+TEST_F(SpawnerTest, EndsEverythingWhenANurseryIsKilled) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  const pid_t nursery = FindProcess("nursery");
+  const std::vector<pid_t> tree = ProcessTree(nursery);
+  kill(nursery, SIGKILL);
+  EXPECT_TRUE(client_->Next(SpawnerEvent::kSandboxExited).event.has_sandbox_exited());
+  EXPECT_TRUE(client_->Next(SpawnerEvent::kZygoteExited).event.has_zygote_exited());
+  EXPECT_TRUE(AllGone(tree));
+}
+
+TEST_F(SpawnerTest, EndsASandboxWhoseInitIsKilled) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  const std::string own = absl::StrCat("/proc/", sandbox.host_pid, "/ns/pid");
+  for (pid_t pid : ProcessTree(client_->pid())) {
+    std::error_code ignored;
+    if (ProcessName(pid) == "sandbox-init" &&
+        fs::read_symlink(absl::StrCat("/proc/", pid, "/ns/pid"), ignored) ==
+            fs::read_symlink(own, ignored)) {
+      kill(pid, SIGKILL);
+    }
+  }
+  EXPECT_EQ(client_->WaitForExit(7).wait_status(), SIGKILL);
+}
+
+TEST_F(SpawnerTest, LeavesNothingWhenCloisterdGoes) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  RunProgram(sandbox, "sleep");
+  const std::vector<pid_t> tree = ProcessTree(client_->pid());
+  EXPECT_GE(tree.size(), 6u);  // spawner, nursery, zygote, inits, sandbox
+  const internal::v1::SpawnerReady ready = client_->ready();
+  EXPECT_EQ(client_->Close(), 0);
+  EXPECT_TRUE(AllGone(tree));
+  EXPECT_FALSE(AnyGroupLeft(ready));
+}
+
+TEST_F(SpawnerTest, LeavesNoProcessWhenTheSpawnerIsKilled) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  RunProgram(sandbox, "sleep");
+  std::vector<pid_t> tree = ProcessTree(client_->pid());
+  const internal::v1::SpawnerReady ready = client_->ready();
+  kill(client_->pid(), SIGKILL);
+  client_->Wait();
+  EXPECT_TRUE(AllGone(tree));
+  // Its cgroups are empty: cloisterd, or the next spawner, removes them.
+  client_ = std::make_unique<SpawnerClient>();
+  EXPECT_FALSE(AnyGroupLeft(ready));
+}
+
+TEST_F(SpawnerTest, ThousandSandboxesLeakNothing) {
+  const auto run = [this](int64_t id) {
+    const CreatedSandbox sandbox = client_->Create(id, 1);
+    RunProgram(sandbox, "exit 0");
+    client_->WaitForExit(id);
+  };
+  for (int64_t id = 1; id <= 10; ++id) run(id);
+  const pid_t zygote = FindProcess("zygote");
+  const int64_t own = CountDescriptors(client_->pid());
+  const int64_t zygotes = CountDescriptors(zygote);
+  const int64_t groups = CountGroups(client_->ready());
+  for (int64_t id = 11; id <= 1010; ++id) run(id);
+  EXPECT_EQ(CountDescriptors(client_->pid()), own);
+  EXPECT_EQ(CountDescriptors(zygote), zygotes);
+  EXPECT_EQ(CountGroups(client_->ready()), groups);
+  // Spawner, nursery, zygote, and the inits that wait for the next sandboxes.
+  EXPECT_LE(ProcessTree(client_->pid()).size(), 6u);
+}
+
+TEST_F(SpawnerTest, KeepsManySandboxesAtOnce) {
+  constexpr int kCount = 100;
+  for (int64_t id = 1; id <= kCount; ++id) {
+    SpawnerRequest request;
+    request.mutable_create_sandbox()->set_sandbox_id(id);
+    request.mutable_create_sandbox()->set_zygote_id(1);
+    client_->Send(request);
+  }
+  for (int i = 0; i < kCount; ++i) EXPECT_TRUE(client_->Next().event.has_sandbox_created());
+  for (int64_t id = 1; id <= kCount; ++id) client_->Kill(id);
+  for (int i = 0; i < kCount; ++i) EXPECT_TRUE(client_->Next().event.has_sandbox_exited());
+}
+
+TEST(RootlessSpawnerTest, RunsSandboxesOfAnOrdinaryUser) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root, to become an ordinary user";
+  SpawnerClient client({"/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  if (client.ready().facilities().setting() != Facilities::SETTING_ROOTLESS) {
+    GTEST_SKIP() << "this machine allows ordinary users no user namespaces";
+  }
+  const Received started = client.StartZygote(1, client.Spec());
+  ASSERT_TRUE(started.event.has_zygote_started()) << started.event.ShortDebugString();
+  const CreatedSandbox sandbox = client.Create(7, 1);
+  const internal::v1::GuestFrame frame = ReadGuestFrame(sandbox);
+  ASSERT_TRUE(frame.has_ready()) << frame.ShortDebugString();
+  SpawnerRequest request;
+  request.mutable_set_sandbox_limits()->set_sandbox_id(7);
+  request.mutable_set_sandbox_limits()->set_workspace_bytes(16 << 20);
+  client.Send(request);
+  EXPECT_EQ(client.Next().event.sandbox_limits_set().error(), "");
+  RunProgram(sandbox, "describe\ntry_open");
+  EXPECT_EQ(ReadLines(sandbox.output.get(), 2),
+            "pid=2 tid_right=1 uid=1000 gid=1000 host=sandbox cwd=/workspace workspace=16777216\n"
+            "/=1 /workspace/file=1 /tmp/file=1 /dev/null=1 /file=0 /etc=0 \n");
+  const std::vector<pid_t> tree = ProcessTree(client.pid());
+  EXPECT_EQ(client.Close(), 0);
+  EXPECT_TRUE(AllGone(tree));
+}
+
+}  // namespace
+}  // namespace cloister::sandbox

@@ -1,0 +1,108 @@
+// A guest binary with a language of a few words instead of Python, so that the tests of the spawner need
+// no runtime image. One word per line, see Execute.
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/wire/frame.h"
+#include "sandbox/zygote/guest_main.h"
+
+namespace cloister::sandbox {
+namespace {
+
+// Fills `mebibytes` of memory, or dies in the attempt.
+void Allocate(int mebibytes) {
+  for (int i = 0; i < mebibytes; ++i) {
+    void* piece = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (piece == MAP_FAILED) _exit(3);
+    memset(piece, 1, 1 << 20);
+  }
+}
+
+void Describe() {
+  utsname names;
+  uname(&names);
+  char directory[256];
+  if (getcwd(directory, sizeof(directory)) == nullptr) directory[0] = '\0';
+  struct statfs workspace;
+  statfs("/workspace", &workspace);
+  printf("pid=%d tid_right=%d uid=%d gid=%d host=%s cwd=%s workspace=%lld\n", getpid(),
+         // raise(3) and abort(3) use the cached id: it must be the kernel's.
+         gettid() == static_cast<pid_t>(syscall(SYS_gettid)), getuid(), getgid(), names.nodename,
+         directory, static_cast<long long>(workspace.f_blocks * workspace.f_bsize));
+}
+
+void Execute(const std::string& word, int argument) {
+  if (word == "describe") Describe();
+  if (word == "say") printf("%d\n", argument);
+  if (word == "complain") fprintf(stderr, "%d\n", argument);
+  if (word == "exit") exit(argument);
+  if (word == "abort") abort();
+  if (word == "raise") raise(argument);
+  if (word == "allocate") Allocate(argument);
+  if (word == "sleep") pause();
+  if (word == "try_open") {
+    for (const char* path : {"/", "/workspace/file", "/tmp/file", "/dev/null", "/file", "/etc"}) {
+      FILE* file = fopen(path, strcmp(path, "/") == 0 ? "r" : "w");
+      printf("%s=%d ", path, file != nullptr);
+      if (file != nullptr) fclose(file);
+    }
+    printf("\n");
+  }
+}
+
+class TinyRuntime : public GuestRuntime {
+ public:
+  absl::StatusOr<std::string> WarmUp(const internal::v1::ZygoteSpec& spec) override {
+    for (const std::string& name : spec.warm_up_imports()) {
+      if (name == "die") abort();
+      if (name == "missing") return absl::NotFoundError("no module named missing");
+    }
+    return std::string("tiny 1.0");
+  }
+  void BeforeFork() override {}
+  void AfterForkInParent() override {}
+  void AfterForkInChild() override {}
+  absl::Status Prepare() override { return absl::OkStatus(); }
+
+  int Serve(int channel) override {
+    internal::v1::HostFrame frame;
+    if (!ReadFrame(channel, &frame, kMaxHostFrameBytes).ok()) return 9;
+    setvbuf(stdout, nullptr, _IONBF, 0);
+    const std::string code = frame.run_program().program().code();
+    for (const char* line = code.c_str(); line != nullptr && *line != '\0';) {
+      char word[32] = "";
+      int argument = 0;
+      sscanf(line, "%31s %d", word, &argument);
+      Execute(word, argument);
+      line = strchr(line, '\n');
+      if (line != nullptr) ++line;
+    }
+    internal::v1::GuestFrame finished;
+    finished.mutable_finished()->set_kind(internal::v1::Finished::KIND_SUCCEEDED);
+    if (!WriteFrame(channel, finished, kMaxGuestFrameBytes).ok()) return 8;
+    // The end of the channel, or a kill.
+    (void)ReadFrame(channel, &frame, kMaxHostFrameBytes);
+    return 0;
+  }
+};
+
+}  // namespace
+}  // namespace cloister::sandbox
+
+int main(int argc, char** argv) {
+  cloister::sandbox::TinyRuntime runtime;
+  return cloister::sandbox::GuestMain(argc, argv, runtime);
+}
