@@ -241,7 +241,12 @@ void Execution::OnProcessExited(const internal::v1::SandboxExited& exit) {
   }
   Observation seen;
   seen.stop = exit_cause_;
-  seen.exit = ProcessEnd{exit.wait_code(), exit.wait_status()};
+  if (exit.wait_code() != 0) {
+    seen.exit = ProcessEnd{exit.wait_code(), exit.wait_status()};
+  } else {
+    seen.stop = HostStop::kLost;
+    seen.stop_detail = "the interpreter ended together with its zygote";
+  }
   Report(std::move(seen));
 }
 
@@ -261,8 +266,7 @@ void Execution::Report(Observation seen) {
   seen.cpu_time = parts_->meter.CpuTime();
   if (exit_.has_value()) {
     seen.cpu_time = parts_->meter.SinceStart(absl::Nanoseconds(exit_->cpu_nanoseconds()));
-    seen.oom_kills =
-        std::max(parts_->meter.SinceBaseline(exit_->oom_kill_count()), parts_->meter.OomKills());
+    seen.oom_kills = exit_->oom_kill_count();
   }
   ExecutionEnd end;
   if (seen.finished.has_value()) {

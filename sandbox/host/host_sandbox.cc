@@ -68,8 +68,7 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
              .output = OutputReader(loop, std::move(descriptors[kStdout]),
                                     std::move(descriptors[kStderr])),
              .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()),
-                                    std::move(descriptors[kPeak]), std::move(descriptors[kEvents]),
-                                    created.oom_kill_baseline())},
+                                    std::move(descriptors[kPeak]))},
       initial_limits_(std::move(initial_limits)) {}
 
 HostSandbox::~HostSandbox() {

@@ -6,8 +6,6 @@
 
 #include <algorithm>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -46,12 +44,6 @@ int64_t ResidentBytes(pid_t pid) {
 
 }  // namespace
 
-ResourceMeter::ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd events, int64_t oom_kill_baseline)
-    : pid_(pid),
-      peak_(std::move(peak)),
-      events_(std::move(events)),
-      oom_kill_baseline_(oom_kill_baseline) {}
-
 void ResourceMeter::Start() {
   cpu_at_start_ = last_cpu_ = ProcessCpuTime(pid_, absl::ZeroDuration());
   if (must_sample()) resident_at_start_ = ResidentBytes(pid_);
@@ -79,24 +71,6 @@ int64_t ResourceMeter::PeakMemory() {
   }
   int64_t bytes = 0;
   return absl::SimpleAtoi(ReadHead(peak_.get()), &bytes) ? bytes : 0;
-}
-
-int64_t ResourceMeter::OomKills() {
-  if (!events_) return 0;
-  // "oom_kill 3" is a line of both v2's memory.events and v1's memory.oom_control.
-  const std::string text = ReadHead(events_.get());
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ');
-    int64_t count = 0;
-    if (words.size() == 2 && words[0] == "oom_kill" && absl::SimpleAtoi(words[1], &count)) {
-      return SinceBaseline(count);
-    }
-  }
-  return 0;
-}
-
-int64_t ResourceMeter::SinceBaseline(int64_t oom_kill_count) const {
-  return std::max<int64_t>(oom_kill_count - oom_kill_baseline_, 0);
 }
 
 }  // namespace cloister::sandbox

@@ -1,7 +1,8 @@
 // What a sandbox uses, as the host sees it: the first process's CPU clock, and the memory cgroup's
-// files or, without one, the sampled resident set.
+// peak or, without one, the sampled resident set. (Kills for lack of memory are told by the
+// spawner, at a time when nobody else can have caused them.)
 //
-// Thread-safety: none. Ownership: owns the cgroup files. Errors: what cannot be read counts as
+// Thread-safety: none. Ownership: owns the peak file. Errors: what cannot be read counts as
 // unchanged; the process may be gone at any time.
 
 #ifndef CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_
@@ -10,6 +11,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/time/time.h"
 #include "sandbox/base/unique_fd.h"
@@ -21,8 +23,8 @@ class ResourceMeter {
   // Where there is no memory cgroup, this is how often SampleMemory should be called.
   static constexpr absl::Duration kSamplePeriod = absl::Milliseconds(20);
 
-  // `pid` in the host's pid namespace; `peak` and `events` of the memory cgroup, or none.
-  ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd events, int64_t oom_kill_baseline);
+  // `pid` in the host's pid namespace; `peak` of the memory cgroup, or none.
+  ResourceMeter(pid_t pid, UniqueFd peak) : pid_(pid), peak_(std::move(peak)) {}
 
   // Takes the present for zero: what the making of the sandbox used is not the program's.
   void Start();
@@ -42,17 +44,9 @@ class ResourceMeter {
   // The cgroup's figure, or the highest sample.
   int64_t PeakMemory();
 
-  // Out-of-memory kills in the sandbox so far; 0 without a cgroup.
-  int64_t OomKills();
-
-  // The kills among a cgroup's count of them.
-  int64_t SinceBaseline(int64_t oom_kill_count) const;
-
  private:
   const pid_t pid_;
   const UniqueFd peak_;
-  const UniqueFd events_;
-  const int64_t oom_kill_baseline_;
   absl::Duration cpu_at_start_;
   absl::Duration last_cpu_;
   int64_t resident_at_start_ = 0;

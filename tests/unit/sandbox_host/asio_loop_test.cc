@@ -1,0 +1,173 @@
+#include "sandbox/host/asio_loop.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "sandbox/host/fd_watcher.h"
+
+namespace cloister::sandbox {
+namespace {
+
+TEST(AsioLoopTest, RunsWhatIsPostedInOrderAndNeverInline) {
+  AsioLoop loop;
+  std::string order;
+  loop.Post([&] {
+    loop.Post([&] {
+      order += 'c';
+      loop.Stop();
+    });
+    order += 'a';
+  });
+  loop.Post([&] { order += 'b'; });
+  EXPECT_EQ(order, "");
+  loop.Run();
+  EXPECT_EQ(order, "abc");
+}
+
+TEST(AsioLoopTest, TakesPostsFromManyThreads) {
+  AsioLoop loop;
+  int count = 0;
+  constexpr int kThreads = 4, kPosts = 1000;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < kPosts; ++j) {
+        loop.Post([&] {
+          EXPECT_TRUE(loop.IsCurrent());
+          if (++count == kThreads * kPosts) loop.Stop();
+        });
+      }
+      EXPECT_FALSE(loop.IsCurrent());
+    });
+  }
+  loop.Run();
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(count, kThreads * kPosts);
+}
+
+TEST(AsioLoopTest, TimersComeInTheOrderOfTheirTimesAndNotEarly) {
+  AsioLoop loop;
+  std::string order;
+  const absl::Time start = loop.Now();
+  loop.CallAfter(absl::Milliseconds(20), [&] {
+    order += 'c';
+    EXPECT_GE(loop.Now() - start, absl::Milliseconds(20));
+    loop.Stop();
+  });
+  loop.CallAfter(absl::Milliseconds(10), [&] { order += 'b'; });
+  loop.CallAfter(absl::Milliseconds(-1), [&] { order += 'a'; });
+  EXPECT_EQ(order, "");
+  loop.Run();
+  EXPECT_EQ(order, "abc");
+}
+
+TEST(AsioLoopTest, ACancelledTimerNeverRunsEvenIfItIsDue) {
+  AsioLoop loop;
+  Loop::TimerId victim = 0;
+  loop.CallAfter(absl::ZeroDuration(), [&] { loop.Cancel(victim); });
+  victim = loop.CallAfter(absl::ZeroDuration(), [] { ADD_FAILURE() << "cancelled, yet it ran"; });
+  loop.CallAfter(absl::Milliseconds(5), [&] { loop.Stop(); });
+  loop.Cancel(0);
+  loop.Cancel(12345);
+  loop.Run();
+}
+
+TEST(AsioLoopTest, ATimerMayCancelItselfAndSetItselfAgain) {
+  AsioLoop loop;
+  int runs = 0;
+  Loop::TimerId timer = 0;
+  std::function<void()> tick = [&] {
+    loop.Cancel(timer);
+    if (++runs == 3) return loop.Stop();
+    timer = loop.CallAfter(absl::ZeroDuration(), tick);
+  };
+  timer = loop.CallAfter(absl::ZeroDuration(), tick);
+  loop.Run();
+  EXPECT_EQ(runs, 3);
+}
+
+TEST(AsioLoopTest, WhatIsPendingAtTheEndIsDroppedAndNotRun) {
+  auto alive = std::make_shared<int>();
+  {
+    AsioLoop loop;
+    loop.Post([alive] { ADD_FAILURE(); });
+    loop.CallAfter(absl::Hours(1), [alive] { ADD_FAILURE(); });
+  }
+  EXPECT_EQ(alive.use_count(), 1);
+}
+
+class FdWatcherTest : public ::testing::Test {
+ protected:
+  FdWatcherTest() {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    watcher_ = std::make_unique<FdWatcher>(&loop_, UniqueFd(ends[0]));
+    write_end_.reset(ends[1]);
+    EXPECT_TRUE(watcher_->Open().ok());
+  }
+
+  void Write() { ASSERT_EQ(::write(write_end_.get(), "x", 1), 1); }
+
+  AsioLoop loop_;
+  std::unique_ptr<FdWatcher> watcher_;
+  UniqueFd write_end_;
+};
+
+TEST_F(FdWatcherTest, TellsOfDataThatIsThereAlreadyEachTimeItIsAsked) {
+  Write();
+  int calls = 0;
+  std::function<void()> again = [&] {
+    if (++calls == 3) return loop_.Stop();  // the byte is never read
+    watcher_->WaitReadable(again);
+  };
+  watcher_->WaitReadable(again);
+  EXPECT_EQ(calls, 0) << "inline";
+  loop_.Run();
+}
+
+TEST_F(FdWatcherTest, TellsOfTheEnd) {
+  watcher_->WaitReadable([this] { loop_.Stop(); });
+  write_end_.reset();
+  loop_.Run();
+}
+
+TEST_F(FdWatcherTest, ACancelledWaitIsForgottenAndANewOneIsServed) {
+  watcher_->WaitReadable([] { ADD_FAILURE() << "cancelled, yet it ran"; });
+  watcher_->CancelReadable();
+  watcher_->WaitReadable([this] { loop_.Stop(); });
+  Write();
+  loop_.Run();
+}
+
+TEST_F(FdWatcherTest, NothingRunsOnceItIsDestroyed) {
+  Write();
+  watcher_->WaitReadable([] { ADD_FAILURE() << "destroyed, yet it ran"; });
+  watcher_.reset();
+  loop_.CallAfter(absl::Milliseconds(5), [this] { loop_.Stop(); });
+  loop_.Run();
+}
+
+TEST_F(FdWatcherTest, MayBeDestroyedFromItsOwnFunction) {
+  Write();
+  watcher_->WaitReadable([this] {
+    watcher_.reset();
+    loop_.Stop();
+  });
+  loop_.Run();
+}
+
+TEST(FdWatcherOpenTest, WhatIsNoDescriptorCannotBeWatched) {
+  AsioLoop loop;
+  FdWatcher watcher(&loop, UniqueFd());
+  EXPECT_FALSE(watcher.Open().ok());
+  EXPECT_EQ(watcher.fd(), -1);
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
