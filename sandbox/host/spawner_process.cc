@@ -42,12 +42,13 @@ class SpawnAttributes {
   posix_spawnattr_t attributes_;
 };
 
-// Everything of ours is close-on-exec; this one descriptor goes along.
+// This one descriptor goes along, and nothing that we ourselves were started with.
 class SpawnFileActions {
  public:
   explicit SpawnFileActions(int socket) {
     ::posix_spawn_file_actions_init(&actions_);
     ::posix_spawn_file_actions_adddup2(&actions_, socket, kSpawnerSocketDescriptor);
+    ::posix_spawn_file_actions_addclosefrom_np(&actions_, kSpawnerSocketDescriptor + 1);
   }
   ~SpawnFileActions() { ::posix_spawn_file_actions_destroy(&actions_); }
   SpawnFileActions(const SpawnFileActions&) = delete;
