@@ -59,6 +59,19 @@ IdMaps MapsFor(const Facilities& facilities) {
   return {.users = {range}, .groups = {range}};
 }
 
+// While it lives, children are born dumpable: a child's files in /proc then belong to its user, so that a
+// spawner which is not root on the machine can write its id maps.
+class BearDumpableChildren {
+ public:
+  BearDumpableChildren() : before_(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)) {
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  }
+  ~BearDumpableChildren() { prctl(PR_SET_DUMPABLE, before_, 0, 0, 0); }
+
+ private:
+  const int before_;
+};
+
 // Everything the child needs, opened before it loses sight of the machine.
 struct Launch {
   Launch(const Facilities& facilities, const ZygoteSpec& spec)
@@ -224,6 +237,7 @@ absl::StatusOr<Nursery> LaunchGuest(const Facilities& facilities, const ZygoteSp
   CLOISTER_ASSIGN_OR_RETURN(PacketPair sockets, MakePacketPair());
   launch.control = std::move(sockets.second);
 
+  const BearDumpableChildren dumpable;
   CLOISTER_ASSIGN_OR_RETURN(CloneResult clone, CloneProcess({.namespaces = kNamespaces}));
   if (clone.in_child) {
     sockets.first.reset();

@@ -247,6 +247,7 @@ TEST_F(SpawnerTest, EndsEverythingWhenANurseryIsKilled) {
 
 TEST_F(SpawnerTest, EndsASandboxWhoseInitIsKilled) {
   const CreatedSandbox sandbox = client_->Create(7, 1);
+  EXPECT_TRUE(ReadGuestFrame(sandbox).has_ready());  // it has joined its init
   const std::string own = absl::StrCat("/proc/", sandbox.host_pid, "/ns/pid");
   for (pid_t pid : ProcessTree(client_->pid())) {
     std::error_code ignored;
@@ -310,9 +311,18 @@ TEST_F(SpawnerTest, KeepsManySandboxesAtOnce) {
     request.mutable_create_sandbox()->set_zygote_id(1);
     client_->Send(request);
   }
-  for (int i = 0; i < kCount; ++i) EXPECT_TRUE(client_->Next().event.has_sandbox_created());
+  // Kept: a sandbox whose channel is closed ends by itself.
+  std::vector<Received> created;
+  for (int i = 0; i < kCount; ++i) {
+    created.push_back(client_->Next());
+    ASSERT_TRUE(created.back().event.has_sandbox_created())
+        << created.back().event.ShortDebugString();
+  }
   for (int64_t id = 1; id <= kCount; ++id) client_->Kill(id);
-  for (int i = 0; i < kCount; ++i) EXPECT_TRUE(client_->Next().event.has_sandbox_exited());
+  for (int i = 0; i < kCount; ++i) {
+    const Received received = client_->Next();
+    EXPECT_TRUE(received.event.has_sandbox_exited()) << received.event.ShortDebugString();
+  }
 }
 
 TEST(RootlessSpawnerTest, RunsSandboxesOfAnOrdinaryUser) {
