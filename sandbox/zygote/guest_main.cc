@@ -39,6 +39,8 @@ int RunZygote(GuestRuntime& runtime, UniqueFd nursery) {
 
 // Splits pid 1 into the nursery and the zygote.
 int RunNurseryAndZygote(GuestRuntime& runtime) {
+  // Away from whatever terminal the server was started at; all sandboxes inherit it.
+  setsid();
   absl::StatusOr<PacketPair> sockets = MakePacketPair();
   if (!sockets.ok()) return Fail("nursery", sockets.status());
   absl::StatusOr<CloneResult> zygote = CloneProcess({.pid = kZygotePid, .exit_signal = 0});

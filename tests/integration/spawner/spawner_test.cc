@@ -103,7 +103,7 @@ TEST_F(SpawnerTest, TellsTheTimesOfAllStages) {
     absl::StrAppend(&stages, time.stage(), " ");
   }
   EXPECT_EQ(stages,
-            "clone after_fork namespaces session ids capabilities workspace landlock descriptors "
+            "clone after_fork namespaces process_group ids capabilities workspace landlock descriptors "
             "seccomp prepare ");
 }
 
