@@ -86,7 +86,7 @@ class CgroupV1 final : public Cgroup {
   }
 
   absl::StatusOr<bool> IsEmpty() override {
-    CLOISTER_ASSIGN_OR_RETURN(const std::string pids, members_.front().procs.Read());
+    CLOISTER_ASSIGN_OR_RETURN(const std::string pids, ReadMembers());
     return pids.empty();
   }
 
@@ -114,7 +114,7 @@ class CgroupV1 final : public Cgroup {
       Member& member = controller == "cpu" ? cpu_ : members_.emplace_back();
       member.directory = directory;
       CLOISTER_ASSIGN_OR_RETURN(
-          member.procs, ControlFile::Open(absl::StrCat(directory, "/cgroup.procs"), O_RDWR));
+          member.procs, ControlFile::Open(absl::StrCat(directory, "/cgroup.procs"), O_WRONLY));
     }
     return OpenFiles(controller, absl::StrCat(directory, "/"));
   }
@@ -177,11 +177,17 @@ class CgroupV1 final : public Cgroup {
     return bound_now && cpu_.procs.is_open() ? MoveMembersToCpu() : absl::OkStatus();
   }
 
+  // Opened anew each time: as long as it is read often, an open file goes on telling what it told
+  // first.
+  absl::StatusOr<std::string> ReadMembers() const {
+    return ReadSmallFile(absl::StrCat(members_.front().directory, "/cgroup.procs"));
+  }
+
   // Those that joined while there was no bound. What they fork meanwhile is in the next pass.
   absl::Status MoveMembersToCpu() {
     size_t moved = 0;
     while (true) {
-      CLOISTER_ASSIGN_OR_RETURN(const std::string text, members_.front().procs.Read());
+      CLOISTER_ASSIGN_OR_RETURN(const std::string text, ReadMembers());
       CLOISTER_ASSIGN_OR_RETURN(const std::vector<pid_t> pids, ParsePids(text));
       if (pids.size() <= moved) return absl::OkStatus();
       for (const pid_t pid : pids) cpu_.procs.Write(pid).IgnoreError();  // it may have ended
