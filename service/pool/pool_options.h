@@ -15,7 +15,8 @@ namespace cloister::pool {
 
 struct ZygoteOptions {
   internal::v1::ZygoteSpec spec;
-  // A zygote is replaced after that many forks or that long, whichever comes first.
+  // A zygote is replaced after that many forks (but never fewer than fill the stock twice) or that
+  // long, whichever comes first.
   int64_t maximum_forks = 100'000;
   absl::Duration maximum_age = absl::Hours(1);
   base::BackOffOptions back_off;

@@ -15,6 +15,13 @@ constexpr double kSmoothing = 0.1;
 constexpr absl::Duration kMinimumRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kMaximumRetryDelay = absl::Seconds(10);
 
+// Replacing a zygote replaces the stock as well, which takes that many forks of the new one: were it
+// replaced after so few, the pool would do nothing else.
+ZygoteOptions WithRoomForTheStock(ZygoteOptions zygote, int maximum_ready) {
+  zygote.maximum_forks = std::max<int64_t>(zygote.maximum_forks, int64_t{2} * maximum_ready);
+  return zygote;
+}
+
 }  // namespace
 
 SandboxPool::SandboxPool(sandbox::Loop* loop, sandbox::SandboxFactory* factory,
@@ -23,7 +30,8 @@ SandboxPool::SandboxPool(sandbox::Loop* loop, sandbox::SandboxFactory* factory,
       factory_(factory),
       observer_(observer),
       options_(std::move(options)),
-      zygotes_(loop, factory, observer, options_.template_name, options_.zygote, this),
+      zygotes_(loop, factory, observer, options_.template_name,
+               WithRoomForTheStock(options_.zygote, options_.maximum_ready), this),
       queue_(loop, [this](LeaseQueue::Waiter waiter) { OnWaiterExpired(std::move(waiter)); }),
       wish_(options_.minimum_ready),
       target_(options_.minimum_ready),

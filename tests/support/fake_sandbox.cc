@@ -118,6 +118,7 @@ void FakeSandboxFactory::Deliver(PendingSandbox pending) {
 }
 
 void FakeSandboxFactory::OnDestroyed(int64_t sandbox_id) {
+  ++destroyed_count_;
   live_.erase(sandbox_id);
   unreported_.push_back(sandbox_id);
   if (report_gone) loop_->Post([this] { ReportGone(); });

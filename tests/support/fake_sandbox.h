@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -106,6 +107,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   const std::vector<int64_t>& zygotes() const { return zygotes_; }          // ever started
   const std::vector<int64_t>& stopped_zygotes() const { return stopped_; }
   int64_t created_count() const { return created_count_; }                  // sandboxes ever ready
+  int64_t destroyed_count() const { return destroyed_count_; }
   int64_t requested_count() const { return requested_count_; }
   size_t pending_sandboxes() const { return pending_sandboxes_.size(); }
   // Objects that exist, by id.
@@ -144,6 +146,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   int64_t last_id_ = 0;
   int64_t created_count_ = 0;
   int64_t requested_count_ = 0;
+  int64_t destroyed_count_ = 0;
 };
 
 }  // namespace cloister::testing
