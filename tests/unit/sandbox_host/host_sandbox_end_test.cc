@@ -34,12 +34,12 @@ TEST_F(HostSandboxEndTest, AnExitWithoutAWordIsExited) {
   EXPECT_EQ(observer_.outcome().usage().peak_memory_bytes(), 8192);
 }
 
-TEST_F(HostSandboxEndTest, ACrashIsSignaled) {
+TEST_F(HostSandboxEndTest, AnEndByASignalIsSignaled) {
   Start();
-  spawner_->SayExited(guest_->Die(SIGSEGV));
+  spawner_->SayExited(guest_->Die(SIGTERM));
   RunUntilFinished();
   EXPECT_EQ(kind(), Outcome::KIND_SIGNALED);
-  EXPECT_EQ(observer_.outcome().signal(), SIGSEGV);
+  EXPECT_EQ(observer_.outcome().signal(), SIGTERM);
 }
 
 TEST_F(HostSandboxEndTest, AKillByTheKernelForMemoryIsMemoryLimit) {
