@@ -1,60 +1,67 @@
-# Programs that embed the CPython of one runtime image. They run on the image's own libc and libpython and
+# Targets that embed the CPython of one runtime image. They run on the image's own libc and libpython and
 # bring everything else along, because an image holds no C++ libraries.
 
 find_program(CLOISTER_READELF readelf REQUIRED)
-set(cloister_guest_dir ${CMAKE_CURRENT_LIST_DIR})
+set(CLOISTER_GUEST_CMAKE_DIR ${CMAKE_CURRENT_LIST_DIR} CACHE INTERNAL "")
 
-# As archives, with what they need of each other; find_package gives the shared libraries.
-function(_cloister_find_static_libraries result)
+# What a guest needs of the system, as archives; find_package gives the shared libraries.
+function(cloister_find_guest_archives)
   execute_process(COMMAND ${PKG_CONFIG_EXECUTABLE} --static --libs-only-l
       protobuf absl_status absl_statusor absl_time absl_strings libseccomp
-    OUTPUT_VARIABLE flags OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
-  string(REGEX MATCHALL "-l[^ ]+" flags "${flags}")
+    OUTPUT_VARIABLE flags COMMAND_ERROR_IS_FATAL ANY)
+  string(REGEX MATCHALL "-l[^ \n]+" flags "${flags}")
   list(REMOVE_DUPLICATES flags)
-  # Part of glibc, and what only programs with threads of their own need.
+  # Parts of glibc; and no lock of 16 bytes is used.
   list(REMOVE_ITEM flags -lm -lrt -lpthread -ldl -latomic)
-  set(${result} -Wl,-Bstatic -Wl,--start-group ${flags} -Wl,--end-group -Wl,-Bdynamic PARENT_SCOPE)
+  set(CLOISTER_GUEST_ARCHIVES
+    -Wl,-Bstatic -Wl,--start-group ${flags} -Wl,--end-group -Wl,-Bdynamic CACHE INTERNAL "")
 endfunction()
-_cloister_find_static_libraries(cloister_guest_static_libraries)
+cloister_find_guest_archives()
 
-# Sets IMAGE_python to "3.14" for the image in directory IMAGE_DIR.
-function(cloister_image_python image_dir result)
-  file(READ ${image_dir}/manifest.json manifest)
-  string(JSON version GET "${manifest}" python_version)
+# Sets RESULT to the Python of an image, e.g. "3.14".
+function(cloister_image_python image result)
+  set(manifest ${CLOISTER_IMAGE_DIR}/${image}/manifest.json)
+  file(READ ${manifest} text)
+  string(JSON version GET "${text}" python_version)
   string(REGEX MATCH "^[0-9]+\\.[0-9]+" version "${version}")
   set(${result} ${version} PARENT_SCOPE)
-  # A rebuilt image may be another Python.
-  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${image_dir}/manifest.json)
+  # A rebuilt image may have another.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${manifest})
 endfunction()
 
-# cloister_guest_program(NAME IMAGE_DIR SRCS ...): links cloister::sandbox_guest's sources, compiled for
-# the image.
-function(cloister_guest_program name image_dir)
+# Compiles TARGET with the headers of the image's Python.
+function(cloister_compile_for_image target image)
+  cloister_image_python(${image} python)
+  set(headers ${CLOISTER_IMAGE_DIR}/${image}/sdk/usr/include)
+  target_include_directories(${target} PRIVATE ${CMAKE_SOURCE_DIR})
+  # Not through cloister_proto itself, which would bring shared libraries.
+  target_include_directories(${target} SYSTEM PRIVATE
+    $<TARGET_PROPERTY:cloister_proto,INTERFACE_INCLUDE_DIRECTORIES> ${headers}/python${python})
+  # pyconfig.h is in the architecture's directory; the system's libc headers must stay in front.
+  target_compile_options(${target} PRIVATE "SHELL:-idirafter ${headers}")
+  target_link_libraries(${target} PRIVATE cloister_options)
+  add_dependencies(${target} cloister_proto)
+endfunction()
+
+# cloister_guest_program(NAME IMAGE SRCS ...): a program around PythonRuntime for the image.
+function(cloister_guest_program name image)
   cmake_parse_arguments(ARG "" "" "SRCS" ${ARGN})
-  cloister_image_python(${image_dir} python)
-  set(sdk ${image_dir}/sdk/usr)
-  set(archives cloister_sandbox_zygote cloister_sandbox_linux cloister_sandbox_wire cloister_proto)
+  cloister_image_python(${image} python)
   add_executable(${name} ${ARG_SRCS})
-  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
-  # Not through the archives' targets, which would bring shared libraries.
-  target_include_directories(${name} SYSTEM PRIVATE
-    $<TARGET_PROPERTY:cloister_proto,INTERFACE_INCLUDE_DIRECTORIES> ${sdk}/include/python${python})
-  # After the system's own headers: only what the system lacks, pyconfig.h.
-  target_compile_options(${name} PRIVATE "SHELL:-idirafter ${sdk}/include")
+  cloister_compile_for_image(${name} ${image})
   set(files)
-  foreach(archive IN LISTS archives)
-    list(APPEND files $<TARGET_FILE:${archive}>)
+  foreach(target cloister_guest_runtime_${image} cloister_sandbox_zygote cloister_sandbox_linux
+      cloister_sandbox_wire cloister_proto)
+    list(APPEND files $<TARGET_FILE:${target}>)
+    add_dependencies(${name} ${target})
   endforeach()
-  add_dependencies(${name} ${archives})
-  target_link_libraries(${name} PRIVATE cloister_options
-    -Wl,--start-group ${files} -Wl,--end-group ${cloister_guest_static_libraries}
-    ${sdk}/lib/x86_64-linux-gnu/libpython${python}.so)
-  # The image's libpython is newer than this machine's libc.
-  target_link_options(${name} PRIVATE
-    -static-libstdc++ -static-libgcc -Wl,--allow-shlib-undefined -Wl,--gc-sections)
-  set_target_properties(${name} PROPERTIES
-    LINK_DEPENDS "${files}" SKIP_BUILD_RPATH ON)
+  target_link_libraries(${name} PRIVATE
+    -Wl,--start-group ${files} -Wl,--end-group ${CLOISTER_GUEST_ARCHIVES}
+    ${CLOISTER_IMAGE_DIR}/${image}/sdk/usr/lib/x86_64-linux-gnu/libpython${python}.so)
+  # libpython may need a newer libc than this machine's; it runs with the image's.
+  target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc -Wl,--allow-shlib-undefined)
+  set_target_properties(${name} PROPERTIES LINK_DEPENDS "${files}" SKIP_BUILD_RPATH ON)
   add_custom_command(TARGET ${name} POST_BUILD
     COMMAND ${CMAKE_COMMAND} -DREADELF=${CLOISTER_READELF} -DBINARY=$<TARGET_FILE:${name}>
-      -P ${cloister_guest_dir}/CheckGuestBinary.cmake VERBATIM)
+      -P ${CLOISTER_GUEST_CMAKE_DIR}/CheckGuestBinary.cmake VERBATIM)
 endfunction()

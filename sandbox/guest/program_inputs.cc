@@ -1,7 +1,6 @@
 #include "sandbox/guest/program_inputs.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -73,14 +72,12 @@ bool ApplyEnvironment(const v1::Program& program, PyObject* environ) {
   return true;
 }
 
-bool ApplyArguments(const v1::Program& program) {
+bool ApplyArguments(const v1::Program& program, const char* workspace) {
   PyRef argv = PyRef::Steal(PyList_New(0));
   if (!argv || !Append(argv.get(), FileName(program))) return false;
   for (const std::string& argument : program.args()) {
     if (!Append(argv.get(), argument)) return false;
   }
-  char workspace[PATH_MAX];
-  if (getcwd(workspace, sizeof(workspace)) == nullptr) return RaiseOsError(errno, ".");
   PyRef directory = FromFileSystem(workspace);
   PyObject* path = PySys_GetObject("path");
   return directory && path != nullptr && PyList_Insert(path, 0, directory.get()) == 0 &&

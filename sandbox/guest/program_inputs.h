@@ -23,8 +23,8 @@ bool ApplyStandardInput(const v1::Program& program);
 // Adds the program's variables to `environ` (os.environ), and so to the C environment.
 bool ApplyEnvironment(const v1::Program& program, PyObject* environ);
 
-// Sets sys.argv, and sys.path[0] to the current directory.
-bool ApplyArguments(const v1::Program& program);
+// Sets sys.argv, and sys.path[0] to `workspace`.
+bool ApplyArguments(const v1::Program& program, const char* workspace);
 
 // The namespace of module __main__, as it is when a file is run. Borrowed; null with an exception set.
 PyObject* PrepareMain(const v1::Program& program);

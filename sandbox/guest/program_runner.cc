@@ -1,14 +1,17 @@
 #include "sandbox/guest/program_runner.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <string>
 #include <utility>
 
 #include "sandbox/base/status_macros.h"
+#include "sandbox/base/syscall_status.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
@@ -150,9 +153,13 @@ absl::Status ProgramRunner::Touch() {
 
 absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   v1::Program& program = *request.mutable_program();
+  // By name: the program may close descriptors, and go elsewhere.
+  char workspace[PATH_MAX];
+  if (getcwd(workspace, sizeof(workspace)) == nullptr) return SyscallError("getcwd");
   // Files first: the limit on the size of files is for the program's own.
   const bool applied = ApplyFiles(program) && ApplyStandardInput(program) &&
-                       ApplyEnvironment(program, environ_.get()) && ApplyArguments(program);
+                       ApplyEnvironment(program, environ_.get()) &&
+                       ApplyArguments(program, workspace);
   CLOISTER_RETURN_IF_ERROR(ApplyProgramRlimits(request.limits()));
   program.clear_files();
   program.clear_stdin();
@@ -162,16 +169,17 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
     Reserve reserve;
     PyRef value = applied ? Execute(program) : PyRef();
     if (value && value.get() != Py_None && !DescribeValue(value.get(), finished.mutable_value())) {
-      value.reset();
+      finished.clear_value();
     }
-    PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
+    value.reset();
     reserve.Release();
+    PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
     Report(exception.get(), &finished);
   }
   EndProgram();
   if (!program.return_files().empty()) {
-    const UniqueFd workspace(open("/workspace", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    CollectFiles(workspace.get(), program.return_files(), finished.mutable_files());
+    const UniqueFd directory(open(workspace, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    CollectFiles(directory.get(), program.return_files(), finished.mutable_files());
   }
   return finished;
 }

@@ -4,6 +4,8 @@ arrives rather than while it runs. Its effects stay in `touch`.
 The loader adds to this namespace: compile_program, report.
 """
 
+import linecache
+
 _SOURCE = b'''
 import sys
 class Point:
@@ -22,11 +24,11 @@ _NAME = "<touch>"
 
 
 def touch():
-    import linecache
-
+    """Returns the report on a program that raised."""
     code, _ = compile_program(_SOURCE, _NAME, False)
     try:
         exec(code, {"__name__": _NAME})
     except ValueError as error:
-        report(error, False)
-    linecache.cache.pop(_NAME, None)
+        return report(error, False)
+    finally:
+        linecache.cache.pop(_NAME, None)

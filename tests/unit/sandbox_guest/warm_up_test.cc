@@ -1,0 +1,103 @@
+// What a zygote's warm-up does, refuses, and leaves to its clones.
+
+#include <algorithm>
+#include <cstdlib>
+#include <vector>
+
+#include "tests/unit/sandbox_guest/guest_test.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+TEST(WarmUpTest, TellsTheVersion) {
+  GuestHarness harness;
+  EXPECT_THAT(harness.start().ready().python_version(), MatchesRegex("3\\.1[345]\\.[0-9]+"));
+}
+
+TEST(WarmUpTest, ImportsAreThereBeforeTheProgram) {
+  GuestHarness harness({.warm_up_imports = {"json", "xml.dom.minidom"}});
+  const GuestRun run = harness.Run("import sys\nprint('json' in sys.modules, 'xml.dom.minidom' in sys.modules)");
+  EXPECT_EQ(run.output, "True True\n");
+}
+
+TEST(WarmUpTest, NamesTheImportThatFails) {
+  GuestHarness harness({.warm_up_imports = {"json", "no_such_module"}});
+  EXPECT_THAT(harness.start().broken().message(),
+              AllOf(HasSubstr("import no_such_module"), HasSubstr("ModuleNotFoundError")));
+}
+
+TEST(WarmUpTest, NothingOfTheHostsEnvironmentGetsIn) {
+  setenv("CLOISTER_TEST_SECRET", "hunter2", 1);
+  setenv("PYTHONSTARTUP", "/tmp/x", 1);
+  GuestHarness harness({.environment = {{"TEMPLATE", "yes"}}});
+  const GuestRun run = harness.Run("import os\nprint(sorted(os.environ.items()))");
+  EXPECT_EQ(run.output,
+            "[('HOME', '/workspace'), ('LANG', 'C.UTF-8'), ('PATH', '/usr/bin'), ('TEMPLATE', 'yes')]\n");
+  unsetenv("CLOISTER_TEST_SECRET");
+  unsetenv("PYTHONSTARTUP");
+}
+
+TEST(WarmUpTest, InterpreterIsConfiguredAsPromised) {
+  GuestHarness harness;
+  const GuestRun run = harness.Run(
+      "import sys, gc, signal, faulthandler\n"
+      "f = sys.flags\n"
+      "print(f.utf8_mode, f.dont_write_bytecode, f.no_user_site, f.ignore_environment)\n"
+      "print(sys.executable, sys.prefix, gc.isenabled(), gc.get_freeze_count() > 1000)\n"
+      "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, faulthandler.is_enabled())\n"
+      "print([p for p in sys.path if 'dist-packages' in p])\n"
+      "print(getattr(sys, 'is_remote_debug_enabled', lambda: False)())\n");
+  ExpectSucceeded(run);
+  EXPECT_THAT(run.output,
+              MatchesRegex("1 1 1 1\n/usr/bin/python3\\.1[345] /usr True True\nTrue True\n"
+                           "\\['/usr/lib/python3/dist-packages'\\]\nFalse\n"));
+}
+
+TEST(WarmUpTest, TheTouchProgramLeavesNoTrace) {
+  GuestHarness harness;
+  const GuestRun run = harness.Run(
+      "import linecache, sys, gc\n"
+      "print(list(linecache.cache), [m for m in sys.modules if 'touch' in m or 'cloister' in m])\n"
+      "print(getattr(sys, 'last_exc', None), sys.exc_info())");
+  EXPECT_EQ(run.output, "['main.py'] []\nNone (None, None, None)\n");
+  EXPECT_EQ(run.error, "");
+}
+
+TEST(WarmUpTest, ClonesDoNotSeeEachOther) {
+  GuestHarness harness;
+  harness.Run("import json, builtins\njson.mark = builtins.mark = 1\nopen('left', 'w').write('x')");
+  const GuestRun run = harness.Run("import json, os\nprint(hasattr(json, 'mark'), 'mark' in dir(__builtins__), os.listdir())");
+  EXPECT_EQ(run.output, "False False []\n");
+}
+
+// Figures for people; only that they are there is checked.
+TEST(WarmUpTest, Timings) {
+  const auto measure = [](const std::vector<std::string>& imports) {
+    GuestHarness harness({.warm_up_imports = imports});
+    std::vector<int64_t> fork, prepare, run;
+    for (int i = 0; i < 200; ++i) {
+      GuestRun seen = harness.Run("x=1");
+      fork.push_back(seen.ready_nanoseconds["after_fork"]);
+      prepare.push_back(seen.ready_nanoseconds["prepare"]);
+      run.push_back(seen.run_nanoseconds);
+    }
+    const auto median = [](std::vector<int64_t>& values) {
+      std::sort(values.begin(), values.end());
+      return values[values.size() / 2] / 1000;
+    };
+    std::string name;
+    for (const std::string& import : imports) name += import + " ";
+    printf("warm-up %6.1f ms  fork %4ld us  prepare %4ld us  run %4ld us  %s\n",
+           static_cast<double>(harness.start().ready().warm_up_nanoseconds()) / 1e6, median(fork),
+           median(prepare), median(run), name.c_str());
+    EXPECT_GT(run[0], 0);
+  };
+  measure({});
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
