@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -79,6 +80,23 @@ Json MeasureProcess(const std::vector<std::string>& argv) {
 
 Json Absent(const std::string& reason) { return Json{{"absent", reason}}; }
 
+Json BareForkResults(const Json& json) {
+  const auto object = [&json](const char* name) {
+    const bool is_there = json.is_object() && json.contains(name) && json[name].is_object();
+    return is_there ? json[name] : Json::object();
+  };
+  const Json serial = object("serial");
+  const Json parallel = object("parallel");
+  const std::optional<double> per_second = Number(parallel, "forks_per_second");
+  if (!per_second) return Absent("cloister-spawner bench-fork printed no forks_per_second");
+  Json results;
+  results["latency_p50_us"] = Number(serial, "p50_us").value_or(0);
+  results["latency_p99_us"] = Number(serial, "p99_us").value_or(0);
+  results["serial_per_second"] = Number(serial, "forks_per_second").value_or(0);
+  results["throughput_per_second"] = *per_second;
+  return results;
+}
+
 Json MeasureEcho(const BenchOptions& options) {
   const absl::StatusOr<Report> report = BenchEcho(options);
   return report.ok() ? report->results : Absent(std::string(report.status().message()));
@@ -92,18 +110,21 @@ Json MeasureBareFork(const ImageUnderTest& image) {
                              absl::StrCat("cloister-guest-", image.name))
                                 .lexically_normal();
   if (::access(guest.c_str(), X_OK) != 0) return Absent(absl::StrCat("there is no ", guest));
-  const std::string clients = absl::StrCat(std::max(1u, std::thread::hardware_concurrency()));
-  const absl::StatusOr<ProgramOutput> output =
-      RunToEnd({spawner, "bench-fork", "--image", image.name, "--guest", guest, "--image_root",
-                image.root, "--count", "4000", "--clients", clients, "--json"},
-               /*capture=*/true);
-  if (!output.ok()) return Absent(std::string(output.status().message()));
-  const Json json = Json::parse(output->out, nullptr, /*allow_exceptions=*/false);
-  if (output->exit_code != 0 || !json.is_object()) {
-    return Absent(
-        absl::StrCat("cloister-spawner bench-fork ended with exit code ", output->exit_code));
+  std::vector<std::string> argv = {
+      spawner,   "bench-fork", "--image",      image.name,
+      "--guest", guest,        "--image_root", image.root,
+      "--count", "4000",       "--clients",    absl::StrCat(std::thread::hardware_concurrency()),
+      "--json"};
+  for (const std::string& name : image.warm_up_imports) {
+    argv.insert(argv.end(), {"--import", name});
   }
-  return json;
+  const absl::StatusOr<ProgramOutput> output = RunToEnd(argv, /*capture=*/true);
+  if (!output.ok()) return Absent(std::string(output.status().message()));
+  if (output->exit_code != 0) {
+    return Absent(
+        absl::StrCat("`", absl::StrJoin(argv, " "), "` ended with exit code ", output->exit_code));
+  }
+  return BareForkResults(Json::parse(output->out, nullptr, /*allow_exceptions=*/false));
 }
 
 Json MeasureBwrap(const ImageUnderTest& image) {

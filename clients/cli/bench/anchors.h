@@ -18,6 +18,7 @@ struct ImageUnderTest {
   std::string name;
   std::string root;            // its root file system
   std::string python_version;  // "3.14.10"
+  std::vector<std::string> warm_up_imports;
 };
 
 Json Absent(const std::string& reason);
@@ -28,6 +29,9 @@ Json MeasureEcho(const BenchOptions& options);
 // Plain forks of the same zygote, neither isolated nor told to run anything: `cloister-spawner
 // bench-fork`.
 Json MeasureBareFork(const ImageUnderTest& image);
+
+// What bench-fork prints, under our names: latency of one zygote, throughput of one per core.
+Json BareForkResults(const Json& json);
 
 // A process per program: the image's Python under `bwrap --unshare-all`, and the machine's own
 // Python bare.

@@ -160,8 +160,10 @@ absl::StatusOr<Report> BenchFresh(const BenchOptions& options) {
   MeasureServer(options, *address, &report);
   if (!options.no_anchors) {
     const ImageUnderTest image{
-        chosen->image(), absl::StrCat(options.image_directory, "/", chosen->image(), "/rootfs"),
-        chosen->python_version()};
+        chosen->image(),
+        absl::StrCat(options.image_directory, "/", chosen->image(), "/rootfs"),
+        chosen->python_version(),
+        {chosen->warm_up_imports().begin(), chosen->warm_up_imports().end()}};
     report.anchors["grpc_echo"] = MeasureEcho(options);
     report.anchors["bare_fork"] = MeasureBareFork(image);
     report.anchors["bwrap_python"] = MeasureBwrap(image);

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include "clients/cli/bench/anchors.h"
 #include "clients/cli/bench/closed_loop.h"
 #include "clients/cli/bench/cpu_meter.h"
 #include "clients/cli/bench/machine.h"
@@ -55,6 +56,18 @@ TEST(ReportTest, JsonHasTheAgreedShape) {
   EXPECT_TRUE(json["targets"][1]["met"].is_null());
   EXPECT_EQ(json["targets"][1]["better"], "higher");
   EXPECT_NE(report.ToText().find("unknown b"), std::string::npos);
+}
+
+TEST(AnchorTest, BareForksAreReadFromWhatTheSpawnerPrints) {
+  const Json printed =
+      Json::parse(R"({"serial": {"forks_per_second": 900.5, "p50_us": 800, "p99_us": 1200},
+      "parallel": {"zygotes": 2, "forks_per_second": 1700, "p50_us": 1100, "p99_us": 2000}})");
+  const Json results = BareForkResults(printed);
+  EXPECT_EQ(results["latency_p50_us"], 800);
+  EXPECT_EQ(results["serial_per_second"], 900.5);
+  EXPECT_EQ(results["throughput_per_second"], 1700);
+  EXPECT_TRUE(BareForkResults(Json()).contains("absent"));
+  EXPECT_TRUE(BareForkResults(Json{{"parallel", 1}}).contains("absent"));
 }
 
 TEST(ClosedLoopTest, KeepsEveryClientBusyAndCounts) {
