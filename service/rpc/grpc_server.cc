@@ -8,6 +8,7 @@
 #include "grpcpp/grpcpp.h"
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/resource_quota.h"
+#include "grpcpp/server_posix.h"
 #include "service/rpc/execution_service.h"
 #include "service/rpc/info_service.h"
 
@@ -77,8 +78,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& bac
   }
   parts->server = builder.BuildAndStart();
   for (size_t i = 0; i < options.listen.size(); ++i) {
-    if (parts->server != nullptr && parts->ports[i] > 0) continue;
-    if (parts->server == nullptr && parts->ports[i] > 0) continue;  // another one is to blame
+    if (parts->ports[i] > 0) continue;
     return absl::FailedPreconditionError(
         absl::StrCat("cannot listen on ", options.listen[i],
                      ": the address is in use, or may not be used by this user"));
@@ -92,6 +92,10 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& bac
 GrpcServer::GrpcServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 GrpcServer::~GrpcServer() { parts_->server->Shutdown(std::chrono::system_clock::now()); }
+
+void GrpcServer::AdoptConnection(sandbox::UniqueFd connection) {
+  grpc::AddInsecureChannelFromFd(parts_->server.get(), connection.release());
+}
 
 void GrpcServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = parts_->server->GetHealthCheckService();

@@ -10,12 +10,14 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "sandbox/base/unique_fd.h"
 #include "service/rpc/backend.h"
 
 namespace cloister::rpc {
 
 struct GrpcServerOptions {
-  // As gRPC writes them: "unix:/path" or "host:port". Port 0 takes a free one.
+  // As gRPC writes them, e.g. "host:port" (port 0 takes a free one) or "unix:/path". May be empty:
+  // connections can come by AdoptConnection alone.
   std::vector<std::string> listen;
   bool reflection = true;
 };
@@ -29,6 +31,9 @@ class GrpcServer {
                                                            const GrpcServerOptions& options);
   // Shut down first.
   ~GrpcServer();
+
+  // Serves a connected stream socket that somebody else accepted, non-blocking already.
+  void AdoptConnection(sandbox::UniqueFd connection);
 
   // Health of "" and of cloister.v1.ExecutionService.
   void SetServing(bool serving);

@@ -1,0 +1,156 @@
+#include "service/server/config.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/text_format.h"
+#include "service/base/proto_time.h"
+#include "service/core/limits_proto.h"
+#include "service/pool/pool_options.h"
+#include "service/rpc/limits_resolver.h"
+
+namespace cloister::server {
+namespace {
+
+using internal::v1::PoolConfig;
+using internal::v1::ServerConfig;
+using internal::v1::TemplateConfig;
+
+constexpr char kDefaultListen[] = "unix:/run/cloister/cloister.sock";
+constexpr char kDefaultImageDirectory[] = "/var/lib/cloister/images";
+constexpr char kDefaultTemplate[] = "python3.14";
+constexpr char kDefaultServiceUser[] = "nobody";
+
+// Keeps what the parser complains about, with its place.
+class ParseErrors final : public google::protobuf::io::ErrorCollector {
+ public:
+  explicit ParseErrors(std::string name) : name_(std::move(name)) {}
+
+  // Both numbers count from 0; -1 stands for the whole text.
+  void AddError(int line, google::protobuf::io::ColumnNumber column,
+                const std::string& message) override {
+    lines_.push_back(line < 0 ? absl::StrCat(name_, ": ", message)
+                              : absl::StrCat(name_, ":", line + 1, ":", column + 1, ": ", message));
+  }
+
+  absl::Status ToStatus() const { return absl::InvalidArgumentError(absl::StrJoin(lines_, "\n")); }
+
+ private:
+  const std::string name_;
+  std::vector<std::string> lines_;
+};
+
+void SetIfUnset(bool is_set, absl::Duration value, google::protobuf::Duration* duration) {
+  if (!is_set) *duration = base::ToProto(value);
+}
+
+// Limits a request gets where neither it nor the configuration says: the built-in ones, as far as the
+// configured maximum goes.
+v1::Limits BuiltInDefaults(const v1::Limits& maximum) {
+  const sandbox::Limits defaults;
+  v1::Limits limits = core::ToProto(defaults);
+  *limits.mutable_wall_time() =
+      base::ToProto(std::min(defaults.wall_time, base::FromProto(maximum.wall_time())));
+  *limits.mutable_cpu_time() =
+      base::ToProto(std::min(defaults.cpu_time, base::FromProto(maximum.cpu_time())));
+  limits.set_memory_bytes(std::min(limits.memory_bytes(), maximum.memory_bytes()));
+  limits.set_output_bytes(std::min(limits.output_bytes(), maximum.output_bytes()));
+  limits.set_process_count(std::min(limits.process_count(), maximum.process_count()));
+  limits.set_open_file_count(std::min(limits.open_file_count(), maximum.open_file_count()));
+  limits.set_file_bytes(std::min(limits.file_bytes(), maximum.file_bytes()));
+  limits.set_workspace_bytes(std::min(limits.workspace_bytes(), maximum.workspace_bytes()));
+  return limits;
+}
+
+// `defaults`, with whatever `limits` sets in their place.
+void FillLimits(v1::Limits defaults, v1::Limits* limits) {
+  defaults.MergeFrom(*limits);
+  // Merging would add up the parts of a duration.
+  if (limits->has_wall_time()) *defaults.mutable_wall_time() = limits->wall_time();
+  if (limits->has_cpu_time()) *defaults.mutable_cpu_time() = limits->cpu_time();
+  *limits = std::move(defaults);
+}
+
+void FillTemplate(TemplateConfig* config) {
+  if (config->image().empty()) config->set_image(config->name());
+  const pool::PoolOptions defaults;
+  PoolConfig* pool = config->mutable_pool();
+  if (pool->maximum() == 0) pool->set_maximum(defaults.maximum);
+  if (pool->maximum_ready() == 0) {
+    pool->set_maximum_ready(
+        std::min(std::max(defaults.maximum_ready, pool->minimum_ready()), pool->maximum()));
+  }
+  if (!pool->has_minimum_ready()) {
+    pool->set_minimum_ready(std::min(defaults.minimum_ready, pool->maximum_ready()));
+  }
+  SetIfUnset(pool->has_maximum_age(), defaults.maximum_age, pool->mutable_maximum_age());
+  if (pool->zygote_maximum_forks() == 0) {
+    pool->set_zygote_maximum_forks(defaults.zygote.maximum_forks);
+  }
+  SetIfUnset(pool->has_zygote_maximum_age(), defaults.zygote.maximum_age,
+             pool->mutable_zygote_maximum_age());
+}
+
+std::string DefaultGuestDirectory() {
+  std::error_code error;
+  const std::filesystem::path self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return (self.parent_path().parent_path() / "lib" / "cloister").string();
+}
+
+}  // namespace
+
+absl::StatusOr<ServerConfig> ParseConfig(const std::string& text, const std::string& name) {
+  ServerConfig config;
+  ParseErrors errors(name);
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  if (!parser.ParseFromString(text, &config)) return errors.ToStatus();
+  return config;
+}
+
+absl::StatusOr<ServerConfig> LoadConfig(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return absl::NotFoundError(absl::StrCat("--config: cannot read ", path));
+  }
+  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  return ParseConfig(text, path);
+}
+
+void FillDefaults(ServerConfig* config) {
+  if (config->listen().empty()) config->add_listen(kDefaultListen);
+  if (config->image_directory().empty()) config->set_image_directory(kDefaultImageDirectory);
+  if (config->guest_directory().empty()) config->set_guest_directory(DefaultGuestDirectory());
+  if (config->templates().empty()) config->add_templates()->set_name(kDefaultTemplate);
+  for (TemplateConfig& entry : *config->mutable_templates()) FillTemplate(&entry);
+  FillLimits(core::ToProto(rpc::BuiltInMaximumLimits()), config->mutable_maximum_limits());
+  FillLimits(BuiltInDefaults(config->maximum_limits()), config->mutable_default_limits());
+  const pool::PoolOptions defaults;
+  if (config->queue().maximum_waiting() == 0) {
+    config->mutable_queue()->set_maximum_waiting(defaults.maximum_waiting);
+  }
+  SetIfUnset(config->queue().has_maximum_wait(), defaults.maximum_wait,
+             config->mutable_queue()->mutable_maximum_wait());
+  if (config->idle_memory_budget_bytes() == 0) {
+    config->set_idle_memory_budget_bytes(int64_t{1} << 30);
+  }
+  SetIfUnset(config->has_execution_retention(), absl::Seconds(60),
+             config->mutable_execution_retention());
+  if (config->event_log_bytes() == 0) config->set_event_log_bytes(int64_t{1} << 20);
+  SetIfUnset(config->has_drain_timeout(), absl::Seconds(30), config->mutable_drain_timeout());
+  if (config->log_level().empty()) config->set_log_level("info");
+  if (config->log_format().empty()) config->set_log_format("text");
+  if (config->service_user().empty()) config->set_service_user(kDefaultServiceUser);
+  if (!config->has_reflection()) config->set_reflection(true);
+  SetIfUnset(config->has_keep_alive_interval(), absl::Seconds(15),
+             config->mutable_keep_alive_interval());
+}
+
+}  // namespace cloister::server

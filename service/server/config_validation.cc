@@ -1,0 +1,142 @@
+// ValidateConfig: every rule of config.proto.
+
+#include <set>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "service/base/proto_time.h"
+#include "service/observability/logging.h"
+#include "service/rpc/limits_resolver.h"
+#include "service/rpc/request_bounds.h"
+#include "service/rpc/violations.h"
+#include "service/server/config.h"
+#include "service/server/listen_address.h"
+#include "service/server/service_user.h"
+
+namespace cloister::server {
+namespace {
+
+using internal::v1::PoolConfig;
+using internal::v1::ServerConfig;
+using internal::v1::TemplateConfig;
+using rpc::Violations;
+
+constexpr absl::Duration kDay = absl::Hours(24);
+
+// What no configuration may exceed.
+sandbox::Limits HardLimits() {
+  sandbox::Limits limits;
+  limits.wall_time = kDay;
+  limits.cpu_time = kDay;
+  limits.memory_bytes = int64_t{1} << 40;
+  limits.output_bytes = rpc::kMaximumOutputBytes;
+  limits.process_count = 1 << 15;
+  limits.open_file_count = 1 << 16;
+  limits.file_bytes = int64_t{1} << 40;
+  limits.workspace_bytes = int64_t{1} << 40;
+  return limits;
+}
+
+void Add(const absl::Status& status, const std::string& field, Violations* violations) {
+  if (!status.ok()) violations->Add(field, std::string(status.message()));
+}
+
+void CheckRange(int64_t value, int64_t least, int64_t most, const std::string& field,
+                Violations* violations) {
+  if (value >= least && value <= most) return;
+  violations->Add(field, absl::StrCat("is ", value, "; must be from ", least, " to ", most));
+}
+
+void CheckAddresses(const ServerConfig& config, Violations* violations) {
+  std::set<std::string> seen;
+  for (int i = 0; i < config.listen_size(); ++i) {
+    const std::string field = absl::StrCat("listen[", i, "]");
+    Add(ParseListenAddress(config.listen(i)).status(), field, violations);
+    if (!seen.insert(config.listen(i)).second) violations->Add(field, "is there twice");
+  }
+  if (config.metrics_listen().empty()) return;
+  const auto metrics = ParseListenAddress(config.metrics_listen());
+  Add(metrics.status(), "metrics_listen", violations);
+  if (metrics.ok() && metrics->is_unix()) {
+    violations->Add("metrics_listen", "must be host:port");
+  }
+}
+
+bool IsTemplateName(const std::string& name) {
+  if (name.empty() || name.size() > 63) return false;
+  for (char c : name) {
+    if (!absl::ascii_islower(c) && !absl::ascii_isdigit(c) && c != '.' && c != '-') return false;
+  }
+  return name != "." && name != "..";
+}
+
+void CheckPool(const PoolConfig& pool, const std::string& field, Violations* violations) {
+  constexpr int64_t kMostSandboxes = 100'000;
+  CheckRange(pool.maximum(), 1, kMostSandboxes, field + ".maximum", violations);
+  CheckRange(pool.maximum_ready(), 1, pool.maximum(), field + ".maximum_ready", violations);
+  CheckRange(pool.minimum_ready(), 0, pool.maximum_ready(), field + ".minimum_ready", violations);
+  CheckRange(pool.zygote_maximum_forks(), 1, int64_t{1} << 40, field + ".zygote_maximum_forks",
+             violations);
+  rpc::CheckedDuration(pool.maximum_age(), kDay, field + ".maximum_age", violations);
+  rpc::CheckedDuration(pool.zygote_maximum_age(), 30 * kDay, field + ".zygote_maximum_age",
+                       violations);
+}
+
+void CheckTemplates(const ServerConfig& config, Violations* violations) {
+  std::set<std::string> seen;
+  for (int i = 0; i < config.templates_size(); ++i) {
+    const TemplateConfig& entry = config.templates(i);
+    const std::string field = absl::StrCat("templates[", i, "]");
+    if (!IsTemplateName(entry.name())) {
+      violations->Add(field + ".name", absl::StrCat("is ", rpc::Quoted(entry.name()),
+                                                    "; must be 1 to 63 characters of [a-z0-9.-]"));
+    }
+    if (!seen.insert(entry.name()).second) violations->Add(field + ".name", "is there twice");
+    if (!IsTemplateName(entry.image())) {
+      violations->Add(field + ".image", "must be 1 to 63 characters of [a-z0-9.-]");
+    }
+    for (const auto& [name, value] : entry.environment()) {
+      if (name.empty() || name.find('=') != std::string::npos) {
+        violations->Add(field + ".environment", "has a name that is empty or contains '='");
+      }
+    }
+    CheckPool(entry.pool(), field + ".pool", violations);
+  }
+}
+
+void CheckTimes(const ServerConfig& config, Violations* violations) {
+  rpc::CheckedDuration(config.execution_retention(), kDay, "execution_retention", violations);
+  rpc::CheckedDuration(config.drain_timeout(), kDay, "drain_timeout", violations);
+  rpc::CheckedDuration(config.keep_alive_interval(), absl::Hours(1), "keep_alive_interval",
+                       violations);
+  rpc::CheckedDuration(config.queue().maximum_wait(), absl::Hours(1), "queue.maximum_wait",
+                       violations);
+}
+
+}  // namespace
+
+absl::Status ValidateConfig(const ServerConfig& config) {
+  Violations violations;
+  CheckAddresses(config, &violations);
+  CheckTemplates(config, &violations);
+  const sandbox::Limits maximum = rpc::ResolveLimits(
+      config.maximum_limits(), {HardLimits(), HardLimits()}, "maximum_limits", &violations);
+  rpc::ResolveLimits(config.default_limits(), {maximum, maximum}, "default_limits", &violations);
+  CheckTimes(config, &violations);
+  CheckRange(config.queue().maximum_waiting(), 1, 1'000'000, "queue.maximum_waiting", &violations);
+  CheckRange(config.idle_memory_budget_bytes(), 1, int64_t{1} << 50, "idle_memory_budget_bytes",
+             &violations);
+  CheckRange(config.event_log_bytes(), 1 << 10, int64_t{1} << 30, "event_log_bytes", &violations);
+  Add(observability::ParseSeverity(config.log_level()).status(), "log_level", &violations);
+  Add(observability::ParseLogFormat(config.log_format()).status(), "log_format", &violations);
+  Add(FindServiceUser(config.service_user()).status(), "service_user", &violations);
+  if (violations.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(
+      violations.list(), "\n", [](std::string* out, const core::FieldViolation& violation) {
+        absl::StrAppend(out, violation.field, ": ", violation.description);
+      }));
+}
+
+}  // namespace cloister::server

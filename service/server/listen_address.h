@@ -1,0 +1,28 @@
+// Addresses the server may serve. There is no authentication yet, so only those that reach no further
+// than this machine.
+
+#ifndef CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
+#define CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace cloister::server {
+
+// Thread-safety: a value.
+struct ListenAddress {
+  // Of a unix socket; empty for a TCP address.
+  std::string path;
+  // "host:port" as gRPC and the metrics endpoint take it; empty for a unix socket.
+  std::string host_and_port;
+
+  bool is_unix() const { return !path.empty(); }
+};
+
+// "unix:/absolute/path" or "host:port" with a loopback host. Errors: INVALID_ARGUMENT with the reason.
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
+
+}  // namespace cloister::server
+
+#endif  // CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_

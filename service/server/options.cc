@@ -1,0 +1,79 @@
+#include "service/server/options.h"
+
+#include <cstdint>
+#include <limits>
+#include <utility>
+
+#include "service/base/proto_time.h"
+
+namespace cloister::server {
+namespace {
+
+using internal::v1::ServerConfig;
+using internal::v1::TemplateConfig;
+
+internal::v1::ZygoteSpec ZygoteSpecOf(const TemplateConfig& entry, const Image& image,
+                                      const sandbox::Limits& defaults) {
+  internal::v1::ZygoteSpec spec;
+  spec.set_template_name(entry.name());
+  spec.set_image_root(image.root);
+  spec.set_guest_binary(image.guest_binary);
+  *spec.mutable_warm_up_imports() = entry.warm_up_imports();
+  *spec.mutable_environment() = entry.environment();
+  spec.mutable_default_limits()->set_memory_bytes(defaults.memory_bytes);
+  spec.mutable_default_limits()->set_process_count(defaults.process_count);
+  spec.set_default_workspace_bytes(defaults.workspace_bytes);
+  spec.set_allow_subprocesses(entry.allow_subprocesses());
+  return spec;
+}
+
+}  // namespace
+
+rpc::LimitsPolicy LimitsPolicyOf(const ServerConfig& config) {
+  // The configuration is valid: there is nothing to complain about.
+  rpc::Violations none;
+  constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
+  const sandbox::Limits any{absl::InfiniteDuration(), absl::InfiniteDuration(), kAny, kAny, kAny,
+                            kAny, kAny, kAny};
+  rpc::LimitsPolicy policy;
+  policy.maximum = rpc::ResolveLimits(config.maximum_limits(), {any, any}, "", &none);
+  policy.defaults = rpc::ResolveLimits(config.default_limits(), {any, any}, "", &none);
+  return policy;
+}
+
+core::ExecutionManagerOptions ExecutionOptionsOf(const ServerConfig& config) {
+  core::ExecutionManagerOptions options;
+  options.retention.time = base::FromProto(config.execution_retention());
+  options.stream.retained_bytes = config.event_log_bytes();
+  return options;
+}
+
+pool::PoolSetOptions PoolOptionsOf(const ServerConfig& config, const std::vector<Image>& images) {
+  const sandbox::Limits defaults = LimitsPolicyOf(config).defaults;
+  pool::PoolSetOptions options;
+  options.idle_memory_budget_bytes = config.idle_memory_budget_bytes();
+  for (int i = 0; i < config.templates_size(); ++i) {
+    const TemplateConfig& entry = config.templates(i);
+    pool::PoolOptions pool;
+    pool.template_name = entry.name();
+    pool.zygote.spec = ZygoteSpecOf(entry, images[i], defaults);
+    pool.zygote.maximum_forks = entry.pool().zygote_maximum_forks();
+    pool.zygote.maximum_age = base::FromProto(entry.pool().zygote_maximum_age());
+    pool.minimum_ready = entry.pool().minimum_ready();
+    pool.maximum_ready = entry.pool().maximum_ready();
+    pool.maximum = entry.pool().maximum();
+    pool.maximum_age = base::FromProto(entry.pool().maximum_age());
+    pool.maximum_waiting = config.queue().maximum_waiting();
+    pool.maximum_wait = base::FromProto(config.queue().maximum_wait());
+    options.pools.push_back(std::move(pool));
+  }
+  return options;
+}
+
+std::vector<std::string> TemplateNames(const ServerConfig& config) {
+  std::vector<std::string> names;
+  for (const TemplateConfig& entry : config.templates()) names.push_back(entry.name());
+  return names;
+}
+
+}  // namespace cloister::server
