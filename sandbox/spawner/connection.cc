@@ -49,6 +49,10 @@ void Connection::Send(const google::protobuf::MessageLite& message,
 
 absl::Status Connection::Receive(google::protobuf::MessageLite* message,
                                  std::vector<UniqueFd>* descriptors) {
+  const absl::Status status = ReceivePacket(socket_.get(), message, descriptors, MSG_DONTWAIT);
+  if (!absl::IsOutOfRange(status)) return status;
+  // A peer that died with unread packets makes one read fail, before what it sent itself: that is
+  // still there. After a real end the second read says the same.
   return ReceivePacket(socket_.get(), message, descriptors, MSG_DONTWAIT);
 }
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "cloister/internal/v1/spawner.pb.h"
+#include "sandbox/linux/capabilities.h"
 #include "sandbox/linux/clone.h"
 #include "sandbox/wire/packet_socket.h"
 #include "sandbox/zygote/sandbox_init.h"
@@ -51,6 +52,8 @@ int RunNursery(int zygote_pidfd, int socket) {
   // Inits, and what is orphaned, are reaped by the kernel. The zygote, which was cloned to send no
   // signal, is not: its status is wanted.
   signal(SIGCHLD, SIG_IGN);
+  // For the inits as well, which share its memory.
+  if (!SetNotDumpable().ok()) return 1;
   for (;;) {
     pollfd polled[] = {{zygote_pidfd, POLLIN, 0}, {socket, POLLIN, 0}};
     if (poll(polled, 2, -1) < 0 && errno != EINTR) return 1;

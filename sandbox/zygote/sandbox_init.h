@@ -18,8 +18,9 @@ struct SandboxInit {
   UniqueFd pidfd;
 };
 
-// Clones the caller into a sandbox's new namespaces and returns when its mounts are made and its
-// privileges gone. The caller ignores SIGCHLD, and with that the init does.
+// Makes a process in a sandbox's new namespaces and returns when its mounts are made and its privileges
+// gone. It shares the caller's memory: copying even a small address space costs more than all the rest.
+// The caller has one thread, ignores SIGCHLD (with that the init does) and is not dumpable.
 absl::StatusOr<SandboxInit> MakeSandboxInit(const SandboxMounts& mounts);
 
 }  // namespace cloister::sandbox
