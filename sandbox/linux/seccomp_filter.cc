@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/base/unique_fd.h"
@@ -23,7 +24,6 @@ namespace {
 using FilterContext =
     std::unique_ptr<std::remove_pointer_t<scmp_filter_ctx>, decltype(&seccomp_release)>;
 
-constexpr int kDefaultError = ENOSYS;
 constexpr uint32_t kBinaryTree = 2;
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
@@ -72,28 +72,48 @@ scmp_arg_cmp ComparisonOf(const ArgumentRule& rule) {
   return {argument, SCMP_CMP_MASKED_EQ, rule.mask, rule.value};
 }
 
-absl::Status AddGroup(scmp_filter_ctx context, const SyscallGroup& group) {
-  // libseccomp refuses rules that say what the default says.
-  const bool is_default = group.verdict == Verdict::kErrno && group.error_number == kDefaultError;
-  if (is_default || group.verdict == Verdict::kByArgument) return absl::OkStatus();
+// What a part says of a call whose verdict is known; `needed` is IsNeededToConfine.
+uint32_t ActionInPart(SeccompPart part, bool needed, uint32_t whole) {
+  switch (part) {
+    case SeccompPart::kWhole:
+      return whole;
+    case SeccompPart::kZygote:
+      return needed ? SCMP_ACT_ALLOW : whole;
+    case SeccompPart::kRest:
+      return needed ? whole : SCMP_ACT_ALLOW;
+  }
+  return SCMP_ACT_KILL_PROCESS;
+}
+
+uint32_t DefaultAction(SeccompPart part) {
+  return part == SeccompPart::kRest ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(ENOSYS);
+}
+
+// A call that is not one of this machine, or that a rule would treat as the default does, which
+// libseccomp refuses, needs no rule.
+absl::Status Add(scmp_filter_ctx context, SeccompPart part, std::string_view name, uint32_t action,
+                 absl::Span<const scmp_arg_cmp> comparisons) {
+  const int number = SyscallNumber(name);
+  if (number < 0 || action == DefaultAction(part)) return absl::OkStatus();
+  const int code = ::seccomp_rule_add_array(
+      context, action, number, static_cast<unsigned int>(comparisons.size()), comparisons.data());
+  return code < 0 ? FilterError(code, name) : absl::OkStatus();
+}
+
+absl::Status AddGroup(scmp_filter_ctx context, SeccompPart part, const SyscallGroup& group) {
+  if (group.verdict == Verdict::kByArgument) return absl::OkStatus();
+  const uint32_t whole = ActionOf(group.verdict, group.error_number);
   for (const std::string_view name : NamesOf(group)) {
-    const int number = SyscallNumber(name);
-    if (number < 0) continue;  // not on this machine
-    const int code = ::seccomp_rule_add_array(context, ActionOf(group.verdict, group.error_number),
-                                              number, 0, nullptr);
-    if (code < 0) return FilterError(code, name);
+    const uint32_t action = ActionInPart(part, IsNeededToConfine(name), whole);
+    CLOISTER_RETURN_IF_ERROR(Add(context, part, name, action, {}));
   }
   return absl::OkStatus();
 }
 
-absl::Status AddRule(scmp_filter_ctx context, const ArgumentRule& rule) {
-  const int number = SyscallNumber(rule.name);
-  if (number < 0) return absl::OkStatus();
-  const scmp_arg_cmp comparison = ComparisonOf(rule);
-  const int code = ::seccomp_rule_add_array(context, ActionOf(rule.verdict, rule.error_number),
-                                            number, 1, &comparison);
-  if (code < 0) return FilterError(code, rule.name);
-  return absl::OkStatus();
+absl::Status AddRule(scmp_filter_ctx context, SeccompPart part, const ArgumentRule& rule) {
+  const uint32_t action =
+      ActionInPart(part, IsNeededToConfine(rule), ActionOf(rule.verdict, rule.error_number));
+  return Add(context, part, rule.name, action, {ComparisonOf(rule)});
 }
 
 absl::Status SetAttribute(scmp_filter_ctx context, scmp_filter_attr attribute, uint32_t value,
@@ -121,7 +141,7 @@ absl::StatusOr<SeccompProgram> Export(scmp_filter_ctx context) {
 }  // namespace
 
 absl::StatusOr<SeccompProgram> BuildSeccompProgram(const SeccompOptions& options) {
-  const FilterContext context(::seccomp_init(SCMP_ACT_ERRNO(kDefaultError)), &seccomp_release);
+  const FilterContext context(::seccomp_init(DefaultAction(options.part)), &seccomp_release);
   if (context == nullptr) return absl::InternalError("libseccomp: no memory for a filter");
   // Calls through another machine's interface (i386, x32) would not mean what the table means.
   CLOISTER_RETURN_IF_ERROR(SetAttribute(context.get(), SCMP_FLTATR_ACT_BADARCH,
@@ -130,11 +150,11 @@ absl::StatusOr<SeccompProgram> BuildSeccompProgram(const SeccompOptions& options
       SetAttribute(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, kBinaryTree, "binary tree"));
   for (const SyscallGroup& group : SyscallGroups()) {
     if (!Applies(group.applies_to, options)) continue;
-    CLOISTER_RETURN_IF_ERROR(AddGroup(context.get(), group));
+    CLOISTER_RETURN_IF_ERROR(AddGroup(context.get(), options.part, group));
   }
   for (const ArgumentRule& rule : ArgumentRules()) {
     if (!Applies(rule.applies_to, options)) continue;
-    CLOISTER_RETURN_IF_ERROR(AddRule(context.get(), rule));
+    CLOISTER_RETURN_IF_ERROR(AddRule(context.get(), options.part, rule));
   }
   return Export(context.get());
 }

@@ -13,9 +13,19 @@
 
 namespace cloister::sandbox {
 
+// Installing a filter costs by its length and depth, and filters add up: what any of them refuses
+// is refused. So a zygote may install nearly all of it once, for all its children to inherit.
+enum class SeccompPart {
+  kWhole,   // all in one
+  kZygote,  // all but the refusals of what zygotes, and children that confine themselves, still
+            // need
+  kRest,    // those refusals alone: with kZygote below it, exactly kWhole
+};
+
 struct SeccompOptions {
   // Whether the guest may fork and execute the image's programs. Without it, it has threads only.
   bool allow_subprocesses = false;
+  SeccompPart part = SeccompPart::kWhole;
 };
 
 // Classic BPF over struct seccomp_data.

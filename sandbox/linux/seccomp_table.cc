@@ -8,7 +8,9 @@
 #include <seccomp.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/str_split.h"
@@ -272,6 +274,23 @@ constexpr ArgumentRule kRules[] = {
     Node("mknodat", 2, S_IFSOCK, kErrno, kDeviceNode),
 };
 
+// Refused to the guest, but needed to make it one.
+constexpr std::string_view kConfinementCalls[] = {"clone3",
+                                                  "setns",
+                                                  "setresuid",
+                                                  "setresgid",
+                                                  "setuid",
+                                                  "setgid",
+                                                  "setgroups",
+                                                  "capset",
+                                                  "seccomp",
+                                                  "pidfd_open",
+                                                  "pidfd_send_signal",
+                                                  "landlock_create_ruleset",
+                                                  "landlock_add_rule",
+                                                  "landlock_restrict_self"};
+constexpr uint64_t kConfinementOptions[] = {PR_SET_DUMPABLE, PR_CAP_AMBIENT, PR_SET_PDEATHSIG};
+
 // Calls newer than the oldest libseccomp we build with (2.5.4). Numbers above 423 are the same on
 // every machine; the two below are x86-64's.
 struct NewerSyscall {
@@ -296,6 +315,17 @@ constexpr NewerSyscall kNewerSyscalls[] = {
 absl::Span<const SyscallGroup> SyscallGroups() { return kGroups; }
 
 absl::Span<const ArgumentRule> ArgumentRules() { return kRules; }
+
+bool IsNeededToConfine(std::string_view name) {
+  return std::find(std::begin(kConfinementCalls), std::end(kConfinementCalls), name) !=
+         std::end(kConfinementCalls);
+}
+
+bool IsNeededToConfine(const ArgumentRule& rule) {
+  return rule.name == "prctl" &&
+         std::find(std::begin(kConfinementOptions), std::end(kConfinementOptions), rule.value) !=
+             std::end(kConfinementOptions);
+}
 
 std::vector<std::string_view> NamesOf(const SyscallGroup& group) {
   std::vector<std::string_view> names;

@@ -54,6 +54,11 @@ struct ArgumentRule {
 absl::Span<const SyscallGroup> SyscallGroups();
 absl::Span<const ArgumentRule> ArgumentRules();
 
+// Refused calls that a zygote and a child that is confining itself still make: those the last part
+// of a filter in two parts refuses. See SeccompPart.
+bool IsNeededToConfine(std::string_view name);
+bool IsNeededToConfine(const ArgumentRule& rule);
+
 // The group's names, split.
 std::vector<std::string_view> NamesOf(const SyscallGroup& group);
 

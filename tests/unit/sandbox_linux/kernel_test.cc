@@ -213,6 +213,26 @@ TEST(Seccomp, IsInForceOnceInstalled) {
   EXPECT_THAT(std::string(attack.message()), ::testing::HasSubstr(absl::StrCat("signal ", SIGSYS)));
 }
 
+TEST(Seccomp, InTwoPartsLetsAZygotesChildConfineItselfAndNoMore) {
+  const SeccompProgram zygote = BuildSeccompProgram({.part = SeccompPart::kZygote}).value();
+  const SeccompProgram rest = BuildSeccompProgram({.part = SeccompPart::kRest}).value();
+  EXPECT_OK(TryInChild([&] {
+    CLOISTER_RETURN_IF_ERROR(SetNoNewPrivileges());
+    CLOISTER_RETURN_IF_ERROR(InstallSeccompProgram(zygote));
+    CLOISTER_RETURN_IF_ERROR(
+        Check(socket(AF_INET, SOCK_STREAM, 0) < 0 && errno == EPERM, "socket"));
+    CLOISTER_RETURN_IF_ERROR(DropAllCapabilities());
+    CLOISTER_RETURN_IF_ERROR(SetNotDumpable());
+    if (LandlockAbi() > 0) {
+      CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy, LandlockPolicy::Create());
+      CLOISTER_RETURN_IF_ERROR(std::move(policy).Enforce());
+    }
+    CLOISTER_RETURN_IF_ERROR(InstallSeccompProgram(rest));
+    CLOISTER_RETURN_IF_ERROR(Check(setuid(0) < 0 && errno == EPERM, "setuid"));
+    return Check(syscall(SYS_seccomp, 0, 0, nullptr) < 0 && errno == EPERM, "seccomp");
+  }));
+}
+
 TEST(Seccomp, LetsProcessesRunWhereAsked) {
   const SeccompProgram program = BuildSeccompProgram({.allow_subprocesses = true}).value();
   EXPECT_OK(TryInChild([&] {

@@ -206,6 +206,42 @@ TEST_P(SeccompFilterTest, MakesPipesAndFilesButNoDevices) {
   EXPECT_EQ(Answer(SYS_mknodat, {0, 0, S_IFBLK | 0600}), Refused(EPERM));
 }
 
+// Of two filters the kernel takes the sterner answer. Here at most one of them refuses, or both
+// agree.
+uint32_t Sterner(uint32_t a, uint32_t b) {
+  if (a == kAllowed) return b;
+  EXPECT_TRUE(b == kAllowed || a == b) << std::hex << a << " and " << b;
+  return a;
+}
+
+TEST_P(SeccompFilterTest, TheTwoPartsTogetherAreTheWhole) {
+  std::set<uint64_t> values = {0, 1, 2, 0xffffffff, ~0ull, kPthreadFlags, kForkFlags, S_IFCHR};
+  for (const ArgumentRule& rule : ArgumentRules()) {
+    values.insert({rule.value, rule.value | 1ull << 32, rule.value + 1, rule.value | kForkFlags});
+  }
+  const SeccompProgram whole = program_;
+  const SeccompProgram zygote =
+      BuildSeccompProgram({.allow_subprocesses = GetParam(), .part = SeccompPart::kZygote}).value();
+  const SeccompProgram rest =
+      BuildSeccompProgram({.allow_subprocesses = GetParam(), .part = SeccompPart::kRest}).value();
+  EXPECT_LT(rest.size(), 80u);
+  const auto answer_of = [this](const SeccompProgram& program, uint32_t architecture, int number,
+                                const Arguments& arguments) {
+    program_ = program;
+    return Answer(architecture, number, arguments);
+  };
+  for (int number = 0; number < 512; ++number) {
+    for (const uint64_t value : values) {
+      const Arguments arguments = {value, value, value};
+      ASSERT_EQ(Sterner(answer_of(zygote, AUDIT_ARCH_X86_64, number, arguments),
+                        answer_of(rest, AUDIT_ARCH_X86_64, number, arguments)),
+                answer_of(whole, AUDIT_ARCH_X86_64, number, arguments))
+          << number << " with " << std::hex << value;
+    }
+    ASSERT_EQ(answer_of(zygote, AUDIT_ARCH_I386, number, kZeros), kKilled);
+  }
+}
+
 // What installing costs is the depth of the search; a linear program would need hundreds of steps.
 TEST_P(SeccompFilterTest, SearchesInATree) {
   size_t jumps_on_numbers = 0;
