@@ -42,7 +42,7 @@ std::vector<LabelSet> Metrics::LabelSets(const MetricSpec& spec, size_t* columns
   for (const Label& label : spec.labels) {
     std::vector<std::string> values(label.values.begin(), label.values.end());
     if (values.empty()) values = templates_;
-    *columns = values.size();
+    *columns = &label == &spec.labels.front() ? 1 : values.size();
     std::vector<LabelSet> extended;
     for (const LabelSet& set : sets) {
       for (const std::string& value : values) {

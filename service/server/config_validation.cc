@@ -56,11 +56,8 @@ void CheckAddresses(const ServerConfig& config, Violations* violations) {
     Add(ParseListenAddress(config.listen(i)).status(), field, violations);
     if (!seen.insert(config.listen(i)).second) violations->Add(field, "is there twice");
   }
-  if (config.metrics_listen().empty()) return;
-  const auto metrics = ParseListenAddress(config.metrics_listen());
-  Add(metrics.status(), "metrics_listen", violations);
-  if (metrics.ok() && metrics->is_unix()) {
-    violations->Add("metrics_listen", "must be host:port");
+  if (!config.metrics_listen().empty()) {
+    Add(CheckHostAndPort(config.metrics_listen()), "metrics_listen", violations);
   }
 }
 

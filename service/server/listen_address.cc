@@ -6,7 +6,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 
 namespace cloister::server {
 namespace {
@@ -33,16 +32,23 @@ absl::StatusOr<ListenAddress> ParseUnix(std::string path) {
 
 }  // namespace
 
-absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
-  if (absl::StartsWith(text, "unix:")) return ParseUnix(text.substr(5));
+absl::Status CheckHostAndPort(const std::string& text) {
   const size_t colon = text.rfind(':');
   int port = -1;
   if (colon == std::string::npos || colon == 0 ||
       !absl::SimpleAtoi(text.substr(colon + 1), &port) || port < 0 || port > 65535) {
+    return absl::InvalidArgumentError(absl::StrCat("is \"", text, "\"; must be host:port"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
+  if (absl::StartsWith(text, "unix:")) return ParseUnix(text.substr(5));
+  if (!CheckHostAndPort(text).ok()) {
     return absl::InvalidArgumentError(
         absl::StrCat("is \"", text, "\"; must be unix:/path or host:port"));
   }
-  if (!IsLoopback(text.substr(0, colon))) {
+  if (!IsLoopback(text.substr(0, text.rfind(':')))) {
     return absl::InvalidArgumentError(absl::StrCat(
         text, " can be reached from other machines, and there is no authentication yet; use a unix "
               "socket or a loopback address (localhost, 127.0.0.1, [::1])"));

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace cloister::server {
@@ -19,6 +20,9 @@ struct ListenAddress {
 
   bool is_unix() const { return !path.empty(); }
 };
+
+// Whether `text` is "host:port", wherever that can be reached from. Errors: INVALID_ARGUMENT.
+absl::Status CheckHostAndPort(const std::string& text);
 
 // "unix:/absolute/path" or "host:port" with a loopback host. Errors: INVALID_ARGUMENT with the reason.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);

@@ -80,12 +80,13 @@ absl::StatusOr<std::unique_ptr<UnixListener>> UnixListener::Bind(const std::stri
   CLOISTER_RETURN_IF_ERROR(ClearStaleSocket(path));
   UniqueFd fd = NewSocket();
   const sockaddr_un address = AddressOf(path);
-  // Before bind(2), which creates the name with this mode: changing it by name would follow a link
-  // that somebody may have put there meanwhile.
-  if (::fchmod(fd.get(), 0660) != 0) return Failed(path, "fchmod", errno);
-  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return Failed(path, "bind", errno);
-  }
+  // By the mask, because changing the mode by name would follow a link that somebody may have put
+  // there meanwhile. There is one thread yet.
+  const mode_t mask = ::umask(0117);
+  const int bound = ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  const int bind_error = errno;
+  ::umask(mask);
+  if (bound != 0) return Failed(path, "bind", bind_error);
   if (::geteuid() == 0 && ::lchown(path.c_str(), user.uid, user.gid) != 0) {
     return Failed(path, "chown", errno);
   }
