@@ -1,0 +1,170 @@
+// Nothing survives the death of any of our processes, and a stop waits for those who still run.
+
+#include <grpcpp/grpcpp.h>
+#include <sys/wait.h>
+
+#include <future>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/probe.h"
+#include "tests/integration/server_process.h"
+
+namespace cloister::testing {
+namespace {
+
+using ::testing::IsEmpty;
+
+class LifecycleTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_THAT(CgroupLeftovers(), IsEmpty()) << "left by an earlier run";
+    ASSERT_THAT(MountLeftovers(), IsEmpty());
+    server_ = std::make_unique<ServerProcess>();
+    ASSERT_TRUE(server_->WaitUntilReady().ok()) << server_->Log();
+    // One that runs, beside those that wait in the pool.
+    v1::ExecuteRequest request;
+    request.mutable_program()->set_code("print('on')\nwhile True: pass");
+    reader_ = server_->executions().Execute(&context_, request);
+    v1::ExecuteResponse response;
+    while (reader_->Read(&response) && response.event().stdout() != "on\n") {
+    }
+    tree_ = ProcessTree(server_->pid());
+    ASSERT_GT(tree_.size(), 5u);
+  }
+
+  // The first process of the tree whose command line has `part`.
+  pid_t Find(const std::string& part) {
+    for (pid_t pid : tree_) {
+      if (absl::StrContains(CommandLine(pid), part)) return pid;
+    }
+    ADD_FAILURE() << "no process with " << part;
+    return -1;
+  }
+
+  void ExpectNothingLeft() {
+    EXPECT_THAT(WaitUntilGone(tree_), IsEmpty());
+    EXPECT_THAT(CgroupLeftovers(), IsEmpty());
+    EXPECT_THAT(MountLeftovers(), IsEmpty());
+  }
+
+  // Ends the stream of the running program, whatever became of it.
+  void EndStream() {
+    v1::ExecuteResponse response;
+    while (reader_->Read(&response)) {
+    }
+    (void)reader_->Finish();
+  }
+
+  std::unique_ptr<ServerProcess> server_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<v1::ExecuteResponse>> reader_;
+  std::vector<pid_t> tree_;
+};
+
+TEST_F(LifecycleTest, KillingTheServerLeavesNothing) {
+  const pid_t spawner = Find("cloister-spawner");
+  server_->Signal(SIGKILL);
+  EndStream();
+  server_->WaitForExit();
+  EXPECT_THAT(WaitUntilGone({spawner}), IsEmpty());
+  ExpectNothingLeft();
+}
+
+TEST_F(LifecycleTest, KillingTheSpawnerLeavesNothing) {
+  ASSERT_EQ(::kill(Find("cloister-spawner"), SIGKILL), 0);
+  EndStream();
+  const int status = server_->WaitForExit();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status << server_->Log();
+  ExpectNothingLeft();
+}
+
+TEST_F(LifecycleTest, KillingTheZygoteIsSurvived) {
+  const pid_t zygote = Find("cloister-zygote");
+  ASSERT_EQ(::kill(zygote, SIGKILL), 0);
+  v1::ExecuteResponse response;
+  v1::Outcome outcome;
+  while (reader_->Read(&response)) {
+    if (response.event().has_finished()) outcome = response.event().finished().outcome();
+  }
+  EXPECT_TRUE(reader_->Finish().ok());
+  EXPECT_THAT(Describe(outcome), ::testing::AnyOf("INTERPRETER_LOST", "SIGNALED 9"));
+
+  // The pool warms another zygote; the service goes on.
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
+  v1::RunCodeRequest request;
+  request.mutable_program()->set_code("print('again')");
+  v1::RunCodeResponse reply;
+  const grpc::Status status = server_->executions().RunCode(&context, request, &reply);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(reply.stdout(), "again\n");
+
+  auto all = ProcessTree(server_->pid());
+  tree_.insert(tree_.end(), all.begin(), all.end());
+  server_->Signal(SIGTERM);
+  server_->WaitForExit();
+  ExpectNothingLeft();
+}
+
+TEST_F(LifecycleTest, SigtermWaitsForWhatRuns) {
+  context_.TryCancel();
+  EndStream();
+  grpc::ClientContext context;
+  v1::ExecuteRequest request;
+  request.mutable_program()->set_code("import time\nprint('on')\ntime.sleep(1)\nprint('off')");
+  auto reader = server_->executions().Execute(&context, request);
+  v1::ExecuteResponse response;
+  while (reader->Read(&response) && response.event().stdout() != "on\n") {
+  }
+  server_->Signal(SIGTERM);
+  std::string rest;
+  v1::Outcome outcome;
+  while (reader->Read(&response)) {
+    rest += response.event().stdout();
+    if (response.event().has_finished()) outcome = response.event().finished().outcome();
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(rest, "off\n");
+  EXPECT_EQ(Describe(outcome), "SUCCEEDED");
+  const int status = server_->WaitForExit();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status << server_->Log();
+  ExpectNothingLeft();
+}
+
+TEST_F(LifecycleTest, AFreshRunLeavesNoTraceOnTheHost) {
+  context_.TryCancel();
+  EndStream();
+  const auto count_fds = [](pid_t pid) {
+    int count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/fd"))) {
+      ++count;
+    }
+    return count;
+  };
+  const pid_t spawner = Find("cloister-spawner");
+  const auto run = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      grpc::ClientContext context;
+      v1::RunCodeRequest request;
+      request.mutable_program()->set_code("print(1)");
+      v1::RunCodeResponse response;
+      ASSERT_TRUE(server_->executions().RunCode(&context, request, &response).ok());
+    }
+  };
+  run(100);
+  const int server_before = count_fds(server_->pid());
+  const int spawner_before = count_fds(spawner);
+  const size_t cgroups_before = CgroupLeftovers().size();
+  run(1000);
+  // Slack: the pool's fill differs from moment to moment, by a few sandboxes of ten descriptors.
+  EXPECT_LT(count_fds(server_->pid()), server_before + 200);
+  EXPECT_LT(count_fds(spawner), spawner_before + 200);
+  EXPECT_EQ(CgroupLeftovers().size(), cgroups_before);
+}
+
+}  // namespace
+}  // namespace cloister::testing

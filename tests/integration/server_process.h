@@ -1,0 +1,77 @@
+// A real cloisterd with a real spawner, started for a test on a unix socket of its own and ended with it.
+
+#ifndef CLOISTER_TESTS_INTEGRATION_SERVER_PROCESS_H_
+#define CLOISTER_TESTS_INTEGRATION_SERVER_PROCESS_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cloister/v1/execution_service.grpc.pb.h"
+#include "cloister/v1/info_service.grpc.pb.h"
+#include "sandbox/base/unique_fd.h"
+
+namespace cloister::testing {
+
+// Thread-safety: none. Ownership: the process, its scratch directory, its channel.
+class ServerProcess {
+ public:
+  // `config` is a text proto without `listen`. Aborts the test where the server cannot be executed.
+  explicit ServerProcess(const std::string& config = "", std::vector<std::string> flags = {});
+
+  // Ends the server with SIGTERM (SIGKILL after 30 s) and removes its files.
+  ~ServerProcess();
+
+  ServerProcess(const ServerProcess&) = delete;
+  ServerProcess& operator=(const ServerProcess&) = delete;
+
+  // Waits for the standard health service to answer SERVING.
+  absl::Status WaitUntilReady(absl::Duration timeout = absl::Seconds(30));
+
+  // Sends a signal to cloisterd.
+  void Signal(int number);
+
+  // Waits for cloisterd's end and returns its wait status (as waitpid(2)).
+  int WaitForExit();
+
+  pid_t pid() const { return pid_; }
+  const std::string& address() const { return address_; }
+  // What the server wrote to stderr so far.
+  std::string Log() const;
+
+  v1::ExecutionService::Stub& executions() { return *executions_; }
+  v1::InfoService::Stub& info() { return *info_; }
+  const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
+
+ private:
+  std::string directory_;
+  std::string address_;
+  pid_t pid_ = -1;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ExecutionService::Stub> executions_;
+  std::unique_ptr<v1::InfoService::Stub> info_;
+};
+
+// Every process below `root`, itself included, by /proc's parent links; of any pid namespace.
+std::vector<pid_t> ProcessTree(pid_t root);
+
+// The command line of a process, arguments separated by blanks; empty where it is gone.
+std::string CommandLine(pid_t pid);
+
+// Waits until none of the processes exists; returns those that still do after the timeout.
+std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids,
+                                 absl::Duration timeout = absl::Seconds(10));
+
+// Directories named cloister-* in any cgroup hierarchy.
+std::vector<std::string> CgroupLeftovers();
+
+// Lines of this process's mount table that mention cloister.
+std::vector<std::string> MountLeftovers();
+
+}  // namespace cloister::testing
+
+#endif  // CLOISTER_TESTS_INTEGRATION_SERVER_PROCESS_H_
