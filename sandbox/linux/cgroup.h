@@ -56,7 +56,8 @@ class Cgroup {
   virtual absl::Status ResetPeak() = 0;
 
   // For a reader without privileges: v1 memory.max_usage_in_bytes and memory.oom_control, v2
-  // memory.peak and memory.events. Read them with pread(2) at 0; see cgroup_parse.h.
+  // memory.peak and memory.events. Read them with pread(2) at 0; see cgroup_parse.h. What they tell
+  // is of this sandbox only until the group is released.
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
   virtual absl::StatusOr<UniqueFd> OpenEventsFile() = 0;
 

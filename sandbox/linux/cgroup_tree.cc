@@ -109,18 +109,27 @@ absl::Status WriteControl(const std::string& path, std::string_view value) {
 absl::StatusOr<ControlFile> ControlFile::Open(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));
   if (!fd) return SyscallError(absl::StrCat("open ", path));
-  return ControlFile(path, std::move(fd));
+  return ControlFile(path, /*present=*/true, std::move(fd));
 }
 
 absl::StatusOr<ControlFile> ControlFile::OpenIfPresent(const std::string& path, int flags) {
   absl::StatusOr<ControlFile> file = Open(path, flags);
-  if (absl::IsNotFound(file.status())) return ControlFile(path, UniqueFd());
+  if (absl::IsNotFound(file.status())) return ControlFile(path, /*present=*/false, UniqueFd());
   return file;
 }
 
+ControlFile ControlFile::OpenedOnUse(const std::string& path) {
+  return ControlFile(path, ::access(path.c_str(), F_OK) == 0, UniqueFd());
+}
+
+absl::Status ControlFile::CheckPresent() const {
+  return present_ ? absl::OkStatus()
+                  : absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
+}
+
 absl::StatusOr<std::string> ControlFile::Read() const {
-  if (!fd_) return absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
-  return ReadAll(fd_.get(), path_);
+  CLOISTER_RETURN_IF_ERROR(CheckPresent());
+  return fd_ ? ReadAll(fd_.get(), path_) : ReadSmallFile(path_);
 }
 
 absl::StatusOr<int64_t> ControlFile::ReadCounter() const {
@@ -129,8 +138,8 @@ absl::StatusOr<int64_t> ControlFile::ReadCounter() const {
 }
 
 absl::Status ControlFile::Write(std::string_view value) const {
-  if (!fd_) return absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
-  return WriteAtStart(fd_.get(), path_, value);
+  CLOISTER_RETURN_IF_ERROR(CheckPresent());
+  return fd_ ? WriteAtStart(fd_.get(), path_, value) : WriteControl(path_, value);
 }
 
 absl::Status ControlFile::Write(int64_t value) const {
@@ -139,9 +148,9 @@ absl::Status ControlFile::Write(int64_t value) const {
 }
 
 absl::StatusOr<UniqueFd> ControlFile::Duplicate() const {
-  if (!fd_) return absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
+  CLOISTER_RETURN_IF_ERROR(CheckPresent());
   UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
-  if (!copy) return SyscallError(absl::StrCat("duplicate descriptor of ", path_));
+  if (!copy) return SyscallError(absl::StrCat("duplicate the descriptor of ", path_));
   return copy;
 }
 

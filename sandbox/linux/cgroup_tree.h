@@ -42,30 +42,39 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path);
 // Writes a value to a control file in one write(2); the error names file and value.
 absl::Status WriteControl(const std::string& path, std::string_view value);
 
-// A control file kept open: opened once per group, then read and written at offset 0.
+// A control file of one group. Those used for every sandbox are kept open, which makes a use cost a
+// tenth; the others are opened when used, so that thousands of groups do not hold a dozen
+// descriptors each.
 //
-// Errors: the kernel's, with the path. An object that was never opened answers UNIMPLEMENTED.
+// Errors: the kernel's, with the path; UNIMPLEMENTED for a file that is not there.
 class ControlFile {
  public:
+  // One that is not there.
   ControlFile() = default;
 
-  // Opens `path` with `flags` (O_RDONLY, O_WRONLY, O_RDWR).
+  // Opens `path` with `flags` (O_RDONLY, O_WRONLY, O_RDWR) for as long as the object lives.
   static absl::StatusOr<ControlFile> Open(const std::string& path, int flags);
-  // The same, but a missing file gives an object for which is_open() is false.
+  // The same, but a missing file is no error.
   static absl::StatusOr<ControlFile> OpenIfPresent(const std::string& path, int flags);
+  // Opens it for each use. May be missing.
+  static ControlFile OpenedOnUse(const std::string& path);
 
-  bool is_open() const { return static_cast<bool>(fd_); }
+  bool is_present() const { return present_; }
   absl::StatusOr<std::string> Read() const;
   absl::StatusOr<int64_t> ReadCounter() const;
   absl::Status Write(std::string_view value) const;
   absl::Status Write(int64_t value) const;
-  // Another descriptor of the same open file.
+  // Another descriptor of a file that is kept open.
   absl::StatusOr<UniqueFd> Duplicate() const;
 
  private:
-  ControlFile(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
+  ControlFile(std::string path, bool present, UniqueFd fd)
+      : path_(std::move(path)), present_(present), fd_(std::move(fd)) {}
+
+  absl::Status CheckPresent() const;
 
   std::string path_;
+  bool present_ = false;
   UniqueFd fd_;
 };
 

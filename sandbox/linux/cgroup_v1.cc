@@ -61,7 +61,7 @@ class CgroupV1 final : public Cgroup {
   absl::Status Attach(pid_t pid) override {
     for (const Member& member : members_) CLOISTER_RETURN_IF_ERROR(member.procs.Write(pid));
     // Moving between groups of the scheduler costs more than all others together: only for a bound.
-    if (cpu_.procs.is_open() && cpu_millis_ != 0) return cpu_.procs.Write(pid);
+    if (cpu_.procs.is_present() && cpu_millis_ != 0) return cpu_.procs.Write(pid);
     return absl::OkStatus();
   }
 
@@ -72,13 +72,15 @@ class CgroupV1 final : public Cgroup {
   absl::StatusOr<int64_t> PeakBytes() override { return peak_.ReadCounter(); }
   absl::StatusOr<int64_t> CurrentBytes() override { return usage_.ReadCounter(); }
   absl::StatusOr<int64_t> CpuNanoseconds() override { return cpu_usage_.ReadCounter(); }
-  absl::Status ResetPeak() override { return peak_.is_open() ? peak_.Write(0) : absl::OkStatus(); }
+  absl::Status ResetPeak() override {
+    return peak_.is_present() ? peak_.Write(0) : absl::OkStatus();
+  }
 
-  absl::StatusOr<UniqueFd> OpenPeakFile() override { return Reopen("memory.max_usage_in_bytes"); }
-  absl::StatusOr<UniqueFd> OpenEventsFile() override { return Reopen("memory.oom_control"); }
+  absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenEventsFile() override { return oom_control_.Duplicate(); }
 
   absl::Status KillAll() override {
-    if (pids_max_.is_open()) {
+    if (pids_max_.is_present()) {
       CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));
       process_count_ = kNobody;
     }
@@ -91,7 +93,7 @@ class CgroupV1 final : public Cgroup {
   }
 
   absl::Status Reclaim() override {
-    if (!usage_.is_open()) return absl::OkStatus();
+    if (!usage_.is_present()) return absl::OkStatus();
     CLOISTER_ASSIGN_OR_RETURN(const int64_t bytes, CurrentBytes());
     if (bytes < kNegligibleBytes) return absl::OkStatus();
     force_empty_.Write(0).IgnoreError();  // a page somebody else maps may stay
@@ -122,59 +124,57 @@ class CgroupV1 final : public Cgroup {
   absl::Status OpenFiles(std::string_view controller, const std::string& prefix) {
     if (controller == "memory") return OpenMemoryFiles(prefix);
     if (controller == "pids") {
-      CLOISTER_ASSIGN_OR_RETURN(pids_max_, ControlFile::Open(prefix + "pids.max", O_WRONLY));
+      pids_max_ = ControlFile::OpenedOnUse(prefix + "pids.max");
     } else if (controller == "cpuacct") {
       CLOISTER_ASSIGN_OR_RETURN(cpu_usage_, ControlFile::Open(prefix + "cpuacct.usage", O_RDONLY));
     } else {
-      CLOISTER_ASSIGN_OR_RETURN(cpu_quota_,
-                                ControlFile::Open(prefix + "cpu.cfs_quota_us", O_WRONLY));
+      cpu_quota_ = ControlFile::OpenedOnUse(prefix + "cpu.cfs_quota_us");
       return WriteControl(prefix + "cpu.cfs_period_us", absl::StrCat(kPeriodMicroseconds));
     }
     return absl::OkStatus();
   }
 
   absl::Status OpenMemoryFiles(const std::string& prefix) {
-    CLOISTER_ASSIGN_OR_RETURN(limit_,
-                              ControlFile::Open(prefix + "memory.limit_in_bytes", O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(
-        swap_limit_, ControlFile::OpenIfPresent(prefix + "memory.memsw.limit_in_bytes", O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(peak_,
-                              ControlFile::Open(prefix + "memory.max_usage_in_bytes", O_RDWR));
+    limit_ = ControlFile::OpenedOnUse(prefix + "memory.limit_in_bytes");
+    swap_limit_ = ControlFile::OpenedOnUse(prefix + "memory.memsw.limit_in_bytes");
+    force_empty_ = ControlFile::OpenedOnUse(prefix + "memory.force_empty");
     CLOISTER_ASSIGN_OR_RETURN(usage_,
                               ControlFile::Open(prefix + "memory.usage_in_bytes", O_RDONLY));
-    CLOISTER_ASSIGN_OR_RETURN(force_empty_,
-                              ControlFile::Open(prefix + "memory.force_empty", O_WRONLY));
+    CLOISTER_ASSIGN_OR_RETURN(peak_,
+                              ControlFile::Open(prefix + "memory.max_usage_in_bytes", O_RDWR));
+    // The parent may have its killer off; ours is on.
+    CLOISTER_RETURN_IF_ERROR(WriteControl(prefix + "memory.oom_control", "0"));
     CLOISTER_ASSIGN_OR_RETURN(oom_control_,
-                              ControlFile::Open(prefix + "memory.oom_control", O_RDWR));
-    return oom_control_.Write(0);  // the parent may have its killer off; ours is on
+                              ControlFile::Open(prefix + "memory.oom_control", O_RDONLY));
+    return absl::OkStatus();
   }
 
   // Memory and swap together may never be less than memory alone, not even for a moment.
   absl::Status SetMemory(int64_t bytes) {
-    if (!limit_.is_open() || bytes == memory_bytes_) return absl::OkStatus();
+    if (!limit_.is_present() || bytes == memory_bytes_) return absl::OkStatus();
     const int64_t value = bytes == kUnlimited ? -1 : bytes;
     const bool raising = bytes > memory_bytes_;
-    if (raising && swap_limit_.is_open()) CLOISTER_RETURN_IF_ERROR(swap_limit_.Write(value));
+    if (raising && swap_limit_.is_present()) CLOISTER_RETURN_IF_ERROR(swap_limit_.Write(value));
     CLOISTER_RETURN_IF_ERROR(limit_.Write(value));
-    if (!raising && swap_limit_.is_open()) CLOISTER_RETURN_IF_ERROR(swap_limit_.Write(value));
+    if (!raising && swap_limit_.is_present()) CLOISTER_RETURN_IF_ERROR(swap_limit_.Write(value));
     memory_bytes_ = bytes;
     return absl::OkStatus();
   }
 
   absl::Status SetProcesses(int64_t count) {
-    if (!pids_max_.is_open() || count == process_count_) return absl::OkStatus();
+    if (!pids_max_.is_present() || count == process_count_) return absl::OkStatus();
     CLOISTER_RETURN_IF_ERROR(count == 0 ? pids_max_.Write("max") : pids_max_.Write(count));
     process_count_ = count;
     return absl::OkStatus();
   }
 
   absl::Status SetCpu(int64_t millis) {
-    if (!cpu_quota_.is_open() || millis == cpu_millis_) return absl::OkStatus();
+    if (!cpu_quota_.is_present() || millis == cpu_millis_) return absl::OkStatus();
     CLOISTER_RETURN_IF_ERROR(
         cpu_quota_.Write(millis == 0 ? -1 : millis * (kPeriodMicroseconds / 1000)));
     const bool bound_now = cpu_millis_ == 0 && millis != 0;
     cpu_millis_ = millis;
-    return bound_now && cpu_.procs.is_open() ? MoveMembersToCpu() : absl::OkStatus();
+    return bound_now && cpu_.procs.is_present() ? MoveMembersToCpu() : absl::OkStatus();
   }
 
   // Opened anew each time: as long as it is read often, an open file goes on telling what it told
@@ -193,16 +193,6 @@ class CgroupV1 final : public Cgroup {
       for (const pid_t pid : pids) cpu_.procs.Write(pid).IgnoreError();  // it may have ended
       moved = pids.size();
     }
-  }
-
-  absl::StatusOr<UniqueFd> Reopen(std::string_view file) {
-    if (!usage_.is_open()) return absl::UnimplementedError("there is no memory controller");
-    CLOISTER_ASSIGN_OR_RETURN(
-        const ControlFile opened,
-        ControlFile::Open(absl::StrCat(members_.front().directory, "/",
-                                       absl::string_view(file.data(), file.size())),
-                          O_RDONLY));
-    return opened.Duplicate();
   }
 
   const std::shared_ptr<CgroupTree> tree_;

@@ -42,7 +42,7 @@ class CgroupV2 final : public Cgroup {
   absl::Status SetLimits(const internal::v1::CgroupLimits& limits) override {
     CLOISTER_RETURN_IF_ERROR(WriteLimit(max_, limits.memory_bytes()));
     CLOISTER_RETURN_IF_ERROR(WriteLimit(pids_max_, limits.process_count()));
-    if (!cpu_max_.is_open()) return absl::OkStatus();
+    if (!cpu_max_.is_present()) return absl::OkStatus();
     const std::string quota =
         limits.cpu_millis() == 0 ? "max"
                                  : absl::StrCat(limits.cpu_millis() * (kPeriodMicroseconds / 1000));
@@ -65,7 +65,7 @@ class CgroupV2 final : public Cgroup {
 
   // Any text resets, but only for readers of the open file it was written to.
   absl::Status ResetPeak() override {
-    if (!max_.is_open()) return absl::OkStatus();
+    if (!max_.is_present()) return absl::OkStatus();
     if (!peak_resets_)
       return absl::UnimplementedError("memory.peak cannot be reset before Linux 6.12");
     return peak_.Write("reset");
@@ -75,8 +75,8 @@ class CgroupV2 final : public Cgroup {
   absl::StatusOr<UniqueFd> OpenEventsFile() override { return events_.Duplicate(); }
 
   absl::Status KillAll() override {
-    if (pids_max_.is_open()) CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));
-    return kill_.is_open() ? kill_.Write(1) : KillMembers(directory_);
+    if (pids_max_.is_present()) CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));
+    return kill_.is_present() ? kill_.Write(1) : KillMembers(directory_);
   }
 
   absl::StatusOr<bool> IsEmpty() override {
@@ -86,7 +86,7 @@ class CgroupV2 final : public Cgroup {
   }
 
   absl::Status Reclaim() override {
-    if (!reclaim_.is_open()) return absl::OkStatus();
+    if (!reclaim_.is_present()) return absl::OkStatus();
     CLOISTER_ASSIGN_OR_RETURN(const int64_t bytes, CurrentBytes());
     if (bytes < kNegligibleBytes) return absl::OkStatus();
     reclaim_.Write(bytes).IgnoreError();  // EAGAIN says that less could be had
@@ -98,7 +98,7 @@ class CgroupV2 final : public Cgroup {
       : tree_(std::move(tree)), directory_(std::move(directory)), name_(std::move(name)) {}
 
   static absl::Status WriteLimit(const ControlFile& file, int64_t limit) {
-    if (!file.is_open()) return absl::OkStatus();
+    if (!file.is_present()) return absl::OkStatus();
     return limit == 0 ? file.Write("max") : file.Write(limit);
   }
 
@@ -106,28 +106,26 @@ class CgroupV2 final : public Cgroup {
     CLOISTER_ASSIGN_OR_RETURN(procs_, ControlFile::Open(Path("cgroup.procs"), O_RDWR));
     CLOISTER_ASSIGN_OR_RETURN(state_, ControlFile::Open(Path("cgroup.events"), O_RDONLY));
     CLOISTER_ASSIGN_OR_RETURN(cpu_stat_, ControlFile::Open(Path("cpu.stat"), O_RDONLY));
-    CLOISTER_ASSIGN_OR_RETURN(kill_, ControlFile::OpenIfPresent(Path("cgroup.kill"), O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(pids_max_, ControlFile::OpenIfPresent(Path("pids.max"), O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(cpu_max_, ControlFile::OpenIfPresent(Path("cpu.max"), O_WRONLY));
-    CLOISTER_ASSIGN_OR_RETURN(max_, ControlFile::OpenIfPresent(Path("memory.max"), O_WRONLY));
-    return max_.is_open() ? OpenMemoryFiles() : absl::OkStatus();
+    kill_ = ControlFile::OpenedOnUse(Path("cgroup.kill"));
+    pids_max_ = ControlFile::OpenedOnUse(Path("pids.max"));
+    cpu_max_ = ControlFile::OpenedOnUse(Path("cpu.max"));
+    max_ = ControlFile::OpenedOnUse(Path("memory.max"));
+    return max_.is_present() ? OpenMemoryFiles() : absl::OkStatus();
   }
 
   absl::Status OpenMemoryFiles() {
     CLOISTER_ASSIGN_OR_RETURN(current_, ControlFile::Open(Path("memory.current"), O_RDONLY));
     CLOISTER_ASSIGN_OR_RETURN(events_, ControlFile::Open(Path("memory.events"), O_RDONLY));
-    CLOISTER_ASSIGN_OR_RETURN(reclaim_,
-                              ControlFile::OpenIfPresent(Path("memory.reclaim"), O_WRONLY));
+    reclaim_ = ControlFile::OpenedOnUse(Path("memory.reclaim"));
     // Where the peak cannot be reset, the kernel does not let even root open it for writing; root's
     // open succeeds all the same, so the first reset is what tells.
     absl::StatusOr<ControlFile> peak = ControlFile::OpenIfPresent(Path("memory.peak"), O_RDWR);
-    peak_resets_ = peak.ok() && peak->is_open() && peak->Write("reset").ok();
+    peak_resets_ = peak.ok() && peak->is_present() && peak->Write("reset").ok();
     if (!peak.ok()) peak = ControlFile::Open(Path("memory.peak"), O_RDONLY);
     CLOISTER_ASSIGN_OR_RETURN(peak_, std::move(peak));
     // No swap beside the memory, and no half-killed sandboxes.
-    CLOISTER_ASSIGN_OR_RETURN(const ControlFile swap,
-                              ControlFile::OpenIfPresent(Path("memory.swap.max"), O_WRONLY));
-    if (swap.is_open()) CLOISTER_RETURN_IF_ERROR(swap.Write(0));
+    const ControlFile swap = ControlFile::OpenedOnUse(Path("memory.swap.max"));
+    if (swap.is_present()) CLOISTER_RETURN_IF_ERROR(swap.Write(0));
     return WriteControl(Path("memory.oom.group"), "1");
   }
 

@@ -23,6 +23,7 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/capabilities.h"
+#include "sandbox/linux/cgroup_janitor.h"
 #include "sandbox/linux/close_fds.h"
 #include "sandbox/linux/feature_probe.h"
 #include "sandbox/linux/landlock.h"
@@ -346,6 +347,37 @@ TEST_F(RealCgroupTest, KillsForkersAndEndsEmpty) {
   const absl::Time deadline = absl::Now() + absl::Seconds(10);
   while (!group->IsEmpty().value() && absl::Now() < deadline) sched_yield();
   EXPECT_OK(manager_->Release(std::move(group)));
+}
+
+// A maker that is killed: its child still lives in a group of its own when the janitor comes.
+TEST_F(RealCgroupTest, OfAKilledMakerAreRemovedByTheJanitor) {
+  int report[2];
+  ASSERT_EQ(pipe(report), 0);
+  const pid_t maker = fork();
+  if (maker == 0) {
+    close(report[0]);
+    auto manager = CgroupManager::Create();
+    auto janitor = CgroupJanitor::Start((*manager)->Paths());
+    auto group = (*manager)->Acquire({});
+    const pid_t member = fork();
+    // The member must not keep the janitor waiting, nor the test.
+    if (member == 0) CloseAllExcept({0, 1, 2}).IgnoreError();
+    if (member == 0) pause();
+    const bool good = janitor.ok() && (*group)->Attach(member).ok();
+    const std::string path = good ? (*manager)->Paths().front() : "";
+    if (write(report[1], path.data(), path.size()) < 0) _exit(1);
+    close(report[1]);
+    raise(SIGKILL);
+  }
+  close(report[1]);
+  char path[4096] = {};
+  ASSERT_GT(read(report[0], path, sizeof(path) - 1), 0);
+  // The janitor holds no copy of `report`: wait for what it does.
+  EXPECT_TRUE(WIFSIGNALED(Reap(maker)));
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while (std::filesystem::exists(path) && absl::Now() < deadline) sched_yield();
+  EXPECT_FALSE(std::filesystem::exists(path)) << path;
+  close(report[0]);
 }
 
 TEST_F(RealCgroupTest, LeavesNoDirectoryBehind) {
