@@ -47,7 +47,10 @@ void FakeSandboxFactory::AnswerZygote() {
   auto [id, done] = std::move(pending_zygotes_.front());
   pending_zygotes_.pop_front();
   if (zygote_error.ok()) {
-    done(sandbox::ZygoteInfo{.zygote_id = id, .python_version = "3.14.10"});
+    sandbox::ZygoteInfo info;
+    info.zygote_id = id;
+    info.python_version = "3.14.10";
+    done(std::move(info));
   } else {
     done(zygote_error);
   }
@@ -70,7 +73,10 @@ void FakeSandboxFactory::LoseIdleSandbox(int64_t sandbox_id) {
 void FakeSandboxFactory::ReportGone() {
   for (int64_t id : std::exchange(unreported_, {})) {
     if (observer_ == nullptr) return;
-    observer_->OnSandboxGone({.sandbox_id = id, .peak_memory_bytes = peak_memory_bytes});
+    sandbox::SandboxExit exit;
+    exit.sandbox_id = id;
+    exit.peak_memory_bytes = peak_memory_bytes;
+    observer_->OnSandboxGone(exit);
   }
 }
 
