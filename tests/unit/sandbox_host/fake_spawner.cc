@@ -1,4 +1,4 @@
-#include "fake_spawner.h"
+#include "tests/unit/sandbox_host/fake_spawner.h"
 
 #include <fcntl.h>
 #include <poll.h>

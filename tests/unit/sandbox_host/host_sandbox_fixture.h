@@ -7,7 +7,7 @@
 #include <string>
 #include <utility>
 
-#include "fake_spawner.h"
+#include "tests/unit/sandbox_host/fake_spawner.h"
 #include "gtest/gtest.h"
 #include "sandbox/host/spawner_client.h"
 

@@ -9,7 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "host_sandbox_fixture.h"
+#include "tests/unit/sandbox_host/host_sandbox_fixture.h"
 
 namespace cloister::sandbox {
 namespace {

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "fake_spawner.h"
+#include "tests/unit/sandbox_host/fake_spawner.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
