@@ -59,8 +59,8 @@ IdMaps MapsFor(const Facilities& facilities) {
   return {.users = {range}, .groups = {range}};
 }
 
-// While it lives, children are born dumpable: a child's files in /proc then belong to its user, so that a
-// spawner which is not root on the machine can write its id maps.
+// While it lives, children are born dumpable: a child's files in /proc then belong to its user, so
+// that a spawner which is not root on the machine can write its id maps.
 class BearDumpableChildren {
  public:
   BearDumpableChildren() : before_(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0)) {

@@ -80,7 +80,8 @@ absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) cons
   if (config_.namespaces()) {
     CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init_pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS));
   }
-  // 2. A process group of its own. The session is the nursery's, which has no terminal: making one per
+  // 2. A process group of its own. The session is the nursery's, which has no terminal: making one
+  // per
   //    sandbox costs a scheduler group each, more than all other steps but two together.
   clock.Begin("process_group");
   if (setpgid(0, 0) != 0) return SyscallError("setpgid");

@@ -18,9 +18,10 @@ struct SandboxInit {
   UniqueFd pidfd;
 };
 
-// Makes a process in a sandbox's new namespaces and returns when its mounts are made and its privileges
-// gone. It shares the caller's memory: copying even a small address space costs more than all the rest.
-// The caller has one thread, ignores SIGCHLD (with that the init does) and is not dumpable.
+// Makes a process in a sandbox's new namespaces and returns when its mounts are made and its
+// privileges gone. It shares the caller's memory: copying even a small address space costs more
+// than all the rest. The caller has one thread, ignores SIGCHLD (with that the init does) and is
+// not dumpable.
 absl::StatusOr<SandboxInit> MakeSandboxInit(const SandboxMounts& mounts);
 
 }  // namespace cloister::sandbox

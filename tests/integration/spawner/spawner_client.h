@@ -30,8 +30,8 @@ struct CreatedSandbox {
   UniqueFd peak, events;
 };
 
-// Starts the spawner with its own socket, an image directory in a temporary directory, and stops it at
-// its end. Every wait has a limit of some seconds and fails the test loudly.
+// Starts the spawner with its own socket, an image directory in a temporary directory, and stops it
+// at its end. Every wait has a limit of some seconds and fails the test loudly.
 class SpawnerClient {
  public:
   explicit SpawnerClient(const std::vector<std::string>& command_prefix = {});

@@ -17,10 +17,10 @@ namespace cloister::sandbox {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::HasSubstr;
 using internal::v1::Facilities;
 using internal::v1::SpawnerEvent;
 using internal::v1::SpawnerRequest;
+using ::testing::HasSubstr;
 
 int64_t CountDescriptors(pid_t pid) {
   int64_t count = 0;
@@ -102,9 +102,10 @@ TEST_F(SpawnerTest, TellsTheTimesOfAllStages) {
     EXPECT_GE(time.nanoseconds(), 0);
     absl::StrAppend(&stages, time.stage(), " ");
   }
-  EXPECT_EQ(stages,
-            "clone after_fork namespaces process_group ids capabilities workspace landlock descriptors "
-            "seccomp prepare ");
+  EXPECT_EQ(
+      stages,
+      "clone after_fork namespaces process_group ids capabilities workspace landlock descriptors "
+      "seccomp prepare ");
 }
 
 struct EndCase {

@@ -1,5 +1,5 @@
-// A guest binary with a language of a few words instead of Python, so that the tests of the spawner need
-// no runtime image. One word per line, see Execute.
+// A guest binary with a language of a few words instead of Python, so that the tests of the spawner
+// need no runtime image. One word per line, see Execute.
 
 #include <signal.h>
 #include <stdio.h>
@@ -25,7 +25,8 @@ namespace {
 // Fills `mebibytes` of memory, or dies in the attempt.
 void Allocate(int mebibytes) {
   for (int i = 0; i < mebibytes; ++i) {
-    void* piece = mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* piece =
+        mmap(nullptr, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (piece == MAP_FAILED) _exit(3);
     memset(piece, 1, 1 << 20);
   }

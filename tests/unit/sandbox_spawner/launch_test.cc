@@ -1,0 +1,84 @@
+#include "sandbox/spawner/launch.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::Facilities;
+using internal::v1::ZygoteConfig;
+using internal::v1::ZygoteSpec;
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+Facilities Machine(Facilities::Setting setting, bool landlock) {
+  Facilities facilities;
+  facilities.set_setting(setting);
+  auto* facility = facilities.add_facilities();
+  facility->set_name("landlock");
+  facility->set_available(landlock);
+  facility = facilities.add_facilities();
+  facility->set_name("seccomp");
+  facility->set_available(true);
+  return facilities;
+}
+
+TEST(GuestEnvironmentTest, HoldsNothingOfTheSpawners) {
+  setenv("CLOISTER_SECRET", "1", 1);
+  EXPECT_THAT(GuestEnvironment(ZygoteSpec()),
+              ElementsAre(Pair("HOME", "/workspace"), Pair("LANG", "C.UTF-8"),
+                          Pair("PATH", "/usr/local/bin:/usr/bin:/bin"), Pair("TMPDIR", "/tmp")));
+}
+
+TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
+  ZygoteSpec spec;
+  (*spec.mutable_environment())["LANG"] = "de_DE.UTF-8";
+  (*spec.mutable_environment())["MPLBACKEND"] = "agg";
+  const auto environment = GuestEnvironment(spec);
+  EXPECT_EQ(environment.at("LANG"), "de_DE.UTF-8");
+  EXPECT_EQ(environment.at("MPLBACKEND"), "agg");
+  EXPECT_EQ(environment.at("HOME"), "/workspace");
+}
+
+TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
+  const ZygoteConfig config =
+      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec());
+  EXPECT_TRUE(config.namespaces());
+  EXPECT_TRUE(config.landlock());
+  EXPECT_TRUE(config.seccomp());
+  EXPECT_NE(config.sandbox_uid(), 0);
+}
+
+TEST(MakeZygoteConfigTest, LeavesOutWhatIsMissing) {
+  const ZygoteConfig config =
+      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec());
+  EXPECT_FALSE(config.namespaces());
+  EXPECT_FALSE(config.landlock());
+  EXPECT_TRUE(config.seccomp());
+}
+
+// tmpfs takes 0 for "no limit": an unset size must never reach it.
+TEST(MakeZygoteConfigTest, AlwaysBoundsTheWorkspace) {
+  ZygoteSpec spec;
+  const Facilities machine = Machine(Facilities::SETTING_ROOT, true);
+  EXPECT_GT(MakeZygoteConfig(machine, spec).spec().default_workspace_bytes(), 0);
+  spec.set_default_workspace_bytes(4096);
+  EXPECT_EQ(MakeZygoteConfig(machine, spec).spec().default_workspace_bytes(), 4096);
+}
+
+TEST(LaunchGuestTest, RefusesAMachineWithoutNamespaces) {
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_CONTAINER, true), ZygoteSpec());
+  EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(LaunchGuestTest, RefusesABinaryThatNotEverybodyMayRun) {
+  ZygoteSpec spec;
+  spec.set_guest_binary("/etc/passwd");
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_ROOT, true), spec);
+  EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(nursery.status().message(), ::testing::HasSubstr("chmod 755"));
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
