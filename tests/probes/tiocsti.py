@@ -1,4 +1,4 @@
-# expect: SUCCEEDED
+# expect: POLICY_VIOLATION
 # alone: seccomp
 import fcntl
 for fd in (0, 1, 2):
