@@ -126,6 +126,17 @@ TEST_F(PoolSetTest, DrainWaitsForForksThatAreUnderWay) {
   EXPECT_TRUE(factory_.live().empty());
 }
 
+TEST_F(PoolSetTest, DrainIsDoneWhenTheLastForkFails) {
+  factory_.answer_sandboxes = false;
+  StartPool();
+  bool drained = false;
+  pools_->Drain([&] { drained = true; });
+  factory_.sandbox_error = absl::UnavailableError("stopping");
+  while (factory_.pending_sandboxes() > 0) factory_.AnswerSandbox();
+  loop_.Advance(absl::Seconds(1));
+  EXPECT_TRUE(drained);
+}
+
 TEST_F(PoolSetTest, LostSpawnerFailsEveryRequest) {
   factory_.answer_sandboxes = false;
   StartPool();

@@ -66,6 +66,16 @@ TEST_F(ZygoteTest, ForkThatFailsBecauseItsZygoteDiedDoesNotDelayTheNext) {
   factory_.answer_sandboxes = true;
   loop_.Advance(absl::Milliseconds(100));
   EXPECT_EQ(State().ready, 4) << "the zygote's own back-off, not the forks' on top of it";
+  EXPECT_NE(State().last_error.find("signal 9"), std::string::npos) << "the cause, not its echo";
+}
+
+TEST_F(ZygoteTest, OneThatForkedBeforeItDiedIsFollowedSoonEachTime) {
+  StartPool();
+  for (size_t deaths = 1; deaths <= 3; ++deaths) {
+    factory_.KillZygote(factory_.zygotes().back(), "crash");
+    loop_.Advance(absl::Milliseconds(100));
+    EXPECT_EQ(factory_.zygotes().size(), deaths + 1);
+  }
 }
 
 TEST_F(ZygoteTest, OneThatDiesBeforeItsFirstForkIsLeftAloneLongerEachTime) {
