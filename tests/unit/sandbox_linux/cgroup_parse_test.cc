@@ -86,10 +86,13 @@ TEST(ParseOwnCgroup, FindsTheLine) {
 }
 
 TEST(DirectoryOf, JoinsMountAndGroup) {
-  const CgroupMount whole = {.root = "/", .mount_point = "/sys/fs/cgroup"};
+  CgroupMount whole;
+  whole.root = "/";
+  whole.mount_point = "/sys/fs/cgroup";
   EXPECT_EQ(DirectoryOf(whole, "/"), "/sys/fs/cgroup");
   EXPECT_EQ(DirectoryOf(whole, "/a/b"), "/sys/fs/cgroup/a/b");
-  const CgroupMount part = {.root = "/docker/x", .mount_point = "/sys/fs/cgroup"};
+  CgroupMount part = whole;
+  part.root = "/docker/x";
   EXPECT_EQ(DirectoryOf(part, "/docker/x"), "/sys/fs/cgroup");
   EXPECT_EQ(DirectoryOf(part, "/docker/x/y"), "/sys/fs/cgroup/y");
   EXPECT_EQ(DirectoryOf(part, "/"), "/sys/fs/cgroup");

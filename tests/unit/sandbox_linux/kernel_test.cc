@@ -249,11 +249,15 @@ TEST(FeatureProbe, FindsWhatThisMachineHas) {
   ASSERT_EQ(static_cast<size_t>(facilities.facilities_size()), LayerNames().size());
   for (const auto& facility : facilities.facilities()) {
     // Whatever is missing says why.
-    if (!facility.available()) EXPECT_FALSE(facility.detail().empty()) << facility.name();
+    if (!facility.available()) {
+      EXPECT_FALSE(facility.detail().empty()) << facility.name();
+    }
     if (facility.name() == "seccomp" || facility.name() == "no_new_privs") {
       EXPECT_TRUE(facility.available()) << facility.detail();
     }
-    if (facility.name() == "cgroup_memory") EXPECT_EQ(facility.detail(), "not tried");
+    if (facility.name() == "cgroup_memory") {
+      EXPECT_EQ(facility.detail(), "not tried");
+    }
   }
   if (HasEffectiveCapability(CAP_SYS_ADMIN)) {
     EXPECT_EQ(facilities.setting(), internal::v1::Facilities::SETTING_ROOT);

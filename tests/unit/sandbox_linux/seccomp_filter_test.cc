@@ -128,7 +128,9 @@ TEST_P(SeccompFilterTest, CallsOutsideTheTableDoNotExist) {
     for (const std::string_view name : NamesOf(group)) named.insert(SyscallNumber(name));
   }
   for (int number = 0; number < 1024; ++number) {
-    if (!named.contains(number)) EXPECT_EQ(Answer(number), kAbsent) << number;
+    if (!named.contains(number)) {
+      EXPECT_EQ(Answer(number), kAbsent) << number;
+    }
   }
 }
 

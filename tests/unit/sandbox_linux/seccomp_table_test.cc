@@ -69,7 +69,9 @@ TEST(SeccompTable, NumbersOfNewerCallsAgreeWithLibseccomp) {
   for (const SyscallGroup& group : SyscallGroups()) {
     for (const std::string_view name : NamesOf(group)) {
       const int known = seccomp_syscall_resolve_name(std::string(name).c_str());
-      if (known >= 0) EXPECT_EQ(SyscallNumber(name), known) << name;
+      if (known >= 0) {
+        EXPECT_EQ(SyscallNumber(name), known) << name;
+      }
     }
   }
 }
