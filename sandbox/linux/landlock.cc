@@ -88,9 +88,7 @@ int LandlockAbi() {
 absl::StatusOr<LandlockPolicy> LandlockPolicy::Create() {
   const int abi = LandlockAbi();
   if (abi == 0) {
-    return absl::UnimplementedError(
-        "this kernel has no Landlock: it needs Linux 5.13 with CONFIG_SECURITY_LANDLOCK and "
-        "\"landlock\" in the kernel parameter lsm=");
+    return absl::UnimplementedError("this kernel has no Landlock, or has it switched off");
   }
   // Older kernels take a longer structure as long as what they do not know is zero.
   RulesetAttributes attributes = {};

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <type_traits>
 
@@ -31,7 +32,7 @@ absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size
 // libseccomp returns errors as negative errno values.
 absl::Status FilterError(int code, std::string_view what) {
   return absl::InternalError(
-      absl::StrCat("libseccomp: ", ToAbsl(what), ": ", absl::ErrnoToStatus(-code, "").ToString()));
+      absl::StrCat("libseccomp: ", ToAbsl(what), ": ", std::strerror(-code)));
 }
 
 bool Applies(AppliesTo applies_to, const SeccompOptions& options) {
