@@ -129,25 +129,24 @@ absl::Status ProgramRunner::SetUp() {
       GetFunction(LoadSource(kProgramSource, "program", program_names.get()), "compile_program");
   if (compile_program_) report_ = GetFunction(LoadSource(kReportSource, "report"), "report");
   if (!report_) return TakePythonError("load the runner");
-  PyRef touch_names = PyRef::Steal(Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(),
+  PyRef rehearsal_names = PyRef::Steal(Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(),
                                                  "report", report_.get()));
-  touch_ = GetFunction(LoadSource(kTouchSource, "touch", touch_names.get()), "touch");
+  rehearse_ = GetFunction(LoadSource(kRehearsalSource, "rehearsal", rehearsal_names.get()), "rehearse");
   PyRef os = PyRef::Steal(PyImport_ImportModule("os"));
   if (os) environ_ = PyRef::Steal(PyObject_GetAttrString(os.get(), "environ"));
   PyRef exits = PyRef::Steal(PyImport_ImportModule("atexit"));
   if (exits) {
     run_exit_functions_ = PyRef::Steal(PyObject_GetAttrString(exits.get(), "_run_exitfuncs"));
   }
-  if (!touch_ || !environ_ || !run_exit_functions_) return TakePythonError("load the runner");
+  if (!rehearse_ || !environ_ || !run_exit_functions_) return TakePythonError("load the runner");
   return absl::OkStatus();
 }
 
-absl::Status ProgramRunner::Touch() {
-  PyRef report = PyRef::Steal(PyObject_CallNoArgs(touch_.get()));
-  if (!report) return TakePythonError("run the touch program");
+absl::Status ProgramRunner::Rehearse() {
+  PyRef report = PyRef::Steal(PyObject_CallNoArgs(rehearse_.get()));
+  if (!report) return TakePythonError("rehearse");
   Finished finished;
   FillFromDict(report.get(), &finished);
-  finished.SerializeAsString();
   return absl::OkStatus();
 }
 

@@ -15,11 +15,11 @@ namespace cloister::sandbox {
 // Thread-safety: the main thread, with the GIL.
 class ProgramRunner {
  public:
-  // In the zygote. Loads the Python half: program.py, report.py and touch.py.
+  // In the zygote. Loads the Python half: program.py and report.py.
   absl::Status SetUp();
 
-  // Runs a small program of ours, whose page faults a later one does not take.
-  absl::Status Touch();
+  // In the zygote, after the warm-up imports: does once what is done on first use (rehearsal.py).
+  absl::Status Rehearse();
 
   // Runs the program; the current directory is its workspace. Everything it left behind has ended and
   // is flushed when this returns, but for daemon threads, which run no more while the caller keeps
@@ -40,7 +40,7 @@ class ProgramRunner {
 
   PyRef compile_program_;
   PyRef report_;
-  PyRef touch_;
+  PyRef rehearse_;
   PyRef environ_;
   PyRef run_exit_functions_;
 };

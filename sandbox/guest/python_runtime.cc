@@ -5,15 +5,19 @@
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/base/status_macros.h"
+#include "sandbox/guest/hot_pages.h"
+#include "sandbox/guest/immortal_heap.h"
 #include "sandbox/guest/interpreter.h"
 #include "sandbox/guest/output_file.h"
 #include "sandbox/guest/program_runner.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_source.h"
+#include "sandbox/guest/trial_run.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
@@ -45,11 +49,11 @@ absl::Status Import(const std::string& name) {
 // Everything alive now stays for good: no collection in a clone looks at it, which would copy it.
 absl::Status FreezeHeap() {
   PyRef gc = PyRef::Steal(PyImport_ImportModule("gc"));
-  PyGC_Collect();
-  PyRef frozen = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "freeze", nullptr) : nullptr);
-  if (!frozen) return TakePythonError("gc.freeze");
   PyGC_Enable();
-  return absl::OkStatus();
+  PyGC_Collect();  // also empties free lists, whose objects are all over the heap
+  CLOISTER_RETURN_IF_ERROR(MakeHeapImmortal());
+  PyRef frozen = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "freeze", nullptr) : nullptr);
+  return frozen ? absl::OkStatus() : TakePythonError("gc.freeze");
 }
 
 // Until the host closes its end, or kills.
@@ -66,6 +70,7 @@ void WaitForEnd(int channel) {
 struct PythonRuntime::State {
   ProgramRunner runner;
   PyRef renew;
+  std::vector<PageRange> hot_pages;
 };
 
 PythonRuntime::PythonRuntime() : state_(new State) {}
@@ -81,19 +86,24 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
   PyRef hygiene = LoadSource(kHygieneSource, "hygiene");
   CLOISTER_RETURN_IF_ERROR(CallNoArguments(GetFunction(hygiene, "plan"), "plan renewals"));
   state_->renew = GetFunction(hygiene, "renew");
-  // Once here, so that clones find done what is done once.
-  CLOISTER_RETURN_IF_ERROR(Prepare());
+  CLOISTER_RETURN_IF_ERROR(state_->runner.Rehearse());
   CLOISTER_RETURN_IF_ERROR(FreezeHeap());
+  // Where it cannot be learned, clones take the faults one by one, as ever.
+  absl::StatusOr<std::vector<PageRange>> hot_pages = LearnHotPages(*this);
+  if (hot_pages.ok()) state_->hot_pages = *std::move(hot_pages);
   return version;
 }
 
 void PythonRuntime::BeforeFork() { PyOS_BeforeFork(); }
 void PythonRuntime::AfterForkInParent() { PyOS_AfterFork_Parent(); }
-void PythonRuntime::AfterForkInChild() { PyOS_AfterFork_Child(); }
+void PythonRuntime::AfterForkInChild() {
+  // First, because all that follows would fault the pages in one by one.
+  PopulatePages(state_->hot_pages);
+  PyOS_AfterFork_Child();
+}
 
 absl::Status PythonRuntime::Prepare() {
-  CLOISTER_RETURN_IF_ERROR(CallNoArguments(state_->renew, "renew randomness"));
-  return state_->runner.Touch();
+  return CallNoArguments(state_->renew, "renew randomness");
 }
 
 int PythonRuntime::Serve(int channel) {

@@ -10,9 +10,9 @@ namespace cloister::sandbox {
 // Made by the build from py/NAME.py.
 extern const char kHygieneSource[];
 extern const char kProgramSource[];
+extern const char kRehearsalSource[];
 extern const char kReportSource[];
 extern const char kStreamsSource[];
-extern const char kTouchSource[];
 
 // Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has a
 // copy of the builtins: a program that replaces them changes nothing for it. `name` is for tracebacks.

@@ -3,8 +3,8 @@
 `plan()` runs in the zygote after the warm-up and picks the renewals that its modules need; `renew()`
 runs them in the clone. A module that is not loaded in the zygote starts afresh in each clone anyway.
 
-All clones may have the same pid (each is counted in its own pid namespace), so a library that tells a
-fork by its pid goes on with its parent's state: everything below is renewed whatever the pid says.
+All clones may have the same pid, for each is counted in its own pid namespace: what tells clones apart
+must not be their pid.
 
 Nothing to do for: `random` (its own at-fork hook seeds the global generator), `secrets` and
 `os.urandom` (the kernel keeps the state). Cannot be renewed, because objects depend on it: the hash
@@ -30,8 +30,10 @@ def _renew_tempfile(module):
 
 
 def _renew_openssl(module):
-    # Reseeds the primary generator; those of threads follow when they see it has been.
-    module.RAND_add(os.urandom(32), 32.0)
+    # It seeds itself again when the pid is no longer the zygote's. Doing it for it costs most of a
+    # millisecond, so only where the pid is no help.
+    if os.getpid() == _zygote_pid:
+        module.RAND_add(os.urandom(32), 32.0)
 
 
 def _renew_numpy_random(module):
@@ -52,9 +54,12 @@ RENEWALS = (
 )
 
 _planned = []
+_zygote_pid = None
 
 
 def plan():
+    global _zygote_pid
+    _zygote_pid = os.getpid()
     for name, action in RENEWALS:
         module = sys.modules.get(name)
         if module is not None:

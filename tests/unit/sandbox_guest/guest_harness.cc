@@ -59,14 +59,24 @@ bool EnterImage(const std::string& root, const std::string& warm_up_source) {
          chroot(root.c_str()) == 0 && chdir("/") == 0;
 }
 
-[[noreturn]] void ExecHarness(int binary, int control, const std::string& warm_up_source) {
+[[noreturn]] void ExecHarness(int binary, int control,
+                              const GuestHarness::Options& options) {
   const UniqueFd null(open("/dev/null", O_RDWR));
   dup2(null.get(), STDIN_FILENO);
   dup2(control, 3);
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (options.pids != GuestHarness::Pids::kSameAsInZygote) {
+    // The process with pid 1 waits; its death ends the namespace.
+    if (pid_t zygote = fork(); zygote != 0) {
+      close(control);
+      close(3);
+      waitpid(zygote, nullptr, 0);
+      _exit(EXIT_SUCCESS);
+    }
+  }
   char name[] = "guest_harness";
   char* argv[] = {name, nullptr};
-  if (EnterImage(GUEST_TEST_ROOTFS, warm_up_source)) fexecve(binary, argv, environ);
+  if (EnterImage(GUEST_TEST_ROOTFS, options.warm_up_source)) fexecve(binary, argv, environ);
   perror("guest harness");
   _exit(EXIT_FAILURE);
 }
@@ -200,13 +210,13 @@ void GuestHarness::Start(const Options& options) {
   const UniqueFd mounts(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
   ASSERT_EQ(unshare(flags), 0) << "these tests mount: run them as root";
   pid_ = fork();
-  if (pid_ == 0) ExecHarness(binary.get(), sockets->second.get(), options.warm_up_source);
+  if (pid_ == 0) ExecHarness(binary.get(), sockets->second.get(), options);
   ASSERT_EQ(setns(pids.get(), CLONE_NEWPID), 0);
   ASSERT_EQ(setns(mounts.get(), CLONE_NEWNS), 0);
   control_ = std::move(sockets->first);
   sockets->second.reset();
   ZygoteRequest request;
-  request.mutable_config()->set_namespaces(options.same_pids);
+  request.mutable_config()->set_namespaces(options.pids != Pids::kDistinct);
   for (const std::string& name : options.warm_up_imports) {
     request.mutable_config()->mutable_spec()->add_warm_up_imports(name);
   }

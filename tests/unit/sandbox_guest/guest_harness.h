@@ -32,13 +32,18 @@ struct GuestRun {
 // Fails the current test on what goes wrong with itself.
 class GuestHarness {
  public:
+  enum class Pids {
+    kDistinct,
+    kSameInClones,     // all clones have pid 1, the zygote has not
+    kSameAsInZygote,  // all have pid 1
+  };
+
   struct Options {
     std::vector<std::string> warm_up_imports = {};
     // Source of one more module to import, after those.
     std::string warm_up_source = {};
     std::map<std::string, std::string> environment = {};
-    // The zygote and all clones have pid 1, each in a namespace of its own.
-    bool same_pids = false;
+    Pids pids = Pids::kDistinct;
   };
 
   GuestHarness();

@@ -1,12 +1,12 @@
-"""Does a little of everything that programs do, so that a clone takes its page faults before a program
-arrives rather than while it runs. Its effects stay in `touch`.
+"""A little of everything that programs do, run once in the zygote, so that clones find done what Python
+does on first use: imports inside functions, caches of types, specialised code.
 
 The loader adds to this namespace: compile_program, report.
 """
 
 import linecache
 
-_SOURCE = b'''
+_SOURCE = b"""
 import sys
 class Point:
     def __init__(self, x, y):
@@ -19,11 +19,11 @@ text = f"{total([Point(i, 2) for i in range(50)])} {sorted(table)[:3]!r:>20}"
 sys.stdout.write("")
 sys.stderr.write("")
 raise ValueError(text)
-'''
-_NAME = "<touch>"
+"""
+_NAME = "<rehearsal>"
 
 
-def touch():
+def rehearse():
     """Returns the report on a program that raised."""
     code, _ = compile_program(_SOURCE, _NAME, False)
     try:
