@@ -1,6 +1,10 @@
 # Sourced by deploy/quickstart.sh and tests/run.sh: gets Debian packages, and says what to do where it
 # cannot. Runs nothing on a machine that has them all.
 
+# Where ccache is installed, one checkout's compilations serve the next, wherever it lies.
+CCACHE_BASEDIR=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export CCACHE_BASEDIR CCACHE_NOHASHDIR=1
+
 readonly kPackageLists=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 Fail() { echo "$(basename "$0"): $*" >&2; exit 1; }
