@@ -21,8 +21,7 @@ constexpr int kNeeded[] = {
     CAP_SETUID,        // uid_map of a new user namespace
     CAP_SETGID,        // gid_map
     CAP_SETFCAP,       // uid_map that covers our own root (rootless)
-    CAP_CHOWN,         // handing cgroup directories to cloisterd
-    CAP_DAC_OVERRIDE,  // cgroup directories of cloisterd's
+    CAP_DAC_OVERRIDE,  // cgroup directories, which not even root may always write
     CAP_MKNOD,         // the nodes of /dev
     CAP_SYS_PTRACE,    // /proc/PID/root of an init that is not dumpable
     CAP_SETPCAP,       // dropping the bounding set
@@ -52,16 +51,20 @@ absl::Status SetCapabilities(const CapabilitySets& sets) {
 
 }  // namespace
 
-absl::Status DropUnneededPrivileges() {
+absl::Status KeepOnlyCapabilities(absl::Span<const int> kept) {
   CapabilityWords needed;
-  for (int capability : kNeeded) needed.Add(capability);
+  for (int capability : kept) needed.Add(capability);
   CLOISTER_ASSIGN_OR_RETURN(CapabilitySets sets, GetCapabilities());
   for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
     sets.data[i].permitted &= needed.words[i];
     sets.data[i].effective = sets.data[i].permitted;
     sets.data[i].inheritable = 0;
   }
-  CLOISTER_RETURN_IF_ERROR(SetCapabilities(sets));
+  return SetCapabilities(sets);
+}
+
+absl::Status DropUnneededPrivileges() {
+  CLOISTER_RETURN_IF_ERROR(KeepOnlyCapabilities(kNeeded));
   return SetNotDumpable();
 }
 

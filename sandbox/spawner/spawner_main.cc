@@ -16,6 +16,7 @@
 #include "sandbox/linux/feature_probe.h"
 #include "sandbox/linux/user_namespace.h"
 #include "sandbox/spawner/bench_fork_command.h"
+#include "sandbox/spawner/cgroup_keeper.h"
 #include "sandbox/spawner/poller.h"
 #include "sandbox/spawner/privileges.h"
 #include "sandbox/spawner/spawner.h"
@@ -55,6 +56,10 @@ absl::Status Serve(int fd) {
   UniqueFd socket(fd);
   RaiseDescriptorLimit();
   CLOISTER_ASSIGN_OR_RETURN(Machine machine, PrepareMachine(/*wants_cgroups=*/true));
+  UniqueFd keeper;
+  if (machine.cgroups != nullptr) {
+    CLOISTER_ASSIGN_OR_RETURN(keeper, StartCgroupKeeper(machine.cgroups->Paths()));
+  }
   CLOISTER_ASSIGN_OR_RETURN(Poller poller, Poller::Create());
   Spawner spawner(std::move(poller), std::move(socket), std::move(machine.facilities),
                   std::move(machine.cgroups));
