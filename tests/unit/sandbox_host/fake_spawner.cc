@@ -139,23 +139,25 @@ void FakeGuest::CloseOutput() {
 
 void FakeGuest::BeginWork() { ASSERT_EQ(::write(command_.get(), "w", 1), 1); }
 
-SandboxExited FakeGuest::Exit(int status) {
+SandboxExited FakeGuest::Exit(int status, Ends ends) {
   const unsigned char byte = static_cast<unsigned char>(status);
   EXPECT_EQ(::write(command_.get(), &byte, 1), 1);
-  return Reap();
+  return Reap(ends);
 }
 
 SandboxExited FakeGuest::Die(int signal) {
   EXPECT_EQ(::kill(pid_, signal), 0);
-  return Reap();
+  return Reap(Ends::kClose);
 }
 
-SandboxExited FakeGuest::Reap() {
+SandboxExited FakeGuest::Reap(Ends ends) {
   siginfo_t info{};
   EXPECT_EQ(::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED), 0);
   pid_ = -1;
-  CloseChannel();
-  CloseOutput();
+  if (ends == Ends::kClose) {
+    CloseChannel();
+    CloseOutput();
+  }
   SandboxExited exited;
   exited.set_sandbox_id(sandbox_id_);
   exited.set_wait_code(info.si_code);

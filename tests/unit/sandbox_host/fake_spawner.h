@@ -34,6 +34,8 @@ class FakeGuest {
  public:
   // What its process does, from BeginWork on.
   enum class Work { kNone, kSpin, kEatMemory };
+  // What becomes of channel and pipes when it exits: another process of the sandbox may hold them.
+  enum class Ends { kClose, kStayOpen };
 
   explicit FakeGuest(int64_t sandbox_id, Work work = Work::kNone);
   ~FakeGuest();
@@ -58,7 +60,7 @@ class FakeGuest {
 
   void BeginWork();
   // The process's end, waited for; channel and pipes end with it. What the spawner would report.
-  internal::v1::SandboxExited Exit(int status);
+  internal::v1::SandboxExited Exit(int status, Ends ends = Ends::kClose);
   internal::v1::SandboxExited Die(int signal);
 
   int64_t sandbox_id() const { return sandbox_id_; }
@@ -66,7 +68,7 @@ class FakeGuest {
 
  private:
   static void WriteTo(int fd, std::string_view bytes);
-  internal::v1::SandboxExited Reap();
+  internal::v1::SandboxExited Reap(Ends ends);
 
   const int64_t sandbox_id_;
   pid_t pid_ = -1;

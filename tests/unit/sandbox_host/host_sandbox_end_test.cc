@@ -8,8 +8,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/sandbox_host/host_sandbox_fixture.h"
 #include "sandbox/wire/frame.h"
+#include "tests/unit/sandbox_host/host_sandbox_fixture.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -57,6 +57,17 @@ TEST_F(HostSandboxEndTest, AnEndBeforeATimeoutKeepsItsCauseHoweverLateItIsReport
   internal::v1::SandboxExited exited = guest_->Exit(3);
   const absl::Time start = loop_.Now();
   RunUntil(&loop_, [&] { return loop_.Now() > start + absl::Milliseconds(40); });
+  EXPECT_FALSE(observer_.finished());
+  spawner_->SayExited(std::move(exited));
+  RunUntilFinished();
+  EXPECT_EQ(kind(), Outcome::KIND_EXITED);
+}
+
+TEST_F(HostSandboxEndTest, AnEndBeforeAStopKeepsItsCauseThoughAnotherProcessHoldsTheChannel) {
+  Start();
+  internal::v1::SandboxExited exited = guest_->Exit(3, FakeGuest::Ends::kStayOpen);
+  sandbox_->Stop(StopReason::kCallerGone);
+  Settle();
   EXPECT_FALSE(observer_.finished());
   spawner_->SayExited(std::move(exited));
   RunUntilFinished();

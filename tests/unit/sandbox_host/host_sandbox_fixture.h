@@ -7,9 +7,9 @@
 #include <string>
 #include <utility>
 
-#include "tests/unit/sandbox_host/fake_spawner.h"
 #include "gtest/gtest.h"
 #include "sandbox/host/spawner_client.h"
+#include "tests/unit/sandbox_host/fake_spawner.h"
 
 namespace cloister::sandbox {
 

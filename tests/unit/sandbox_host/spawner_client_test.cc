@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/unit/sandbox_host/fake_spawner.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/sandbox_host/fake_spawner.h"
 
 namespace cloister::sandbox {
 namespace {
