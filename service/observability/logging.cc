@@ -26,6 +26,12 @@ spdlog::level::level_enum ToLevel(Severity severity) {
   return spdlog::level::err;
 }
 
+// As the configuration and the metrics spell them.
+const char* Name(Severity severity) {
+  constexpr const char* kNames[] = {"debug", "info", "warn", "error"};
+  return kNames[static_cast<size_t>(severity)];
+}
+
 bool IsPlain(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
     return c > ' ' && c < 0x7f && c != '"' && c != '=' && c != '\\';
@@ -38,8 +44,10 @@ std::string TextValue(std::string_view text) {
   return absl::StrCat("\"", absl::CHexEscape({text.data(), text.size()}), "\"");
 }
 
-std::string ToText(std::string_view message, std::initializer_list<Field> fields) {
-  std::string line(message);
+std::string ToText(Severity severity, std::string_view message,
+                   std::initializer_list<Field> fields) {
+  std::string line = absl::StrCat(Name(severity), " ");
+  line.append(message);
   for (const Field& field : fields) {
     line.append(" ").append(field.key).append("=");
     if (const auto* text = std::get_if<std::string_view>(&field.value)) {
@@ -56,8 +64,10 @@ std::string ToText(std::string_view message, std::initializer_list<Field> fields
 }
 
 // Members only: the braces and the time are the pattern's.
-std::string ToJson(std::string_view message, std::initializer_list<Field> fields) {
+std::string ToJson(Severity severity, std::string_view message,
+                   std::initializer_list<Field> fields) {
   nlohmann::ordered_json object;
+  object["severity"] = Name(severity);
   object["message"] = std::string(message);
   for (const Field& field : fields) {
     std::visit(
@@ -83,8 +93,8 @@ Log::Log(Severity least, LogFormat format, std::shared_ptr<spdlog::sinks::sink> 
           "cloister", sink ? std::move(sink) : std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
   logger_->set_level(ToLevel(least));
   logger_->set_pattern(format == LogFormat::kText
-                           ? "%Y-%m-%dT%H:%M:%S.%eZ %l %v"
-                           : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","severity":"%l",%v})",
+                           ? "%Y-%m-%dT%H:%M:%S.%eZ %v"
+                           : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
                        spdlog::pattern_time_type::utc);
 }
 
@@ -95,7 +105,8 @@ void Log::Write(Severity severity, std::string_view message,
   if (counter_) counter_(severity);
   // As an argument: a message is never a format string.
   logger_->log(level, "{}",
-               format_ == LogFormat::kText ? ToText(message, fields) : ToJson(message, fields));
+               format_ == LogFormat::kText ? ToText(severity, message, fields)
+                                           : ToJson(severity, message, fields));
 }
 
 absl::StatusOr<Severity> ParseSeverity(const std::string& text) {

@@ -62,6 +62,8 @@ struct GrpcServer::Parts {
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& backend,
                                                               const GrpcServerOptions& options) {
+  // Never undone: the library's own end joins threads that may be in a poll of ten seconds.
+  grpc_init();
   grpc::EnableDefaultHealthCheckService(true);
   // For every server made from now on; there is one in a process.
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();

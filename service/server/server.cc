@@ -80,7 +80,7 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
 Server::~Server() {
   if (loop_thread_.joinable()) {
     RunOnLoop([this] { listeners_.clear(); });
-    if (grpc_server_ != nullptr) grpc_server_->Shutdown(kShutdownGrace);
+    if (grpc_server_ != nullptr) grpc_server_->Shutdown(drained_ ? kShutdownGrace : absl::ZeroDuration());
     RunOnLoop([this] {
       executions_.reset();
       pools_.reset();
@@ -159,6 +159,7 @@ void Server::Drain() {
     metrics_.gauge(observability::Metric::kDraining).Set(1);
     readiness_.BeginDrain();
     executions_->Drain(base::FromProto(config_.drain_timeout()), [this] {
+      drained_ = true;
       loop_.CallAfter(kTeardown, [this] { exit_events_.Notify(ExitEvent::kDrained); });
       pools_->Drain([this] { exit_events_.Notify(ExitEvent::kDrained); });
     });

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SERVICE_SERVER_SERVER_H_
 #define CLOISTER_SERVICE_SERVER_SERVER_H_
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <thread>
@@ -82,6 +83,8 @@ class Server {
   std::unique_ptr<pool::PoolSet> pools_;
   std::unique_ptr<core::ExecutionManager> executions_;
   UnixListeners listeners_;
+
+  std::atomic<bool> drained_ = false;  // no execution is left
 
   rpc::Backend backend_;
   std::unique_ptr<rpc::GrpcServer> grpc_server_;

@@ -1,0 +1,95 @@
+#include "tests/unit/service_rpc/test_server.h"
+
+#include <sys/socket.h>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpcpp/create_channel_posix.h"
+
+namespace cloister::testing {
+namespace {
+
+rpc::LimitsPolicy Policy() {
+  rpc::LimitsPolicy policy;
+  policy.maximum = rpc::BuiltInMaximumLimits();
+  return policy;
+}
+
+pool::PoolSetOptions OnePool() {
+  pool::PoolOptions pool;
+  pool.template_name = "python";
+  pool.minimum_ready = 2;
+  pool::PoolSetOptions options;
+  options.pools.push_back(std::move(pool));
+  return options;
+}
+
+}  // namespace
+
+TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptions options)
+    : validator_(rpc::RequestBounds(), Policy()) {
+  // Never from inside Run: no guest is that fast.
+  factory_.on_run = [this, on_run = std::move(on_run)](FakeSandbox& sandbox) {
+    loop_.Post([this, on_run, id = sandbox.id()] {
+      const auto found = factory_.live().find(id);
+      if (found != factory_.live().end() && found->second->running()) on_run(*found->second);
+    });
+  };
+  pools_ = std::make_unique<pool::PoolSet>(&loop_, &factory_, &observer_, OnePool());
+  manager_ = std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observer_,
+                                                      core::ExecutionManagerOptions());
+  backend_ = {.loop = &loop_,
+              .executions = manager_.get(),
+              .validator = &validator_,
+              .observer = &calls_,
+              .default_template = "python",
+              .keep_alive_interval = options.keep_alive_interval,
+              .info = [] {
+                v1::GetInfoResponse info;
+                info.set_version("for tests");
+                return info;
+              }};
+  auto server = rpc::GrpcServer::Start(backend_, {});
+  EXPECT_TRUE(server.ok()) << server.status();
+  grpc_server_ = *std::move(server);
+  loop_.Post([this] { pools_->Start(); });
+  thread_ = std::thread([this] { loop_.Run(); });
+
+  const std::shared_ptr<grpc::Channel> channel = NewChannel();
+  executions_stub_ = v1::ExecutionService::NewStub(channel);
+  info_stub_ = v1::InfoService::NewStub(channel);
+  health_stub_ = grpc::health::v1::Health::NewStub(channel);
+}
+
+std::shared_ptr<grpc::Channel> TestServer::NewChannel() {
+  int ends[2];
+  EXPECT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  grpc_server_->AdoptConnection(sandbox::UniqueFd(ends[0]));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  return grpc::CreateCustomInsecureChannelFromFd("test", ends[1], arguments);
+}
+
+TestServer::~TestServer() {
+  grpc_server_->Shutdown(absl::ZeroDuration());
+  EXPECT_TRUE(calls_.WaitUntilQuiet());
+  OnLoop([this] {
+    manager_.reset();
+    pools_.reset();
+  });
+  loop_.Stop();
+  thread_.join();
+}
+
+std::string ReasonIn(const grpc::Status& status) {
+  google::rpc::Status details;
+  details.ParseFromString(status.error_details());
+  google::rpc::ErrorInfo info;
+  for (const auto& any : details.details()) {
+    if (any.UnpackTo(&info)) return info.reason();
+  }
+  return "";
+}
+
+}  // namespace cloister::testing
