@@ -36,8 +36,8 @@ constexpr uint32_t kIdCount = 65536;
 constexpr uint32_t kSandboxId = 1000;
 constexpr int64_t kDefaultWorkspaceBytes = int64_t{64} << 20;
 
-constexpr uint64_t kNamespaces = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
-                                 CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+constexpr uint64_t kNamespaces =
+    CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS;
 
 bool IsRoot(const Facilities& facilities) {
   return facilities.setting() == Facilities::SETTING_ROOT;
@@ -161,6 +161,9 @@ absl::Status PlaceDescriptors(Launch& launch) {
 absl::Status BecomeGuest(Launch& launch, const char** stage) {
   *stage = "id maps";
   CLOISTER_RETURN_IF_ERROR(WaitForConfiguration(launch.control.get()));
+  // Only now, in the group it was put into: a cgroup namespace shows paths from where it was made.
+  *stage = "cgroup namespace";
+  if (unshare(CLONE_NEWCGROUP) != 0) return SyscallError("unshare(CLONE_NEWCGROUP)");
   *stage = "mount tree";
   const int device_tree = launch.device_tree ? launch.device_tree.get() : -1;
   CLOISTER_RETURN_IF_ERROR(EnterImage(launch.spec.image_root(), device_tree));
@@ -211,13 +214,14 @@ ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& sp
   config.set_namespaces(facilities.setting() != Facilities::SETTING_CONTAINER);
   config.set_landlock(IsAvailable(facilities, "landlock"));
   config.set_seccomp(IsAvailable(facilities, "seccomp"));
+  config.set_unsafe_keep_capabilities(!IsAvailable(facilities, "capabilities"));
   config.set_sandbox_uid(kSandboxId);
   config.set_sandbox_gid(kSandboxId);
   return config;
 }
 
 absl::StatusOr<Nursery> LaunchGuest(const Facilities& facilities, const ZygoteSpec& spec,
-                                    const std::vector<std::string>& arguments) {
+                                    Cgroup* cgroup, const std::vector<std::string>& arguments) {
   if (facilities.setting() == Facilities::SETTING_CONTAINER) {
     return absl::FailedPreconditionError(
         "this machine allows neither CAP_SYS_ADMIN nor user namespaces, and sandboxes without "
@@ -245,6 +249,7 @@ absl::StatusOr<Nursery> LaunchGuest(const Facilities& facilities, const ZygoteSp
   }
   Nursery nursery = {clone.pid, std::move(clone.pidfd), std::move(sockets.first)};
   absl::Status status = WriteIdMaps(nursery.pid, MapsFor(facilities));
+  if (status.ok() && cgroup != nullptr) status = cgroup->Attach(nursery.pid);
   internal::v1::ZygoteRequest request;
   *request.mutable_config() = MakeZygoteConfig(facilities, spec);
   if (status.ok()) status = SendPacket(nursery.control.get(), request);

@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/linux/cgroup.h"
 
 namespace cloister::sandbox {
 
@@ -25,10 +26,11 @@ struct Nursery {
 
 // Starts the guest binary of `spec` and sends it its ZygoteConfig. What fails inside the new
 // process is answered on the control socket as ZygoteBroken. `arguments` go to the binary.
+// Everything below it begins in `cgroup`, which may be null.
 //
 // Errors: FAILED_PRECONDITION and the kernel's, saying what is missing.
 absl::StatusOr<Nursery> LaunchGuest(const internal::v1::Facilities& facilities,
-                                    const internal::v1::ZygoteSpec& spec,
+                                    const internal::v1::ZygoteSpec& spec, Cgroup* cgroup,
                                     const std::vector<std::string>& arguments = {});
 
 // What the guest binary is told: which layers to apply, and who to be.

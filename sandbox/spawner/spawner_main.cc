@@ -7,9 +7,12 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/cgroup.h"
@@ -46,7 +49,18 @@ absl::StatusOr<Machine> PrepareMachine(bool wants_cgroups) {
   return machine;
 }
 
-absl::Status Serve(int fd) {
+// Treats a layer as if the machine did not offer it. GetInfo and the floor see it as missing.
+absl::Status SwitchOff(const std::string& layer, Facilities& facilities) {
+  for (auto& facility : *facilities.mutable_facilities()) {
+    if (facility.name() != layer) continue;
+    facility.set_available(false);
+    facility.set_detail("switched off by --unsafe_without");
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat("--unsafe_without: no layer '", layer, "'"));
+}
+
+absl::Status Serve(int fd, const std::vector<std::string>& unsafe_without) {
   // A terminal's signals go to the whole group. It is cloisterd that decides when to end, and then
   // its socket closes.
   for (int number : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) signal(number, SIG_IGN);
@@ -56,6 +70,9 @@ absl::Status Serve(int fd) {
   UniqueFd socket(fd);
   RaiseDescriptorLimit();
   CLOISTER_ASSIGN_OR_RETURN(Machine machine, PrepareMachine(/*wants_cgroups=*/true));
+  for (const std::string& layer : unsafe_without) {
+    CLOISTER_RETURN_IF_ERROR(SwitchOff(layer, machine.facilities));
+  }
   UniqueFd keeper;
   if (machine.cgroups != nullptr) {
     CLOISTER_ASSIGN_OR_RETURN(keeper, StartCgroupKeeper(machine.cgroups->Paths()));
@@ -77,6 +94,10 @@ int Main(int argc, char** argv) {
       "namespaces.");
   int fd = kSpawnerSocketDescriptor;
   app.add_option("--fd", fd, "descriptor of the packet socket to cloisterd")->capture_default_str();
+  std::vector<std::string> unsafe_without;
+  app.add_option("--unsafe_without", unsafe_without,
+                 "for tests of single layers: leave out seccomp, landlock or capabilities")
+      ->check(CLI::IsMember({"seccomp", "landlock", "capabilities"}));
   BenchForkOptions bench;
   CLI::App* bench_fork = app.add_subcommand("bench-fork", kBenchForkHelp);
   bench_fork->add_option("--image", bench.image, "name of the runtime image")->required();
@@ -92,7 +113,7 @@ int Main(int argc, char** argv) {
   bool json = true;
   bench_fork->add_flag("--json", json, "accepted for uniformity: the report is always JSON");
   CLI11_PARSE(app, argc, argv);
-  const absl::Status status = bench_fork->parsed() ? BenchFork(bench) : Serve(fd);
+  const absl::Status status = bench_fork->parsed() ? BenchFork(bench) : Serve(fd, unsafe_without);
   if (status.ok()) return EXIT_SUCCESS;
   fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
   return EXIT_FAILURE;

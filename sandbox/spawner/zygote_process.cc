@@ -35,9 +35,9 @@ absl::StatusOr<std::unique_ptr<ZygoteProcess>> ZygoteProcess::Start(
     CLOISTER_ASSIGN_OR_RETURN(zygote->cgroup_,
                               cgroups->MakeNamed(absl::StrCat("zygote-", request.zygote_id()), {}));
   }
-  CLOISTER_ASSIGN_OR_RETURN(Nursery nursery, LaunchGuest(facilities, request.spec()));
+  CLOISTER_ASSIGN_OR_RETURN(Nursery nursery,
+                            LaunchGuest(facilities, request.spec(), zygote->cgroup_.get()));
   zygote->nursery_ = std::move(nursery.pidfd);
-  if (zygote->cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(zygote->cgroup_->Attach(nursery.pid));
   zygote->nursery_watch_ =
       poller.Watch(zygote->nursery_.get(), EPOLLIN,
                    [on_exit = std::move(callbacks.on_exit)](uint32_t) { on_exit(); });

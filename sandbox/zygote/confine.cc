@@ -43,9 +43,11 @@ absl::StatusOr<ConfinePlan> ConfinePlan::Make(const internal::v1::ZygoteConfig& 
   plan.workspace_ =
       config.scratch_directory().empty() ? "/workspace" : config.scratch_directory() + "/workspace";
   if (config.seccomp()) {
-    CLOISTER_ASSIGN_OR_RETURN(
-        plan.seccomp_program_,
-        BuildSeccompProgram({.allow_subprocesses = config.spec().allow_subprocesses()}));
+    SeccompOptions options = {.allow_subprocesses = config.spec().allow_subprocesses(),
+                              .part = SeccompPart::kZygote};
+    CLOISTER_ASSIGN_OR_RETURN(plan.zygote_filter_, BuildSeccompProgram(options));
+    options.part = SeccompPart::kRest;
+    CLOISTER_ASSIGN_OR_RETURN(plan.sandbox_filter_, BuildSeccompProgram(options));
   }
   if (config.landlock()) {
     // These inodes are the same in every sandbox; /tmp and /workspace are not.
@@ -73,6 +75,10 @@ absl::Status ConfinePlan::ConfineZygote() const {
   return SetNotDumpable();
 }
 
+absl::Status ConfinePlan::FilterZygote() const {
+  return config_.seccomp() ? InstallSeccompProgram(zygote_filter_) : absl::OkStatus();
+}
+
 absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) const {
   // 1. While there is still the privilege: the sandbox's own mounts, ipc and host name. Its pid
   //    namespace it was born into; user, net and cgroup namespaces are the zygote's.
@@ -87,13 +93,13 @@ absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) cons
   if (setpgid(0, 0) != 0) return SyscallError("setpgid");
   // 3. Who it is, while it may still choose.
   clock.Begin("ids");
-  if (config_.namespaces()) {
+  if (config_.namespaces() && !config_.unsafe_keep_capabilities()) {
     CLOISTER_RETURN_IF_ERROR(BecomeUser(static_cast<uid_t>(config_.sandbox_uid()),
                                         static_cast<gid_t>(config_.sandbox_gid())));
   }
   // 4. None of the four sets holds anything, whatever its uid was.
   clock.Begin("capabilities");
-  CLOISTER_RETURN_IF_ERROR(DropAllCapabilities());
+  if (!config_.unsafe_keep_capabilities()) CLOISTER_RETURN_IF_ERROR(DropAllCapabilities());
   // 5. Nobody of its own uid may trace it. After the change of uid, which resets this.
   CLOISTER_RETURN_IF_ERROR(SetNotDumpable());
   clock.Begin("workspace");
@@ -107,9 +113,11 @@ absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) cons
   clock.Begin("descriptors");
   CLOISTER_RETURN_IF_ERROR(CloseAllExcept({0, 1, 2, kLastKeptDescriptor}));
   CLOISTER_RETURN_IF_ERROR(UnblockSignals());
-  // 8. Last, because most of the above is forbidden from here on.
+  // 8. Last, because much of the above is forbidden from here on: what the zygote's own filter,
+  // which
+  //    it inherited, had to leave open.
   clock.Begin("seccomp");
-  if (config_.seccomp()) CLOISTER_RETURN_IF_ERROR(InstallSeccompProgram(seccomp_program_));
+  if (config_.seccomp()) CLOISTER_RETURN_IF_ERROR(InstallSeccompProgram(sandbox_filter_));
   return absl::OkStatus();
 }
 

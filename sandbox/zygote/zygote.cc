@@ -126,6 +126,8 @@ absl::Status Zygote::SetUp() {
   stage_ = "warm-up";
   CLOISTER_ASSIGN_OR_RETURN(std::string version, runtime_.WarmUp(config_.spec()));
   CLOISTER_RETURN_IF_ERROR(CheckSingleThreaded());
+  stage_ = "filter";
+  CLOISTER_RETURN_IF_ERROR(plan_->FilterZygote());
 
   ZygoteEvent event;
   event.mutable_ready()->set_python_version(std::move(version));

@@ -43,7 +43,7 @@ TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
 
 TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec());
+      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec(), nullptr);
   EXPECT_TRUE(config.namespaces());
   EXPECT_TRUE(config.landlock());
   EXPECT_TRUE(config.seccomp());
@@ -52,7 +52,7 @@ TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
 
 TEST(MakeZygoteConfigTest, LeavesOutWhatIsMissing) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec());
+      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec(), nullptr);
   EXPECT_FALSE(config.namespaces());
   EXPECT_FALSE(config.landlock());
   EXPECT_TRUE(config.seccomp());
@@ -68,14 +68,14 @@ TEST(MakeZygoteConfigTest, AlwaysBoundsTheWorkspace) {
 }
 
 TEST(LaunchGuestTest, RefusesAMachineWithoutNamespaces) {
-  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_CONTAINER, true), ZygoteSpec());
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_CONTAINER, true), ZygoteSpec(), nullptr);
   EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(LaunchGuestTest, RefusesABinaryThatNotEverybodyMayRun) {
   ZygoteSpec spec;
   spec.set_guest_binary("/etc/passwd");
-  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_ROOT, true), spec);
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_ROOT, true), spec, nullptr);
   EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(nursery.status().message(), ::testing::HasSubstr("chmod 755"));
 }
