@@ -92,9 +92,8 @@ void LiveSandbox::OnZygoteGone() {
   // With the nursery, every process of the template has ended, the init included.
   init_gone_ = true;
   if (child_exited_.has_value()) return;
+  // Nobody was there to reap it: how it ended is not known, and wait_code 0 says so.
   child_exited_.emplace();
-  child_exited_->set_wait_code(CLD_KILLED);
-  child_exited_->set_wait_status(SIGKILL);
 }
 
 internal::v1::SandboxExited LiveSandbox::Finish() {
