@@ -91,7 +91,7 @@ void CheckTemplates(const ServerConfig& config, Violations* violations) {
                                                     "; must be 1 to 63 characters of [a-z0-9.-]"));
     }
     if (!seen.insert(entry.name()).second) violations->Add(field + ".name", "is there twice");
-    if (!IsTemplateName(entry.image())) {
+    if (entry.image() != entry.name() && !IsTemplateName(entry.image())) {
       violations->Add(field + ".image", "must be 1 to 63 characters of [a-z0-9.-]");
     }
     for (const auto& [name, value] : entry.environment()) {
