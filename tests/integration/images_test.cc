@@ -92,8 +92,8 @@ TEST_F(ImagesTest, ClonesShareNoNumpyRandomness) {
   std::set<std::string> seen;
   constexpr int kClones = 100;
   for (int clone = 0; clone < kClones; ++clone) {
-    const auto response = Run("data",
-                              "import numpy\nprint(numpy.random.random(), numpy.random.default_rng().random())");
+    const auto response = Run(
+        "data", "import numpy\nprint(numpy.random.random(), numpy.random.default_rng().random())");
     const std::vector<std::string> parts =
         absl::StrSplit(absl::StripSuffix(response.stdout(), "\n"), ' ');
     ASSERT_EQ(parts.size(), 2u) << response.stderr();
@@ -105,11 +105,13 @@ TEST_F(ImagesTest, ClonesShareNoNumpyRandomness) {
 
 TEST_F(ImagesTest, NoImageHoldsAShellACompilerOrAPackageManager) {
   for (const std::string name : {"python3.13", "python3.14", "python3.15", "data"}) {
-    const auto response = Run(name,
-                              "import os, shutil\n"
-                              "os.environ['PATH'] = '/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin'\n"
-                              "print([tool for tool in ('sh', 'bash', 'dash', 'busybox', 'perl', 'gcc', 'cc', 'ld', 'as',\n"
-                              "      'apt', 'apt-get', 'dpkg', 'pip', 'pip3', 'mount', 'su') if shutil.which(tool)])");
+    const auto response = Run(
+        name,
+        "import os, shutil\n"
+        "os.environ['PATH'] = '/bin:/sbin:/usr/bin:/usr/sbin:/usr/local/bin'\n"
+        "print([tool for tool in ('sh', 'bash', 'dash', 'busybox', 'perl', 'gcc', 'cc', 'ld', "
+        "'as',\n"
+        "      'apt', 'apt-get', 'dpkg', 'pip', 'pip3', 'mount', 'su') if shutil.which(tool)])");
     EXPECT_EQ(response.stdout(), "[]\n") << name;
   }
 }

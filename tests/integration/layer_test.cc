@@ -1,8 +1,9 @@
-// Single layers: each probe that names a layer in `# alone:` is run in a sandbox that has only that one,
-// without the service above it. It must not get through; how it ends does not matter here.
+// Single layers: each probe that names a layer in `# alone:` is run in a sandbox that has only that
+// one, without the service above it. It must not get through; how it ends does not matter here.
 //
 //   seccomp      without Landlock; root of its user namespace, with every capability there
-//   namespaces   user, pid, mount, ipc, uts, net namespaces and no capabilities; no Landlock, no seccomp
+//   namespaces   user, pid, mount, ipc, uts, net namespaces and no capabilities; no Landlock, no
+//   seccomp
 
 #include <memory>
 #include <optional>
@@ -61,8 +62,7 @@ class BareSpawner {
     auto process = SpawnerProcess::Start(CLOISTER_SPAWNER_BINARY, arguments);
     EXPECT_TRUE(process.ok()) << process.status();
     process_.emplace(*std::move(process));
-    auto client =
-        SpawnerClient::Connect(&loop_, process_->TakeSocket(), absl::Seconds(10));
+    auto client = SpawnerClient::Connect(&loop_, process_->TakeSocket(), absl::Seconds(10));
     EXPECT_TRUE(client.ok()) << client.status();
     client_ = *std::move(client);
 
@@ -96,8 +96,7 @@ class BareSpawner {
       sandbox->Run(std::move(program), limits, &recorder);
     });
     loop_.Run();
-    return {recorder.output(),
-            recorder.outcome() ? Describe(*recorder.outcome()) : "no sandbox"};
+    return {recorder.output(), recorder.outcome() ? Describe(*recorder.outcome()) : "no sandbox"};
   }
 
  private:

@@ -1,11 +1,12 @@
-// Every hostile program against one real server with all layers: the exact outcome, no escape, and a
-// service that is as healthy afterwards as before.
+// Every hostile program against one real server with all layers: the exact outcome, no escape, and
+// a service that is as healthy afterwards as before.
+
+#include "tests/integration/probe.h"
 
 #include <grpcpp/grpcpp.h>
 
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
-#include "tests/integration/probe.h"
 #include "tests/integration/server_process.h"
 
 namespace cloister::testing {

@@ -11,14 +11,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 #include <map>
-#include <set>
 #include <sstream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
@@ -80,8 +80,8 @@ ServerProcess::ServerProcess(const std::string& config, std::vector<std::string>
 
   grpc::ChannelArguments channel_arguments;
   channel_arguments.SetMaxReceiveMessageSize(-1);
-  channel_ = grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(),
-                                       channel_arguments);
+  channel_ =
+      grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), channel_arguments);
   executions_ = v1::ExecutionService::NewStub(channel_);
   info_ = v1::InfoService::NewStub(channel_);
 }
@@ -160,12 +160,9 @@ std::vector<pid_t> ProcessTree(pid_t root) {
   return tree;
 }
 
-std::string CommandLine(pid_t pid) {
-  std::string text = ReadFile(absl::StrCat("/proc/", pid, "/cmdline"));
-  for (char& c : text) {
-    if (c == '\0') c = ' ';
-  }
-  return text;
+std::string ProcessName(pid_t pid) {
+  return std::string(absl::StripSuffix(ReadFile(absl::StrCat("/proc/", pid, "/comm")), "
+"));
 }
 
 std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids, absl::Duration timeout) {
@@ -186,8 +183,7 @@ std::vector<std::string> CgroupLeftovers() {
   std::error_code error;
   for (fs::recursive_directory_iterator it("/sys/fs/cgroup", error), end; it != end;
        it.increment(error)) {
-    if (it->is_directory(error) &&
-        absl::StartsWith(it->path().filename().string(), "cloister-")) {
+    if (it->is_directory(error) && absl::StartsWith(it->path().filename().string(), "cloister-")) {
       found.push_back(it->path());
     }
   }

@@ -1,4 +1,5 @@
-// A real cloisterd with a real spawner, started for a test on a unix socket of its own and ended with it.
+// A real cloisterd with a real spawner, started for a test on a unix socket of its own and ended
+// with it.
 
 #ifndef CLOISTER_TESTS_INTEGRATION_SERVER_PROCESS_H_
 #define CLOISTER_TESTS_INTEGRATION_SERVER_PROCESS_H_
@@ -59,8 +60,8 @@ class ServerProcess {
 // Every process below `root`, itself included, by /proc's parent links; of any pid namespace.
 std::vector<pid_t> ProcessTree(pid_t root);
 
-// The command line of a process, arguments separated by blanks; empty where it is gone.
-std::string CommandLine(pid_t pid);
+// The name the kernel knows a process by, at most 15 characters; empty where it is gone.
+std::string ProcessName(pid_t pid);
 
 // Waits until none of the processes exists; returns those that still do after the timeout.
 std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids,
