@@ -38,7 +38,7 @@ Build() {
 # Show COMMAND...: prints and runs it; its exit status is shown, not ours.
 Show() {
   local status=0
-  printf '\n$ cloister'; printf ' %q' "$@"; echo
+  printf '\n$ cloister %s\n' "${*@Q}"
   "$kBin/cloister" --server "$kSocket" "$@" || status=$?
   last_status=$status
   echo "[exit status $status]"
