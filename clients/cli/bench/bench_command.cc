@@ -15,8 +15,9 @@ namespace {
 constexpr char kFooter[] = R"(
 Benchmarks:
   echo     a gRPC call to a server that does nothing, started for it: the floor under every call
-  fresh    RunCode of print(1) in a sandbox nobody used before. First one client at --rate calls a second,
-           so that the pool stays warm (latency_…), then --clients as fast as they are answered
+  fresh    RunCode of print(1) in a sandbox nobody used before. First one client: bursts of as many
+           calls as the full pool has sandboxes (latency_…), then --rate calls a second (paced_…, on a
+           machine that is asleep between them). Then --clients as fast as they are answered
            (throughput_…). Anchors: grpc_echo, bare_fork (plain forks of the same zygote; needs root),
            bwrap_python, python
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
@@ -60,7 +61,7 @@ void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()>
   command->add_option("--channels", options->channels, "connections they share; default 2")
       ->type_name("N")
       ->check(CLI::Range(1, 64));
-  command->add_option("--rate", options->rate, "calls a second in the latency phase; default 100")
+  command->add_option("--rate", options->rate, "calls a second in the paced phase; default 100")
       ->type_name("N")
       ->check(CLI::Range(1.0, 100000.0));
   command

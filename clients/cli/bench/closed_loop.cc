@@ -14,7 +14,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kMaximumFailuresInARow = 100;
 
-// One of N clients. Touched by one call at a time, so it needs no lock.
+// What one client saw. Touched by one call at a time, so it needs no lock.
 struct Client {
   LatencySample latency;
   int64_t failed_count = 0;
@@ -71,6 +71,50 @@ class ClosedLoop {
   absl::BlockingCounter running_;
 };
 
+// One call at a time.
+class OneClient {
+ public:
+  OneClient(absl::Duration duration, const Call& call)
+      : call_(call),
+        begin_(Clock::now() + absl::ToChronoNanoseconds(duration / 10)),
+        end_(Clock::now() + absl::ToChronoNanoseconds(duration)) {}
+
+  bool WantsMore() const {
+    return Clock::now() < end_ && client_.failures_in_a_row < kMaximumFailuresInARow;
+  }
+
+  // Returns how long it took.
+  absl::Duration CallOnce() {
+    Clock::time_point ended;
+    bool ok = false;
+    absl::Notification answered;
+    const Clock::time_point start = Clock::now();
+    call_(0, [&](bool succeeded) {
+      ended = Clock::now();
+      ok = succeeded;
+      answered.Notify();
+    });
+    answered.WaitForNotification();
+    client_.failures_in_a_row = ok ? 0 : client_.failures_in_a_row + 1;
+    if (!ok) {
+      ++client_.failed_count;
+    } else if (start >= begin_) {
+      client_.latency.Add(absl::FromChrono(ended - start));
+    }
+    return absl::FromChrono(ended - start);
+  }
+
+  LoadResult Collect() const {
+    return {client_.latency, client_.failed_count, absl::FromChrono(end_ - begin_)};
+  }
+
+ private:
+  const Call& call_;
+  const Clock::time_point begin_;
+  const Clock::time_point end_;
+  Client client_;
+};
+
 }  // namespace
 
 double LoadResult::SucceededPerSecond() const {
@@ -86,34 +130,24 @@ LoadResult RunClosedLoop(int clients, absl::Duration warm_up, absl::Duration dur
 }
 
 LoadResult RunPaced(double per_second, absl::Duration duration, const Call& call) {
-  LoadResult result;
   const absl::Duration period = absl::Seconds(1) / per_second;
-  const Clock::time_point begin = Clock::now();
-  const Clock::time_point counted_from = begin + absl::ToChronoNanoseconds(duration / 10);
-  const Clock::time_point end = begin + absl::ToChronoNanoseconds(duration);
-  int failures_in_a_row = 0;
-  while (failures_in_a_row < kMaximumFailuresInARow) {
-    const Clock::time_point start = Clock::now();
-    if (start >= end) break;
-    Clock::time_point ended;
-    bool ok = false;
-    absl::Notification answered;
-    call(0, [&](bool succeeded) {
-      ended = Clock::now();
-      ok = succeeded;
-      answered.Notify();
-    });
-    answered.WaitForNotification();
-    failures_in_a_row = ok ? 0 : failures_in_a_row + 1;
-    if (!ok) {
-      ++result.failed_count;
-    } else if (start >= counted_from) {
-      result.latency.Add(absl::FromChrono(ended - start));
-    }
-    absl::SleepFor(period - absl::FromChrono(Clock::now() - start));
+  OneClient client(duration, call);
+  while (client.WantsMore()) {
+    const absl::Duration took = client.CallOnce();
+    absl::SleepFor(period - took);
   }
-  result.elapsed = absl::FromChrono(end - counted_from);
-  return result;
+  return client.Collect();
+}
+
+LoadResult RunBursts(absl::Duration duration, const std::function<int()>& next_burst,
+                     const Call& call) {
+  OneClient client(duration, call);
+  while (client.WantsMore()) {
+    const int calls = next_burst();
+    if (calls <= 0) break;
+    for (int i = 0; i < calls && client.WantsMore(); ++i) client.CallOnce();
+  }
+  return client.Collect();
 }
 
 }  // namespace cloister::cli::bench

@@ -32,9 +32,15 @@ LoadResult RunClosedLoop(int clients, absl::Duration warm_up, absl::Duration dur
                          const Call& call);
 
 // One client that calls `per_second` times a second, or as fast as it is answered if that is
-// slower, so that the service finds time to prepare for the next call. The first tenth is not
-// counted.
+// slower: each call finds everybody asleep, so this is what a caller sees of a quiet machine. The
+// first tenth is not counted.
 LoadResult RunPaced(double per_second, absl::Duration duration, const Call& call);
+
+// One client that waits until `next_burst` says how many calls to make one right after another, and
+// so on: everybody is awake, and the service has prepared for just so many. 0 ends the run. The
+// first tenth is not counted.
+LoadResult RunBursts(absl::Duration duration, const std::function<int()>& next_burst,
+                     const Call& call);
 
 }  // namespace cloister::cli::bench
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "clients/cli/bench/anchors.h"
 #include "clients/cli/bench/benches.h"
 #include "clients/cli/bench/closed_loop.h"
@@ -19,6 +20,7 @@ namespace {
 
 constexpr char kProgram[] = "print(1)";
 constexpr char kExpectedOutput[] = "1\n";
+constexpr absl::Duration kPoolPatience = absl::Seconds(10);
 
 struct RunCall {
   grpc::ClientContext context;
@@ -81,8 +83,8 @@ class RunCaller {
 };
 
 // The template that will be used, as the server tells it.
-absl::StatusOr<v1::Template> FindTemplate(const std::string& address, const std::string& name) {
-  const auto stub = v1::InfoService::NewStub(client::CreateChannel(address));
+absl::StatusOr<v1::Template> FindTemplate(v1::InfoService::Stub* stub, const std::string& address,
+                                          const std::string& name) {
   grpc::ClientContext context;
   v1::GetInfoResponse info;
   const grpc::Status status = stub->GetInfo(&context, v1::GetInfoRequest(), &info);
@@ -121,12 +123,34 @@ std::vector<Target> FreshTargets(const Report& report) {
   };
 }
 
-void MeasureServer(const BenchOptions& options, const std::string& address, Report* report) {
+// How many sandboxes are ready, once the pool has as many as it wants; 0 where that takes too long.
+int AwaitFullPool(v1::InfoService::Stub* stub, const std::string& name) {
+  const absl::Time deadline = absl::Now() + kPoolPatience;
+  while (absl::Now() < deadline) {
+    const absl::StatusOr<v1::Template> found = FindTemplate(stub, "", name);
+    if (!found.ok()) return 0;
+    const v1::PoolState& pool = found->pool();
+    if (pool.ready_count() > 0 && pool.ready_count() >= pool.target_count()) {
+      return pool.ready_count();
+    }
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  return 0;
+}
+
+void MeasureServer(const BenchOptions& options, const std::string& address,
+                   v1::InfoService::Stub* stub, Report* report) {
   Json& results = report->results;
-  RunCaller paced(address, options.template_name, 1);
-  const LoadResult latency = RunPaced(options.rate, options.duration, paced.AsCall());
+  RunCaller one(address, options.template_name, 1);
+  const LoadResult latency = RunBursts(
+      options.duration, [&] { return AwaitFullPool(stub, options.template_name); }, one.AsCall());
   SetLatency(latency.latency, "", &results);
-  paced.SetCounts("latency_", &results);
+  one.SetCounts("latency_", &results);
+
+  RunCaller sleepy(address, options.template_name, 1);
+  const LoadResult paced = RunPaced(options.rate, options.duration, sleepy.AsCall());
+  SetLatency(paced.latency, "paced_", &results);
+  sleepy.SetCounts("paced_", &results);
 
   RunCaller many(address, options.template_name, options.channels);
   const CpuMeter meter(ServerPid(address));
@@ -136,7 +160,7 @@ void MeasureServer(const BenchOptions& options, const std::string& address, Repo
   results["throughput_per_second"] = load.SucceededPerSecond();
   many.SetCounts("throughput_", &results);
   meter.SetPerCall(load.latency.count(), &results);
-  results["error_count"] = latency.failed_count + load.failed_count;
+  results["error_count"] = latency.failed_count + paced.failed_count + load.failed_count;
 }
 
 }  // namespace
@@ -144,7 +168,9 @@ void MeasureServer(const BenchOptions& options, const std::string& address, Repo
 absl::StatusOr<Report> BenchFresh(const BenchOptions& options) {
   const absl::StatusOr<std::string> address = client::ResolveServerAddress(options.server);
   if (!address.ok()) return address.status();
-  const absl::StatusOr<v1::Template> chosen = FindTemplate(*address, options.template_name);
+  const auto stub = v1::InfoService::NewStub(client::CreateChannel(*address));
+  const absl::StatusOr<v1::Template> chosen =
+      FindTemplate(stub.get(), *address, options.template_name);
   if (!chosen.ok()) return chosen.status();
 
   Report report;
@@ -153,11 +179,11 @@ absl::StatusOr<Report> BenchFresh(const BenchOptions& options) {
   report.config = {{"duration_seconds", absl::ToDoubleSeconds(options.duration)},
                    {"clients", options.clients},
                    {"channels", options.channels},
-                   {"latency_calls_per_second", options.rate},
+                   {"paced_calls_per_second", options.rate},
                    {"template", chosen->name()},
                    {"program", kProgram},
                    {"server", *address}};
-  MeasureServer(options, *address, &report);
+  MeasureServer(options, *address, stub.get(), &report);
   if (!options.no_anchors) {
     const ImageUnderTest image{
         chosen->image(),

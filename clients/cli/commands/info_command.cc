@@ -1,9 +1,11 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/outcome_text.h"
@@ -57,7 +59,8 @@ void AppendLimits(const v1::GetInfoResponse& info, std::string* text) {
 void AppendIsolation(const v1::Isolation& isolation, std::string* text) {
   int in_force = 0;
   for (const v1::Layer& layer : isolation.layers()) in_force += layer.in_force() ? 1 : 0;
-  const std::string& setting = v1::Isolation::Setting_Name(isolation.setting());
+  const std::string setting = absl::AsciiStrToLower(
+      absl::StripPrefix(v1::Isolation::Setting_Name(isolation.setting()), "SETTING_"));
   absl::StrAppendFormat(text, "\nIsolation: %s, %d of %d layers in force\n", setting, in_force,
                         isolation.layers_size());
   for (const v1::Layer& layer : isolation.layers()) {

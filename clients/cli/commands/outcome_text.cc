@@ -46,8 +46,7 @@ std::string Particulars(const v1::Outcome& outcome) {
     case v1::Outcome::KIND_EXITED:
       return absl::StrCat("exit code ", outcome.exit_code());
     case v1::Outcome::KIND_SIGNALED:
-      if (outcome.detail().empty()) return SignalName(outcome.signal());
-      return absl::StrCat(SignalName(outcome.signal()), ", ", Tame(outcome.detail()));
+      return SignalName(outcome.signal());
     default:
       return Tame(outcome.detail());
   }

@@ -100,6 +100,24 @@ TEST(ClosedLoopTest, GivesUpOnAServiceThatOnlyFails) {
   EXPECT_EQ(result.latency.count(), 0u);
 }
 
+TEST(ClosedLoopTest, BurstsAreAsLongAsTheServiceIsReadyFor) {
+  std::vector<int> bursts = {3, 2, 0};
+  int calls = 0;
+  size_t burst = 0;
+  const LoadResult result = RunBursts(
+      absl::Seconds(600),
+      [&] {
+        EXPECT_EQ(calls, burst == 0 ? 0 : burst == 1 ? 3 : 5);
+        return bursts[burst++];
+      },
+      [&](int, Done done) {
+        ++calls;
+        done(true);
+      });
+  EXPECT_EQ(calls, 5);
+  EXPECT_EQ(result.latency.count(), 0u);  // all within the first tenth
+}
+
 TEST(MachineTest, ReadsProcFiles) {
   EXPECT_EQ(ProcField("model\t: 1\nmodel name\t: AMD EPYC\nx: 2\n", "model name"), "AMD EPYC");
   EXPECT_EQ(ProcField("model\t: 1\n", "flags"), "");
