@@ -1,7 +1,8 @@
 // cloisterd: serves untrusted Python programs over gRPC.
 //
 // The order of the start is what keeps it safe: everything that needs root, then the spawner, which
-// keeps it, then giving it up for good, and only then the first thread and the first byte from outside.
+// keeps it, then giving it up for good, and only then the first thread and the first byte from
+// outside.
 
 #include <cstdio>
 #include <filesystem>

@@ -92,14 +92,12 @@ Log::Log(Severity least, LogFormat format, std::shared_ptr<spdlog::sinks::sink> 
       logger_(std::make_shared<spdlog::logger>(
           "cloister", sink ? std::move(sink) : std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
   logger_->set_level(ToLevel(least));
-  logger_->set_pattern(format == LogFormat::kText
-                           ? "%Y-%m-%dT%H:%M:%S.%eZ %v"
-                           : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
+  logger_->set_pattern(format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%eZ %v"
+                                                  : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
                        spdlog::pattern_time_type::utc);
 }
 
-void Log::Write(Severity severity, std::string_view message,
-                std::initializer_list<Field> fields) {
+void Log::Write(Severity severity, std::string_view message, std::initializer_list<Field> fields) {
   const spdlog::level::level_enum level = ToLevel(severity);
   if (!logger_->should_log(level)) return;
   if (counter_) counter_(severity);

@@ -1,7 +1,7 @@
 // Structured log lines on standard error: a message from a fixed set of words, and fields.
 //
-// Never logged: code, output, arguments, environment, file contents. Whatever a caller or a guest could
-// have chosen is escaped, so that nobody forges a line.
+// Never logged: code, output, arguments, environment, file contents. Whatever a caller or a guest
+// could have chosen is escaped, so that nobody forges a line.
 
 #ifndef CLOISTER_SERVICE_OBSERVABILITY_LOGGING_H_
 #define CLOISTER_SERVICE_OBSERVABILITY_LOGGING_H_

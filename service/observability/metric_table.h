@@ -1,6 +1,6 @@
-// Every metric of the server, in one table: name, type, help, labels with their closed sets of values.
-// Alerts, dashboards and the golden file are checked against it. A new metric is one line here and one
-// value in `Metric`.
+// Every metric of the server, in one table: name, type, help, labels with their closed sets of
+// values. Alerts, dashboards and the golden file are checked against it. A new metric is one line
+// here and one value in `Metric`.
 //
 // Labels never hold what a caller can choose (names, paths, messages): see each label's values.
 
@@ -78,7 +78,8 @@ struct MetricSpec {
   std::span<const double> buckets;
 };
 
-// All of them, in the order of Metric. Info metrics (names end in _info) have one series, set at start.
+// All of them, in the order of Metric. Info metrics (names end in _info) have one series, set at
+// start.
 std::span<const MetricSpec> MetricTable();
 
 inline bool IsInfo(const MetricSpec& spec) { return spec.name.ends_with("_info"); }

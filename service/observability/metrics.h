@@ -25,8 +25,8 @@ class Metrics {
   Metrics(const Metrics&) = delete;
   Metrics& operator=(const Metrics&) = delete;
 
-  // The series with the given values of its first and second label, as indexes into the table's sets
-  // (for `template`, into `templates`). Must match the metric's type and sets.
+  // The series with the given values of its first and second label, as indexes into the table's
+  // sets (for `template`, into `templates`). Must match the metric's type and sets.
   prometheus::Counter& counter(Metric metric, size_t first = 0, size_t second = 0) const;
   prometheus::Gauge& gauge(Metric metric, size_t first = 0, size_t second = 0) const;
   prometheus::Histogram& histogram(Metric metric, size_t first = 0, size_t second = 0) const;

@@ -81,9 +81,9 @@ std::vector<prometheus::MetricFamily> ProcessMetrics::Collect() const {
   if (const std::optional<Stat> stat = ReadStat()) {
     const auto ticks = static_cast<double>(::sysconf(_SC_CLK_TCK));
     const auto page = static_cast<double>(::sysconf(_SC_PAGESIZE));
-    families.push_back(Family("process_cpu_seconds_total",
-                              "Processor time of the server itself, user and system.",
-                              MetricType::Counter, (stat->user_ticks + stat->system_ticks) / ticks));
+    families.push_back(
+        Family("process_cpu_seconds_total", "Processor time of the server itself, user and system.",
+               MetricType::Counter, (stat->user_ticks + stat->system_ticks) / ticks));
     families.push_back(Family("process_resident_memory_bytes", "Resident memory of the server.",
                               MetricType::Gauge, stat->resident_pages * page));
     families.push_back(Family("process_virtual_memory_bytes", "Virtual memory of the server.",

@@ -83,7 +83,8 @@ void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
 }
 
 // Executions have a line of their own, so only what never became one, or broke, is told here.
-void ServiceLog::OnCallEnded(core::CallMethod method, const absl::Status& status, absl::Duration took) {
+void ServiceLog::OnCallEnded(core::CallMethod method, const absl::Status& status,
+                             absl::Duration took) {
   if (status.ok()) return;
   const v1::ErrorReason reason = core::ReasonOf(status);
   const bool ours =

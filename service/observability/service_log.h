@@ -1,14 +1,14 @@
-// Log lines about what happens: one for each execution that ended and for each call that was refused,
-// and one for whatever an operator would want to know of pools, zygotes and the spawner.
+// Log lines about what happens: one for each execution that ended and for each call that was
+// refused, and one for whatever an operator would want to know of pools, zygotes and the spawner.
 
 #ifndef CLOISTER_SERVICE_OBSERVABILITY_SERVICE_LOG_H_
 #define CLOISTER_SERVICE_OBSERVABILITY_SERVICE_LOG_H_
 
 #include <string>
 
+#include "service/core/call_observer.h"
 #include "service/core/observer.h"
 #include "service/observability/logging.h"
-#include "service/core/call_observer.h"
 
 namespace cloister::observability {
 
@@ -27,7 +27,8 @@ class ServiceLog final : public core::ServiceObserver, public core::CallObserver
   void OnExecutionEnded(const core::ExecutionRecord& record) override;
 
   // core::CallObserver
-  void OnCallEnded(core::CallMethod method, const absl::Status& status, absl::Duration took) override;
+  void OnCallEnded(core::CallMethod method, const absl::Status& status,
+                   absl::Duration took) override;
 
  private:
   Log& log_;

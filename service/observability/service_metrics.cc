@@ -61,8 +61,7 @@ void ServiceMetrics::OnAdmission(const std::string& pool, core::Admission decisi
       .Increment();
 }
 
-void ServiceMetrics::OnLeased(const std::string& pool, v1::StartKind start,
-                              absl::Duration waited) {
+void ServiceMetrics::OnLeased(const std::string& pool, v1::StartKind start, absl::Duration waited) {
   const size_t index = metrics_.TemplateIndex(pool);
   metrics_.counter(Metric::kPoolLeases, index, StartIndex(start)).Increment();
   metrics_.histogram(Metric::kPoolLeaseWait, index, StartIndex(start))

@@ -5,9 +5,9 @@
 
 #include <string>
 
+#include "service/core/call_observer.h"
 #include "service/core/observer.h"
 #include "service/observability/metrics.h"
-#include "service/core/call_observer.h"
 
 namespace cloister::observability {
 
@@ -41,7 +41,8 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
 
   // core::CallObserver
   void OnCallStarted(core::CallMethod method) override;
-  void OnCallEnded(core::CallMethod method, const absl::Status& status, absl::Duration took) override;
+  void OnCallEnded(core::CallMethod method, const absl::Status& status,
+                   absl::Duration took) override;
 
  private:
   void CountProgram(const core::ExecutionRecord& record);

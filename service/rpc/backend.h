@@ -9,9 +9,9 @@
 #include "absl/time/time.h"
 #include "cloister/v1/info_service.pb.h"
 #include "sandbox/base/loop.h"
+#include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
 #include "service/rpc/request_validator.h"
-#include "service/core/call_observer.h"
 
 namespace cloister::rpc {
 

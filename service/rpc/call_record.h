@@ -11,8 +11,8 @@
 
 namespace cloister::rpc {
 
-// Thread-safety: none; set_status happens before the destructor through gRPC's own ordering of Finish
-// and OnDone.
+// Thread-safety: none; set_status happens before the destructor through gRPC's own ordering of
+// Finish and OnDone.
 class CallRecord {
  public:
   CallRecord(core::CallObserver* observer, core::CallMethod method)

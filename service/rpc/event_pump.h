@@ -1,5 +1,5 @@
-// Moves the events of one execution to one reader: one write in flight, keep-alives while it is quiet,
-// and an end whatever happens.
+// Moves the events of one execution to one reader: one write in flight, keep-alives while it is
+// quiet, and an end whatever happens.
 
 #ifndef CLOISTER_SERVICE_RPC_EVENT_PUMP_H_
 #define CLOISTER_SERVICE_RPC_EVENT_PUMP_H_

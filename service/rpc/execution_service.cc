@@ -65,7 +65,9 @@ class InterruptCall final : public UnaryCall {
  public:
   InterruptCall(const Backend& backend, const v1::InterruptExecutionRequest* request,
                 v1::InterruptExecutionResponse* response)
-      : UnaryCall(backend, core::CallMethod::kInterruptExecution), request_(request), response_(response) {}
+      : UnaryCall(backend, core::CallMethod::kInterruptExecution),
+        request_(request),
+        response_(response) {}
 
  private:
   absl::Status Prepare() override {

@@ -106,8 +106,7 @@ void GrpcServer::SetServing(bool serving) {
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {
-  parts_->server->Shutdown(std::chrono::system_clock::now() +
-                           absl::ToChronoMicroseconds(grace));
+  parts_->server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMicroseconds(grace));
 }
 
 const std::vector<int>& GrpcServer::ports() const { return parts_->ports; }

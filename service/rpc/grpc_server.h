@@ -1,5 +1,5 @@
-// The gRPC server: listeners, bounds against hostile clients, health and reflection. Includes no gRPC
-// header, so that the rest of the program need not either.
+// The gRPC server: listeners, bounds against hostile clients, health and reflection. Includes no
+// gRPC header, so that the rest of the program need not either.
 
 #ifndef CLOISTER_SERVICE_RPC_GRPC_SERVER_H_
 #define CLOISTER_SERVICE_RPC_GRPC_SERVER_H_

@@ -20,7 +20,8 @@ bool WellFormed(const google::protobuf::Duration& duration) {
 int64_t CheckedNumber(int64_t value, int64_t maximum, std::string_view field,
                       Violations* violations) {
   if (value <= 0) {
-    violations->Add(field, absl::StrCat("is ", value, "; must be positive, or unset for the default"));
+    violations->Add(field,
+                    absl::StrCat("is ", value, "; must be positive, or unset for the default"));
   } else if (value > maximum) {
     violations->Add(field, absl::StrCat("is ", value, "; this server allows at most ", maximum));
   }
@@ -95,8 +96,7 @@ sandbox::Limits ResolveLimits(const v1::Limits& asked, const LimitsPolicy& polic
   };
   for (const auto& number : numbers) {
     if (!number.is_set) continue;
-    *number.resolved =
-        CheckedNumber(number.value, number.maximum, field(number.name), violations);
+    *number.resolved = CheckedNumber(number.value, number.maximum, field(number.name), violations);
   }
   return limits;
 }

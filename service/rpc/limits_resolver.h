@@ -22,8 +22,8 @@ struct LimitsPolicy {
 sandbox::Limits BuiltInMaximumLimits();
 
 // `asked` with the policy's defaults filled in. Nothing is clamped: a field that is not positive or
-// above the maximum is added to `violations` under `prefix` (e.g. "limits"), and the result is then not
-// to be used.
+// above the maximum is added to `violations` under `prefix` (e.g. "limits"), and the result is then
+// not to be used.
 sandbox::Limits ResolveLimits(const v1::Limits& asked, const LimitsPolicy& policy,
                               const std::string& prefix, Violations* violations);
 

@@ -19,8 +19,8 @@ struct RequestBounds {
   int32_t return_file_count = 100;
 };
 
-// Of one gRPC message, either way. Room for every bound above at once and, in a reply, for the output
-// and all that a guest may say.
+// Of one gRPC message, either way. Room for every bound above at once and, in a reply, for the
+// output and all that a guest may say.
 inline constexpr int kMaximumMessageBytes = 80 << 20;
 
 // What a guest's own words (exception, value, returned files) may amount to in a reply.

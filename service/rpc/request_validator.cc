@@ -33,7 +33,9 @@ std::string TooLarge(int64_t bytes, int64_t maximum) {
 
 // Order in which everything below a path follows the path itself at once.
 bool ParentFirst(std::string_view a, std::string_view b) {
-  const auto rank = [](char c) { return c == '/' ? -1 : static_cast<int>(static_cast<unsigned char>(c)); };
+  const auto rank = [](char c) {
+    return c == '/' ? -1 : static_cast<int>(static_cast<unsigned char>(c));
+  };
   return std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end(),
                                       [rank](char x, char y) { return rank(x) < rank(y); });
 }
@@ -52,9 +54,9 @@ void CheckDistinct(const v1::Program& program, Violations* violations) {
                    [](const auto& a, const auto& b) { return ParentFirst(a.first, b.first); });
   for (size_t i = 1; i < paths.size(); ++i) {
     if (!IsSameOrBelow(paths[i].first, paths[i - 1].first)) continue;
-    violations->Add(absl::StrCat("program.files[", paths[i].second, "].path"),
-                    absl::StrCat("is the same as, or below, program.files[", paths[i - 1].second,
-                                 "].path"));
+    violations->Add(
+        absl::StrCat("program.files[", paths[i].second, "].path"),
+        absl::StrCat("is the same as, or below, program.files[", paths[i - 1].second, "].path"));
   }
 }
 
@@ -62,7 +64,8 @@ void CheckExecutionName(std::string_view name, Violations* violations) {
   if (name.empty()) {
     violations->Add("execution", "is empty; give the name from the started event");
   } else if (name.size() > kMaximumExecutionNameBytes) {
-    violations->Add("execution", TooLarge(static_cast<int64_t>(name.size()), kMaximumExecutionNameBytes));
+    violations->Add("execution",
+                    TooLarge(static_cast<int64_t>(name.size()), kMaximumExecutionNameBytes));
   }
 }
 
@@ -73,7 +76,8 @@ std::string_view PathProblem(std::string_view path) {
   if (path.size() > kMaximumPathBytes) return "is longer than 1024 bytes";
   if (path.front() == '/') return "is absolute; must be relative to /workspace";
   if (HasNul(path)) return "contains NUL";
-  for (absl::string_view segment : absl::StrSplit(absl::string_view(path.data(), path.size()), '/')) {
+  for (absl::string_view segment :
+       absl::StrSplit(absl::string_view(path.data(), path.size()), '/')) {
     if (segment.empty()) return "has an empty segment";
     if (segment == "." || segment == "..") return "has a '.' or '..' segment";
     if (segment.size() > kMaximumSegmentBytes) return "has a segment longer than 255 bytes";
@@ -162,7 +166,8 @@ void RequestValidator::CheckProgram(const v1::Program& program, const sandbox::L
 
 void RequestValidator::CheckArguments(const v1::Program& program, Violations* violations) const {
   if (program.args_size() > bounds_.argument_count) {
-    violations->Add("program.args", TooMany(program.args_size(), "entries", bounds_.argument_count));
+    violations->Add("program.args",
+                    TooMany(program.args_size(), "entries", bounds_.argument_count));
   }
   int64_t bytes = 0;
   for (int i = 0; i < program.args_size(); ++i) {
@@ -215,8 +220,9 @@ void RequestValidator::CheckFiles(const v1::Program& program, const sandbox::Lim
   if (bytes > bounds_.files_bytes) {
     violations->Add("program.files", TooLarge(bytes, bounds_.files_bytes));
   } else if (bytes > limits.workspace_bytes) {
-    violations->Add("program.files", absl::StrCat("is ", bytes, " bytes; limits.workspace_bytes is ",
-                                                  limits.workspace_bytes));
+    violations->Add(
+        "program.files",
+        absl::StrCat("is ", bytes, " bytes; limits.workspace_bytes is ", limits.workspace_bytes));
   }
 }
 

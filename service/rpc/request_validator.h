@@ -1,5 +1,6 @@
 // Judges requests before anything is spent on them. Pure: every bound of program.proto and of the
-// configuration, no side effects. All errors are FIELD_INVALID and name every bad field, at most 20.
+// configuration, no side effects. All errors are FIELD_INVALID and name every bad field, at
+// most 20.
 
 #ifndef CLOISTER_SERVICE_RPC_REQUEST_VALIDATOR_H_
 #define CLOISTER_SERVICE_RPC_REQUEST_VALIDATOR_H_

@@ -10,8 +10,8 @@
 
 namespace cloister::rpc {
 
-// gRPC made the request for this call alone and hands it out as const; it is taken apart rather than
-// copied.
+// gRPC made the request for this call alone and hands it out as const; it is taken apart rather
+// than copied.
 RunCodeCall::RunCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
                          const v1::RunCodeRequest* request, v1::RunCodeResponse* response)
     : UnaryCall(backend, core::CallMethod::kRunCode),
@@ -21,8 +21,7 @@ RunCodeCall::RunCodeCall(const Backend& backend, grpc::CallbackServerContext* co
 
 absl::Status RunCodeCall::Prepare() {
   CLOISTER_ASSIGN_OR_RETURN(
-      execution_request_,
-      TakeRequest(*backend().validator, backend().default_template, request_));
+      execution_request_, TakeRequest(*backend().validator, backend().default_template, request_));
   return absl::OkStatus();
 }
 

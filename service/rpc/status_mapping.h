@@ -8,9 +8,10 @@
 
 namespace cloister::rpc {
 
-// The same code and message, with every google.rpc detail of `status` in the error-details trailer. A
-// status without ErrorInfo is a fault of ours: the caller gets INTERNAL (SANDBOX_SETUP_FAILED) without
-// the message, which belongs into the server's log. CANCELLED passes as it is: nobody waits for it.
+// The same code and message, with every google.rpc detail of `status` in the error-details trailer.
+// A status without ErrorInfo is a fault of ours: the caller gets INTERNAL (SANDBOX_SETUP_FAILED)
+// without the message, which belongs into the server's log. CANCELLED passes as it is: nobody waits
+// for it.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace cloister::rpc

@@ -1,5 +1,5 @@
-// One unary call: begins on a gRPC thread, does its work on the loop, and outlives every race between
-// completion and cancellation.
+// One unary call: begins on a gRPC thread, does its work on the loop, and outlives every race
+// between completion and cancellation.
 
 #ifndef CLOISTER_SERVICE_RPC_UNARY_CALL_H_
 #define CLOISTER_SERVICE_RPC_UNARY_CALL_H_

@@ -1,5 +1,5 @@
-// Collects what is wrong with a request or a configuration, by field path, so that the user can mend
-// everything at once.
+// Collects what is wrong with a request or a configuration, by field path, so that the user can
+// mend everything at once.
 
 #ifndef CLOISTER_SERVICE_RPC_VIOLATIONS_H_
 #define CLOISTER_SERVICE_RPC_VIOLATIONS_H_

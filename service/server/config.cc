@@ -51,8 +51,8 @@ void SetIfUnset(bool is_set, absl::Duration value, google::protobuf::Duration* d
   if (!is_set) *duration = base::ToProto(value);
 }
 
-// Limits a request gets where neither it nor the configuration says: the built-in ones, as far as the
-// configured maximum goes.
+// Limits a request gets where neither it nor the configuration says: the built-in ones, as far as
+// the configured maximum goes.
 v1::Limits BuiltInDefaults(const v1::Limits& maximum) {
   const sandbox::Limits defaults;
   v1::Limits limits = core::ToProto(defaults);

@@ -11,7 +11,8 @@
 
 namespace cloister::server {
 
-// Parses a text proto. Errors: INVALID_ARGUMENT with "NAME:LINE:COLUMN: what is wrong", one line each.
+// Parses a text proto. Errors: INVALID_ARGUMENT with "NAME:LINE:COLUMN: what is wrong", one line
+// each.
 absl::StatusOr<internal::v1::ServerConfig> ParseConfig(const std::string& text,
                                                        const std::string& name);
 
@@ -21,8 +22,8 @@ absl::StatusOr<internal::v1::ServerConfig> LoadConfig(const std::string& path);
 // Gives every unset field its default, so that what follows need not know any.
 void FillDefaults(internal::v1::ServerConfig* config);
 
-// Judges a configuration with its defaults filled in. Errors: INVALID_ARGUMENT with every problem, one
-// "FIELD: what is wrong" a line.
+// Judges a configuration with its defaults filled in. Errors: INVALID_ARGUMENT with every problem,
+// one "FIELD: what is wrong" a line.
 absl::Status ValidateConfig(const internal::v1::ServerConfig& config);
 
 }  // namespace cloister::server

@@ -12,7 +12,8 @@ constexpr char kDescription[] =
     "Runs untrusted Python in sandboxed interpreters and serves them over gRPC.\n"
     "\n"
     "Without flags it serves the image python3.14 on unix:/run/cloister/cloister.sock. Started as\n"
-    "root it sets up every layer of isolation, keeps that power in a helper that runs no guest code,\n"
+    "root it sets up every layer of isolation, keeps that power in a helper that runs no guest "
+    "code,\n"
     "and itself becomes an ordinary user (service_user). Started as an ordinary user it uses user\n"
     "namespaces. There is no authentication yet: only unix sockets (mode 0660, for root and the\n"
     "service user's group) and loopback addresses are served.";
@@ -20,7 +21,8 @@ constexpr char kDescription[] =
 constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT stop after running programs have ended (drain_timeout at most);\n"
     "a second one stops at once.\n"
-    "Exit status: 0 after a stop, 1 where something failed (a lost spawner included), 2 for bad usage\n"
+    "Exit status: 0 after a stop, 1 where something failed (a lost spawner included), 2 for bad "
+    "usage\n"
     "or configuration.\n"
     "\n"
     "Examples:\n"
@@ -54,9 +56,9 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_flag("--check_config", flags.check_config,
                "say whether configuration and flags are valid, and exit");
   const std::string revision = Revision();
-  app.set_version_flag("--version", absl::StrCat("cloisterd ", Version(),
-                                                 revision.empty() ? "" : " (", revision,
-                                                 revision.empty() ? "" : ")"));
+  app.set_version_flag("--version",
+                       absl::StrCat("cloisterd ", Version(), revision.empty() ? "" : " (", revision,
+                                    revision.empty() ? "" : ")"));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

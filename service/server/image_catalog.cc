@@ -27,16 +27,18 @@ absl::StatusOr<Image> LoadImage(const internal::v1::ServerConfig& config, const 
   const std::string directory = absl::StrCat(config.image_directory(), "/", name);
   std::ifstream file(directory + "/manifest.json");
   if (!file) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "image ", name, " is not in ", config.image_directory(), " (or this user may not read it): "
-        "build it with deploy/images/build.sh ", name));
+    return absl::FailedPreconditionError(absl::StrCat("image ", name, " is not in ",
+                                                      config.image_directory(),
+                                                      " (or this user may not read it): "
+                                                      "build it with deploy/images/build.sh ",
+                                                      name));
   }
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   auto image = ParseManifest(text);
   if (!image.ok()) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "image ", name, ": ", std::string(image.status().message()),
-        "; build it again with deploy/images/build.sh --force ", name));
+    return absl::FailedPreconditionError(
+        absl::StrCat("image ", name, ": ", std::string(image.status().message()),
+                     "; build it again with deploy/images/build.sh --force ", name));
   }
   image->name = name;
   image->root = directory + "/rootfs";
@@ -79,8 +81,8 @@ absl::StatusOr<std::vector<Image>> LoadImages(const internal::v1::ServerConfig& 
     if (image.ok()) {
       images.push_back(*std::move(image));
     } else {
-      problems.push_back(absl::StrCat("template ", entry.name(), ": ",
-                                      std::string(image.status().message())));
+      problems.push_back(
+          absl::StrCat("template ", entry.name(), ": ", std::string(image.status().message())));
     }
   }
   if (!problems.empty()) return absl::FailedPreconditionError(absl::StrJoin(problems, "\n"));

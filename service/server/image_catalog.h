@@ -25,8 +25,8 @@ struct Image {
 // Reads a manifest as deploy/images/build.sh writes it. Errors: INVALID_ARGUMENT naming the field.
 absl::StatusOr<Image> ParseManifest(const std::string& text);
 
-// One image for each template, in their order. Errors: FAILED_PRECONDITION naming every image or guest
-// binary that is missing, and how to make it.
+// One image for each template, in their order. Errors: FAILED_PRECONDITION naming every image or
+// guest binary that is missing, and how to make it.
 absl::StatusOr<std::vector<Image>> LoadImages(const internal::v1::ServerConfig& config);
 
 }  // namespace cloister::server

@@ -33,8 +33,7 @@ v1::GetInfoResponse FixedInfo(const internal::v1::ServerConfig& config,
   shown->set_arguments_bytes(bounds.arguments_bytes);
   shown->set_environment_bytes(bounds.environment_bytes);
   // The two enums have the same values; one is public, the other is not.
-  info.mutable_isolation()->set_setting(
-      static_cast<v1::Isolation::Setting>(facilities.setting()));
+  info.mutable_isolation()->set_setting(static_cast<v1::Isolation::Setting>(facilities.setting()));
   for (const internal::v1::Facility& facility : facilities.facilities()) {
     v1::Layer* layer = info.mutable_isolation()->add_layers();
     layer->set_name(facility.name());

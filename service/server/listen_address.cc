@@ -50,8 +50,9 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
   }
   if (!IsLoopback(text.substr(0, text.rfind(':')))) {
     return absl::InvalidArgumentError(absl::StrCat(
-        text, " can be reached from other machines, and there is no authentication yet; use a unix "
-              "socket or a loopback address (localhost, 127.0.0.1, [::1])"));
+        text,
+        " can be reached from other machines, and there is no authentication yet; use a unix "
+        "socket or a loopback address (localhost, 127.0.0.1, [::1])"));
   }
   return ListenAddress{.path = "", .host_and_port = text};
 }

@@ -1,5 +1,5 @@
-// Addresses the server may serve. There is no authentication yet, so only those that reach no further
-// than this machine.
+// Addresses the server may serve. There is no authentication yet, so only those that reach no
+// further than this machine.
 
 #ifndef CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
 #define CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
@@ -24,7 +24,8 @@ struct ListenAddress {
 // Whether `text` is "host:port", wherever that can be reached from. Errors: INVALID_ARGUMENT.
 absl::Status CheckHostAndPort(const std::string& text);
 
-// "unix:/absolute/path" or "host:port" with a loopback host. Errors: INVALID_ARGUMENT with the reason.
+// "unix:/absolute/path" or "host:port" with a loopback host. Errors: INVALID_ARGUMENT with the
+// reason.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
 
 }  // namespace cloister::server

@@ -33,8 +33,8 @@ rpc::LimitsPolicy LimitsPolicyOf(const ServerConfig& config) {
   // The configuration is valid: there is nothing to complain about.
   rpc::Violations none;
   constexpr int64_t kAny = std::numeric_limits<int64_t>::max();
-  const sandbox::Limits any{absl::InfiniteDuration(), absl::InfiniteDuration(), kAny, kAny, kAny,
-                            kAny, kAny, kAny};
+  const sandbox::Limits any{
+      absl::InfiniteDuration(), absl::InfiniteDuration(), kAny, kAny, kAny, kAny, kAny, kAny};
   rpc::LimitsPolicy policy;
   policy.maximum = rpc::ResolveLimits(config.maximum_limits(), {any, any}, "", &none);
   policy.defaults = rpc::ResolveLimits(config.default_limits(), {any, any}, "", &none);

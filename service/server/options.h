@@ -1,5 +1,5 @@
-// From the configuration to what each part of the server wants to know. Expects defaults filled in and
-// everything valid.
+// From the configuration to what each part of the server wants to know. Expects defaults filled in
+// and everything valid.
 
 #ifndef CLOISTER_SERVICE_SERVER_OPTIONS_H_
 #define CLOISTER_SERVICE_SERVER_OPTIONS_H_

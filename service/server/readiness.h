@@ -11,8 +11,8 @@
 
 namespace cloister::server {
 
-// Ready when the default template's pool is healthy (it made a sandbox, and the last attempt to make
-// one did not fail), the spawner lives, and no drain has begun.
+// Ready when the default template's pool is healthy (it made a sandbox, and the last attempt to
+// make one did not fail), the spawner lives, and no drain has begun.
 //
 // Thread-safety: loop thread only.
 class Readiness final : public core::ServiceObserver {

@@ -80,7 +80,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
 Server::~Server() {
   if (loop_thread_.joinable()) {
     RunOnLoop([this] { listeners_.clear(); });
-    if (grpc_server_ != nullptr) grpc_server_->Shutdown(drained_ ? kShutdownGrace : absl::ZeroDuration());
+    if (grpc_server_ != nullptr)
+      grpc_server_->Shutdown(drained_ ? kShutdownGrace : absl::ZeroDuration());
     RunOnLoop([this] {
       executions_.reset();
       pools_.reset();
@@ -102,9 +103,8 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
   executions_ = std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observers_,
                                                          ExecutionOptionsOf(config_));
   if (!config_.metrics_listen().empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(
-        metrics_endpoint_,
-        observability::MetricsEndpoint::Start(config_.metrics_listen(), metrics_));
+    CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
+                                                     config_.metrics_listen(), metrics_));
   }
   return Serve(std::move(listeners));
 }
@@ -116,24 +116,24 @@ absl::Status Server::CheckFloor() const {
   if (!config_.has_isolation_floor()) required = sandbox::DefaultFloor(facilities.setting());
   const std::vector<std::string> missing = sandbox::MissingFromFloor(facilities, required);
   if (missing.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(absl::StrCat(
-      "this machine offers less isolation than isolation_floor asks for; missing:\n  ",
-      absl::StrJoin(missing, "\n  ")));
+  return absl::FailedPreconditionError(
+      absl::StrCat("this machine offers less isolation than isolation_floor asks for; missing:\n  ",
+                   absl::StrJoin(missing, "\n  ")));
 }
 
 absl::Status Server::Serve(UnixListeners listeners) {
-  backend_ = {.loop = &loop_,
-              .executions = executions_.get(),
-              .validator = &validator_,
-              .observer = &call_observers_,
-              .default_template = config_.templates(0).name(),
-              .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
-              .info = [this, fixed = FixedInfo(config_, images_, validator_,
-                                               factory_->facilities())] {
-                v1::GetInfoResponse info = fixed;
-                AddCurrentInfo(pools_->Snapshot(), readiness_, &info);
-                return info;
-              }};
+  backend_ = {
+      .loop = &loop_,
+      .executions = executions_.get(),
+      .validator = &validator_,
+      .observer = &call_observers_,
+      .default_template = config_.templates(0).name(),
+      .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
+      .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {
+        v1::GetInfoResponse info = fixed;
+        AddCurrentInfo(pools_->Snapshot(), readiness_, &info);
+        return info;
+      }};
   rpc::GrpcServerOptions options;
   options.reflection = config_.reflection();
   for (const std::string& address : config_.listen()) {
@@ -177,10 +177,9 @@ void Server::LogStart() const {
 
 void Server::SetInfoMetrics() {
   const internal::v1::Facilities& facilities = factory_->facilities();
-  metrics_.SetInfo(observability::Metric::kBuildInfo,
-                   {{"version", Version()},
-                    {"revision", Revision()},
-                    {"python", images_.front().python_version}});
+  metrics_.SetInfo(observability::Metric::kBuildInfo, {{"version", Version()},
+                                                       {"revision", Revision()},
+                                                       {"python", images_.front().python_version}});
   metrics_.SetInfo(observability::Metric::kIsolationInfo,
                    {{"setting", SettingName(facilities.setting())},
                     {"seccomp", LayerDetail(facilities, "seccomp")},

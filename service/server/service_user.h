@@ -21,8 +21,8 @@ struct ServiceUser {
 // Errors: INVALID_ARGUMENT; root is refused.
 absl::StatusOr<ServiceUser> FindServiceUser(const std::string& text);
 
-// Gives up root for good where the process has it, and in any case every capability, the way back to
-// them, and being traced. The process must have one thread: children and threads inherit.
+// Gives up root for good where the process has it, and in any case every capability, the way back
+// to them, and being traced. The process must have one thread: children and threads inherit.
 absl::Status DropPrivileges(const ServiceUser& user);
 
 // Lets the process open as many descriptors as it may: each live sandbox costs a handful.

@@ -111,8 +111,7 @@ absl::Status UnixListener::Accept(sandbox::AsioLoop* loop, std::function<void(Un
 
 void UnixListener::AcceptAll() {
   for (;;) {
-    UniqueFd connection(
-        ::accept4(watcher_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    UniqueFd connection(::accept4(watcher_->fd(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (connection) {
       take_(std::move(connection));
       continue;

@@ -23,8 +23,8 @@ namespace cloister::server {
 // Thread-safety: none; from Accept on the loop's thread only.
 class UnixListener {
  public:
-  // Binds and listens; makes the directory (0755, the service user's) where only the last part of its
-  // path is missing. Errors: FAILED_PRECONDITION with the reason.
+  // Binds and listens; makes the directory (0755, the service user's) where only the last part of
+  // its path is missing. Errors: FAILED_PRECONDITION with the reason.
   static absl::StatusOr<std::unique_ptr<UnixListener>> Bind(const std::string& path,
                                                             const ServiceUser& user);
   UnixListener(const UnixListener&) = delete;

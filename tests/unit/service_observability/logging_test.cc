@@ -37,7 +37,8 @@ TEST_F(LogTest, WritesKeysAndValues) {
                             {"took_s", absl::Milliseconds(1500)},
                             {"yes", true},
                             {"empty", ""}});
-  EXPECT_THAT(Text(), EndsWith(" info it happened name=plain count=3 took_s=1.5 yes=true empty=\"\"\n"));
+  EXPECT_THAT(Text(),
+              EndsWith(" info it happened name=plain count=3 took_s=1.5 yes=true empty=\"\"\n"));
 }
 
 TEST_F(LogTest, LetsNobodyForgeALine) {
@@ -90,9 +91,9 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
                              .outcome = outcome});
   const std::string text = Text();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
-  for (const char* part : {"execution=executions/abc", "request_id=\"evil\\nid\"", "template=python",
-                           "sandbox=7", "start=warm", "outcome=raised", "wall_s=0.25",
-                           "stdout_bytes=12"}) {
+  for (const char* part :
+       {"execution=executions/abc", "request_id=\"evil\\nid\"", "template=python", "sandbox=7",
+        "start=warm", "outcome=raised", "wall_s=0.25", "stdout_bytes=12"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
   EXPECT_THAT(text, Not(HasSubstr("what the guest said")));

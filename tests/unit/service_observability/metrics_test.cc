@@ -133,7 +133,9 @@ class ServiceMetricsTest : public ::testing::Test {
     return metrics_.histogram(metric, first, second).Collect().histogram.sample_count;
   }
   // As exposed: catches an index that does not mean what its name says.
-  std::string Text() { return prometheus::TextSerializer().Serialize(metrics_.registry()->Collect()); }
+  std::string Text() {
+    return prometheus::TextSerializer().Serialize(metrics_.registry()->Collect());
+  }
 
   void End(const absl::Status& status, v1::Outcome::Kind kind) {
     v1::Outcome outcome;
@@ -216,8 +218,7 @@ TEST_F(ServiceMetricsTest, CountsByTemplate) {
 TEST_F(ServiceMetricsTest, CountsCallsByStatus) {
   observer_.OnCallStarted(core::CallMethod::kExecute);
   EXPECT_EQ(Gauge(Metric::kCallsActive, 1), 1);
-  observer_.OnCallEnded(core::CallMethod::kExecute, absl::UnavailableError("x"),
-                        absl::Seconds(1));
+  observer_.OnCallEnded(core::CallMethod::kExecute, absl::UnavailableError("x"), absl::Seconds(1));
   EXPECT_EQ(Gauge(Metric::kCallsActive, 1), 0);
   EXPECT_THAT(Text(), HasSubstr("grpc_server_call_duration_seconds_count{grpc_method=\"cloister.v1."
                                 "ExecutionService/Execute\",grpc_status=\"UNAVAILABLE\"} 1"));

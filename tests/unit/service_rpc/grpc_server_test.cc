@@ -1,4 +1,5 @@
-// Calls through a real gRPC server, with the core and the pool behind it and sandboxes of the test's.
+// Calls through a real gRPC server, with the core and the pool behind it and sandboxes of the
+// test's.
 
 #include "service/rpc/grpc_server.h"
 

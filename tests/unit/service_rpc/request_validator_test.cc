@@ -58,7 +58,8 @@ TEST_P(RunCodeRequestTest, NamesExactlyTheBadFields) {
 std::string Bytes(size_t count) { return std::string(count, 'x'); }
 const std::string kNul(1, '\0');
 
-void AddFile(v1::RunCodeRequest* request, const std::string& path, const std::string& content = "") {
+void AddFile(v1::RunCodeRequest* request, const std::string& path,
+             const std::string& content = "") {
   v1::File* file = request->mutable_program()->add_files();
   file->set_path(path);
   file->set_content(content);
@@ -77,17 +78,22 @@ Case LimitCase(const std::string& name, const std::string& field,
 const Case kPrograms[] = {
     {"Empty", [](auto*) {}, {}},
     {"CodeAtBound", [](auto* r) { r->mutable_program()->set_code(Bytes(1 << 20)); }, {}},
-    {"CodePastBound", [](auto* r) { r->mutable_program()->set_code(Bytes((1 << 20) + 1)); },
+    {"CodePastBound",
+     [](auto* r) { r->mutable_program()->set_code(Bytes((1 << 20) + 1)); },
      {"program.code"}},
     {"CodeWithNul", [](auto* r) { r->mutable_program()->set_code("a" + kNul); }, {}},
     {"FileNameAtBound", [](auto* r) { r->mutable_program()->set_file_name(Bytes(255)); }, {}},
-    {"FileNamePastBound", [](auto* r) { r->mutable_program()->set_file_name(Bytes(256)); },
+    {"FileNamePastBound",
+     [](auto* r) { r->mutable_program()->set_file_name(Bytes(256)); },
      {"program.file_name"}},
-    {"FileNameWithNewline", [](auto* r) { r->mutable_program()->set_file_name("a\nb"); },
+    {"FileNameWithNewline",
+     [](auto* r) { r->mutable_program()->set_file_name("a\nb"); },
      {"program.file_name"}},
-    {"FileNameWithNul", [](auto* r) { r->mutable_program()->set_file_name("a" + kNul); },
+    {"FileNameWithNul",
+     [](auto* r) { r->mutable_program()->set_file_name("a" + kNul); },
      {"program.file_name"}},
-    {"StdinPastBound", [](auto* r) { r->mutable_program()->set_stdin(Bytes((16 << 20) + 1)); },
+    {"StdinPastBound",
+     [](auto* r) { r->mutable_program()->set_stdin(Bytes((16 << 20) + 1)); },
      {"program.stdin"}},
     {"RequestIdAtBound", [](auto* r) { r->set_request_id(Bytes(128)); }, {}},
     {"RequestIdPastBound", [](auto* r) { r->set_request_id(Bytes(129)); }, {"request_id"}},
@@ -102,7 +108,8 @@ const Case kPrograms[] = {
        for (int i = 0; i < 257; ++i) r->mutable_program()->add_args("");
      },
      {"program.args"}},
-    {"ArgumentsTooLarge", [](auto* r) { r->mutable_program()->add_args(Bytes((64 << 10) + 1)); },
+    {"ArgumentsTooLarge",
+     [](auto* r) { r->mutable_program()->add_args(Bytes((64 << 10) + 1)); },
      {"program.args"}},
     {"ArgumentWithNul",
      [](auto* r) {
@@ -110,7 +117,8 @@ const Case kPrograms[] = {
        r->mutable_program()->add_args(kNul);
      },
      {"program.args[1]"}},
-    {"EnvironmentGood", [](auto* r) { (*r->mutable_program()->mutable_environment())["A"] = "="; },
+    {"EnvironmentGood",
+     [](auto* r) { (*r->mutable_program()->mutable_environment())["A"] = "="; },
      {}},
     {"EnvironmentEmptyName",
      [](auto* r) { (*r->mutable_program()->mutable_environment())[""] = "x"; },
@@ -147,7 +155,8 @@ const Case kPrograms[] = {
        r->mutable_limits()->set_workspace_bytes(1024);
      },
      {"program.files"}},
-    {"FilesPastRequestBound", [](auto* r) { AddFile(r, "a", Bytes((48 << 20) + 1)); },
+    {"FilesPastRequestBound",
+     [](auto* r) { AddFile(r, "a", Bytes((48 << 20) + 1)); },
      {"program.files"}},
     {"SamePathTwice",
      [](auto* r) {
@@ -175,7 +184,8 @@ const Case kPrograms[] = {
        for (int i = 0; i < 101; ++i) r->mutable_program()->add_return_files("a");
      },
      {"program.return_files"}},
-    {"ReturnFileEscapes", [](auto* r) { r->mutable_program()->add_return_files("../a"); },
+    {"ReturnFileEscapes",
+     [](auto* r) { r->mutable_program()->add_return_files("../a"); },
      {"program.return_files[0]"}},
     {"EverythingAtOnce",
      [](auto* r) {
@@ -187,25 +197,35 @@ const Case kPrograms[] = {
 };
 
 const Case kPaths[] = {
-    PathCase("Plain", "a/b.txt", true),          PathCase("Empty", "", false),
-    PathCase("Absolute", "/a", false),           PathCase("DotDot", "a/../b", false),
-    PathCase("OnlyDotDot", "..", false),         PathCase("Dot", "./a", false),
-    PathCase("EmptySegment", "a//b", false),     PathCase("TrailingSlash", "a/", false),
-    PathCase("Nul", "a" + kNul, false),          PathCase("DotsInName", "..a/b..", true),
-    PathCase("SegmentAtBound", Bytes(255), true), PathCase("SegmentPastBound", Bytes(256), false),
+    PathCase("Plain", "a/b.txt", true),
+    PathCase("Empty", "", false),
+    PathCase("Absolute", "/a", false),
+    PathCase("DotDot", "a/../b", false),
+    PathCase("OnlyDotDot", "..", false),
+    PathCase("Dot", "./a", false),
+    PathCase("EmptySegment", "a//b", false),
+    PathCase("TrailingSlash", "a/", false),
+    PathCase("Nul", "a" + kNul, false),
+    PathCase("DotsInName", "..a/b..", true),
+    PathCase("SegmentAtBound", Bytes(255), true),
+    PathCase("SegmentPastBound", Bytes(256), false),
     PathCase("AtBound", Bytes(255) + "/" + Bytes(255) + "/" + Bytes(255) + "/" + Bytes(255) + "/",
              false),
-    PathCase("PastBound", [] {
-      std::string path = Bytes(200);
-      for (int i = 0; i < 5; ++i) path += "/" + Bytes(200);
-      return path;
-    }(), false),
+    PathCase(
+        "PastBound",
+        [] {
+          std::string path = Bytes(200);
+          for (int i = 0; i < 5; ++i) path += "/" + Bytes(200);
+          return path;
+        }(),
+        false),
     PathCase("NotAscii", "d\u00e9j\u00e0/\u65e5\u672c", true),
 };
 
 const Case kLimits[] = {
     LimitCase("WallZero", "wall_time", [](auto* l) { l->mutable_wall_time(); }),
-    LimitCase("WallNegative", "wall_time", [](auto* l) { l->mutable_wall_time()->set_seconds(-1); }),
+    LimitCase("WallNegative", "wall_time",
+              [](auto* l) { l->mutable_wall_time()->set_seconds(-1); }),
     LimitCase("WallTooLarge", "wall_time",
               [](auto* l) { l->mutable_wall_time()->set_seconds(301); }),
     LimitCase("WallMalformed", "wall_time",

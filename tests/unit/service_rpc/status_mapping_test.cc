@@ -50,7 +50,8 @@ TEST(StatusMappingTest, CarriesReasonMetadataAndRetryDelay) {
 }
 
 TEST(StatusMappingTest, CarriesFieldViolations) {
-  const grpc::Status status = ToGrpcStatus(core::FieldInvalidError({{"a.b", "is bad"}, {"c", "too"}}));
+  const grpc::Status status =
+      ToGrpcStatus(core::FieldInvalidError({{"a.b", "is bad"}, {"c", "too"}}));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(Find<google::rpc::ErrorInfo>(status).reason(), "FIELD_INVALID");
   const auto request = Find<google::rpc::BadRequest>(status);

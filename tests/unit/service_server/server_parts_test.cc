@@ -101,8 +101,9 @@ TEST(OptionsTest, GiveThePoolWhatTheConfigurationSays) {
   entry->mutable_pool()->set_maximum(7);
   config.mutable_default_limits()->set_memory_bytes(1 << 20);
   FillDefaults(&config);
-  const auto options = PoolOptionsOf(config, {{.name = "a", .root = "/r", .guest_binary = "/g",
-                                               .python_version = "", .packages = {}}});
+  const auto options = PoolOptionsOf(
+      config,
+      {{.name = "a", .root = "/r", .guest_binary = "/g", .python_version = "", .packages = {}}});
   ASSERT_EQ(options.pools.size(), 1u);
   const auto& spec = options.pools[0].zygote.spec;
   EXPECT_EQ(options.pools[0].maximum, 7);
@@ -196,7 +197,8 @@ class UnixListenerTest : public ::testing::Test {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof(address.sun_path) - 1);
-    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) fd.reset();
+    if (::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0)
+      fd.reset();
     return fd;
   }
 
