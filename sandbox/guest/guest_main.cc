@@ -1,7 +1,8 @@
 // The guest binary of one runtime image: CPython behind the zygote's seam.
 
-#include "sandbox/guest/python_runtime.h"
 #include "sandbox/zygote/guest_main.h"
+
+#include "sandbox/guest/python_runtime.h"
 
 int main(int argc, char** argv) {
   cloister::sandbox::PythonRuntime runtime;

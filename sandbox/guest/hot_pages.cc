@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
@@ -73,8 +74,8 @@ absl::StatusOr<std::vector<PageRange>> FindTouchedPages() {
     if (pread(pagemap.get(), entries.data(), size, offset) != static_cast<ssize_t>(size)) continue;
     for (size_t i = 0; i < entries.size(); ++i) {
       // A page of a writable mapping that is mapped once is a copy of this process's own.
-      const bool touched = (entries[i] & kPresent) != 0 &&
-                           (!mapping.writable || (entries[i] & kMappedOnce) != 0);
+      const bool touched =
+          (entries[i] & kPresent) != 0 && (!mapping.writable || (entries[i] & kMappedOnce) != 0);
       if (touched) AddPage(mapping.begin + i * kPageBytes, mapping.writable, &ranges);
     }
   }
@@ -83,10 +84,10 @@ absl::StatusOr<std::vector<PageRange>> FindTouchedPages() {
 
 void PopulatePages(const std::vector<PageRange>& ranges) {
   for (const PageRange& range : ranges) {
-    if (madvise(reinterpret_cast<void*>(range.begin), range.end - range.begin,
-                range.written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) != 0) {
-      return;
-    }
+    void* begin = reinterpret_cast<void*>(range.begin);
+    const int advice = range.written ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+    // A range that is gone by now is no reason to leave the others.
+    if (madvise(begin, range.end - range.begin, advice) != 0 && errno == EINVAL) return;
   }
 }
 

@@ -1,10 +1,10 @@
-// The pages that every clone of a process faults in before its own work begins, learned once from a trial
-// clone, so that later clones take them in a few calls instead of hundreds of page faults.
+// The pages that every clone of a process faults in before its own work begins, learned once from a
+// trial clone, so that later clones take them in a few calls instead of hundreds of page faults.
 //
-// A clone shares all memory with its zygote until it writes: then the kernel copies the page, about a
-// microsecond each with the exception. Which pages a program writes first (reference counts, free lists,
-// the allocator's heads) is the same in all clones of one zygote, because their memory is the same.
-// The forecast is a hint: a page too many costs its copy, a page too few its fault.
+// A clone shares all memory with its zygote until it writes: then the kernel copies the page, about
+// a microsecond each with the exception. Which pages a program writes first (reference counts, free
+// lists, the allocator's heads) is the same in all clones of one zygote, because their memory is
+// the same. The forecast is a hint: a page too many costs its copy, a page too few its fault.
 //
 // No CPython here. Thread-safety: none.
 
@@ -28,7 +28,7 @@ struct PageRange {
 // What the calling process, a clone, has copied and mapped since it began. Needs /proc.
 absl::StatusOr<std::vector<PageRange>> FindTouchedPages();
 
-// Copies and maps the ranges. Stops silently at what the kernel (before 5.14) or the memory limit refuses.
+// Copies and maps the ranges, as far as they are still there. Does nothing on a kernel before 5.14.
 void PopulatePages(const std::vector<PageRange>& ranges);
 
 }  // namespace cloister::sandbox

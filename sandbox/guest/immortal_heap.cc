@@ -44,8 +44,7 @@ void VisitParts(PyObject* object, Pending* pending) {
 
 absl::Status MakeHeapImmortal() {
   PyRef gc = PyRef::Steal(PyImport_ImportModule("gc"));
-  PyRef roots =
-      PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "get_objects", nullptr) : nullptr);
+  PyRef roots = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "get_objects", nullptr) : nullptr);
   if (!roots) return TakePythonError("list the heap");
   Pending pending;
   for (Py_ssize_t i = 0; i < PyList_GET_SIZE(roots.get()); ++i) {

@@ -40,8 +40,8 @@ absl::Status SetEnvironment(const EnvironmentMap& environment) {
   return set ? absl::OkStatus() : SyscallError("set the environment of the template");
 }
 
-// Few and large mappings: a fork copies page tables by the mapping, and memory that is given back to
-// the kernel would have to be faulted in again.
+// Few and large mappings: a fork copies page tables by the mapping, and memory that is given back
+// to the kernel would have to be faulted in again.
 void TuneMalloc() {
   mallopt(M_ARENA_MAX, 1);
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
@@ -76,9 +76,10 @@ absl::Status FillConfig(PyConfig* config) {
 #endif
   CLOISTER_RETURN_IF_ERROR(
       FromPyStatus("set home", PyConfig_SetBytesString(config, &config->home, "/usr")));
-  return FromPyStatus("set program name",
-                      PyConfig_SetBytesString(config, &config->program_name,
-                                              absl::StrCat("/usr/bin/python", kPythonVersion).c_str()));
+  return FromPyStatus(
+      "set program name",
+      PyConfig_SetBytesString(config, &config->program_name,
+                              absl::StrCat("/usr/bin/python", kPythonVersion).c_str()));
 }
 
 absl::Status Initialize() {

@@ -13,9 +13,10 @@ namespace cloister::sandbox {
 
 using EnvironmentMap = google::protobuf::Map<std::string, std::string>;
 
-// Starts the interpreter of the image with automatic garbage collection off, and returns its version.
-// The process's environment becomes `environment` over a few variables of our own: nothing of the
-// environment it was started with reaches a guest. Once per process; the interpreter is never ended.
+// Starts the interpreter of the image with automatic garbage collection off, and returns its
+// version. The process's environment becomes `environment` over a few variables of our own: nothing
+// of the environment it was started with reaches a guest. Once per process; the interpreter is
+// never ended.
 absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment);
 
 }  // namespace cloister::sandbox

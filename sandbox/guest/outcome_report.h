@@ -13,8 +13,8 @@ namespace cloister::sandbox {
 inline constexpr size_t kMaxReportStringBytes = size_t{16} << 10;
 inline constexpr size_t kMaxValueBytes = size_t{1} << 20;
 
-// Fills `message` from a dict whose keys are its fields' names. The program may have had its hands in it:
-// keys that name no field and values of the wrong type are left out.
+// Fills `message` from a dict whose keys are its fields' names. The program may have had its hands
+// in it: keys that name no field and values of the wrong type are left out.
 void FillFromDict(PyObject* dict, google::protobuf::Message* message);
 
 // All that can be said of an exception without running a line of Python.

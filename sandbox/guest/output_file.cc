@@ -2,8 +2,8 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace cloister::sandbox {
 namespace {
@@ -15,11 +15,9 @@ bool WriteAll(int fd, const char* data, Py_ssize_t size) {
   while (size > 0) {
     ssize_t written;
     int error = 0;
-    Py_BEGIN_ALLOW_THREADS
-    written = write(fd, data, static_cast<size_t>(size));
+    Py_BEGIN_ALLOW_THREADS written = write(fd, data, static_cast<size_t>(size));
     error = errno;
-    Py_END_ALLOW_THREADS
-    if (written < 0 && error != EINTR) {
+    Py_END_ALLOW_THREADS if (written < 0 && error != EINTR) {
       errno = error;
       PyErr_SetFromErrno(PyExc_OSError);
       return false;
@@ -66,7 +64,8 @@ PyObject* write_name = nullptr;
 // More arguments than anybody prints at once; the rest takes the original's way.
 constexpr Py_ssize_t kMaxPieces = 64;
 
-// Text of an object whose conversion runs no code of the user's; empty, without an exception, for others.
+// Text of an object whose conversion runs no code of the user's; empty, without an exception, for
+// others.
 PyRef PlainText(PyObject* object) {
   if (PyUnicode_CheckExact(object)) return PyRef::Borrow(object);
   if (PyLong_CheckExact(object) || PyFloat_CheckExact(object) || PyBool_Check(object) ||
@@ -78,37 +77,58 @@ PyRef PlainText(PyObject* object) {
   return PyRef();
 }
 
+struct Separators {
+  PyRef between;
+  PyRef end;
+};
+
+// print()'s keywords; false where the original must deal with them. `flush` has nothing to do.
+bool ReadKeywords(PyObject* const* values, PyObject* names, Separators* separators) {
+  const Py_ssize_t count = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+  for (Py_ssize_t i = 0; i < count; ++i) {
+    PyObject* name = PyTuple_GET_ITEM(names, i);
+    const bool is_end = PyUnicode_EqualToUTF8(name, "end");
+    if (is_end || PyUnicode_EqualToUTF8(name, "sep")) {
+      if (!PyUnicode_CheckExact(values[i])) return false;
+      (is_end ? separators->end : separators->between) = PyRef::Borrow(values[i]);
+    } else if (!PyUnicode_EqualToUTF8(name, "flush") || !PyBool_Check(values[i])) {
+      return false;
+    }
+  }
+  if (!separators->between) separators->between = PyRef::Steal(PyUnicode_FromOrdinal(' '));
+  if (!separators->end) separators->end = PyRef::Steal(PyUnicode_FromOrdinal('\n'));
+  return separators->between && separators->end;
+}
+
 // The whole line, or nothing where the original print must do it.
-PyRef JoinArguments(PyObject* const* arguments, Py_ssize_t count) {
-  if (count > kMaxPieces) return PyRef();
-  if (count == 0) return PyRef::Steal(PyUnicode_FromOrdinal('\n'));
+PyRef JoinArguments(PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+  Separators separators;
+  if (count > kMaxPieces || !ReadKeywords(arguments + count, names, &separators)) return PyRef();
+  if (count == 0) return std::move(separators.end);
   PyRef pieces = PyRef::Steal(PyTuple_New(count * 2));
-  PyRef space = PyRef::Steal(PyUnicode_FromOrdinal(' '));
-  PyRef newline = PyRef::Steal(PyUnicode_FromOrdinal('\n'));
   PyRef nothing = PyRef::Steal(PyUnicode_New(0, 0));
-  bool made = pieces && space && newline && nothing;
-  for (Py_ssize_t i = 0; made && i < count; ++i) {
+  if (!pieces || !nothing) return PyRef();
+  for (Py_ssize_t i = 0; i < count; ++i) {
     PyRef text = PlainText(arguments[i]);
     if (!text) return PyRef();
     PyTuple_SET_ITEM(pieces.get(), 2 * i, text.release());
-    PyTuple_SET_ITEM(pieces.get(), 2 * i + 1, Py_NewRef(i + 1 < count ? space.get() : newline.get()));
+    PyObject* after = i + 1 < count ? separators.between.get() : separators.end.get();
+    PyTuple_SET_ITEM(pieces.get(), 2 * i + 1, Py_NewRef(after));
   }
-  PyRef line;
-  if (made) line = PyRef::Steal(PyUnicode_Join(nothing.get(), pieces.get()));
-  if (!line) PyErr_Clear();
-  return line;
+  return PyRef::Steal(PyUnicode_Join(nothing.get(), pieces.get()));
 }
 
-PyObject* Print(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
-  if (keywords == nullptr && PySys_GetObject("stdout") == standard_output_stream) {
-    PyRef line = JoinArguments(arguments, count);
+PyObject* Print(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
+  if (PySys_GetObject("stdout") == standard_output_stream) {
+    PyRef line = JoinArguments(arguments, count, names);
     if (line) {
       PyRef written =
           PyRef::Steal(PyObject_CallMethodOneArg(standard_output_stream, write_name, line.get()));
       return written ? Py_NewRef(Py_None) : nullptr;
     }
+    PyErr_Clear();  // out of memory, if anything: the original will say so again
   }
-  return PyObject_Vectorcall(original_print, arguments, static_cast<size_t>(count), keywords);
+  return PyObject_Vectorcall(original_print, arguments, static_cast<size_t>(count), names);
 }
 
 PyMethodDef print_method = {"print", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Print)),

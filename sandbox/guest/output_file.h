@@ -7,14 +7,15 @@
 
 namespace cloister::sandbox {
 
-// The class OutputFile: io.FileIO whose write() writes all of it. FileIO may write a part and return, as
-// when a signal arrives while the pipe is full, and the text layer above it loses the rest.
+// The class OutputFile: io.FileIO whose write() writes all of it. FileIO may write a part and
+// return, as when a signal arrives while the pipe is full, and the text layer above it loses the
+// rest.
 PyRef MakeOutputFileType();
 
-// Replaces builtins.print. With write-through streams every piece, separator and end would be a system
-// call of its own; here `print("a", 1)` to `standard_output` is a single one. Everything else is left to
-// the original: other files, and arguments whose conversion to text could itself print.
-// False with a Python exception set on failure. Before warm-up imports, once.
+// Replaces builtins.print. With write-through streams every piece, separator and end would be a
+// system call of its own; here `print("a", 1)` to `standard_output` is a single one. Everything
+// else is left to the original: other files, and arguments whose conversion to text could itself
+// print. False with a Python exception set on failure. Before warm-up imports, once.
 bool InstallPrint(PyObject* standard_output);
 
 }  // namespace cloister::sandbox

@@ -89,7 +89,8 @@ PyObject* PrepareMain(const v1::Program& program) {
   if (main == nullptr) return nullptr;
   PyObject* names = PyModule_GetDict(main);
   PyRef file_name = FromFileSystem(FileName(program));
-  const bool prepared = file_name && PyDict_SetItemString(names, "__file__", file_name.get()) == 0 &&
+  const bool prepared = file_name &&
+                        PyDict_SetItemString(names, "__file__", file_name.get()) == 0 &&
                         // There is no file that a loader could load again.
                         PyDict_SetItemString(names, "__loader__", Py_None) == 0 &&
                         PyDict_SetItemString(names, "__spec__", Py_None) == 0 &&

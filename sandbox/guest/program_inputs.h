@@ -26,7 +26,8 @@ bool ApplyEnvironment(const v1::Program& program, PyObject* environ);
 // Sets sys.argv, and sys.path[0] to `workspace`.
 bool ApplyArguments(const v1::Program& program, const char* workspace);
 
-// The namespace of module __main__, as it is when a file is run. Borrowed; null with an exception set.
+// The namespace of module __main__, as it is when a file is run. Borrowed; null with an exception
+// set.
 PyObject* PrepareMain(const v1::Program& program);
 
 }  // namespace cloister::sandbox

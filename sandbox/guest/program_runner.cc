@@ -27,8 +27,8 @@ using internal::v1::RunProgram;
 
 constexpr int kReportRecursionLimit = 1000;
 
-// Address space that counts against the program's limit and is given back for the report: the program
-// may have used up the rest. Never touched, so it costs no memory.
+// Address space that counts against the program's limit and is given back for the report: the
+// program may have used up the rest. Never touched, so it costs no memory.
 class Reserve {
  public:
   Reserve()
@@ -100,8 +100,8 @@ bool HasOtherThreads() {
   return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) != nullptr;
 }
 
-// Lets go of what module __main__ holds, private names first, as Python does when it ends: files that
-// were left open are written, __del__ methods run.
+// Lets go of what module __main__ holds, private names first, as Python does when it ends: files
+// that were left open are written, __del__ methods run.
 void ClearMain() {
   PyObject* main = PyImport_AddModule("__main__");
   if (main == nullptr) return PyErr_Clear();
@@ -111,11 +111,10 @@ void ClearMain() {
     PyObject* key;
     PyObject* value;
     while (PyDict_Next(names, &position, &key, &value)) {
-      if (value == Py_None || !PyUnicode_Check(key) || PyUnicode_GET_LENGTH(key) == 0) continue;
-      const bool is_private = PyUnicode_READ_CHAR(key, 0) == '_' &&
-                              !PyUnicode_EqualToUTF8(key, "__builtins__");
+      if (value == Py_None || !PyUnicode_Check(key)) continue;
+      if (PyUnicode_EqualToUTF8(key, "__builtins__")) continue;  // destructors need them
+      const bool is_private = PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '_';
       if (only_private && !is_private) continue;
-      if (PyUnicode_EqualToUTF8(key, "__builtins__")) continue;
       if (PyDict_SetItem(names, key, Py_None) != 0) IgnorePythonError();
     }
   }
@@ -129,9 +128,10 @@ absl::Status ProgramRunner::SetUp() {
       GetFunction(LoadSource(kProgramSource, "program", program_names.get()), "compile_program");
   if (compile_program_) report_ = GetFunction(LoadSource(kReportSource, "report"), "report");
   if (!report_) return TakePythonError("load the runner");
-  PyRef rehearsal_names = PyRef::Steal(Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(),
-                                                 "report", report_.get()));
-  rehearse_ = GetFunction(LoadSource(kRehearsalSource, "rehearsal", rehearsal_names.get()), "rehearse");
+  PyRef rehearsal_names = PyRef::Steal(
+      Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(), "report", report_.get()));
+  rehearse_ =
+      GetFunction(LoadSource(kRehearsalSource, "rehearsal", rehearsal_names.get()), "rehearse");
   PyRef os = PyRef::Steal(PyImport_ImportModule("os"));
   if (os) environ_ = PyRef::Steal(PyObject_GetAttrString(os.get(), "environ"));
   PyRef exits = PyRef::Steal(PyImport_ImportModule("atexit"));
@@ -207,18 +207,18 @@ PyRef ProgramRunner::Execute(const v1::Program& program) {
 
 void ProgramRunner::Report(PyObject* exception, Finished* finished) {
   SignalsBlocked blocked;
+  if (exception == nullptr) return finished->set_kind(Finished::KIND_SUCCEEDED);
   // A signal that came before, or an interrupt at the very end, has no code left to go to.
   if (PyErr_CheckSignals() != 0) PyErr_Clear();
   // Of the program's making, and in the way of ours.
   PyEval_SetTrace(nullptr, nullptr);
   PyEval_SetProfile(nullptr, nullptr);
   if (Py_GetRecursionLimit() < kReportRecursionLimit) Py_SetRecursionLimit(kReportRecursionLimit);
-  PyObject* argument = exception == nullptr ? Py_None : exception;
-  PyRef report = PyRef::Steal(PyObject_CallOneArg(report_.get(), argument));
+  PyRef report = PyRef::Steal(PyObject_CallOneArg(report_.get(), exception));
   if (report) return FillFromDict(report.get(), finished);
   PyErr_Clear();
   finished->set_kind(Finished::KIND_RAISED);
-  DescribeBriefly(argument, finished->mutable_exception());
+  DescribeBriefly(exception, finished->mutable_exception());
 }
 
 void ProgramRunner::EndProgram() {

@@ -21,9 +21,10 @@ class ProgramRunner {
   // In the zygote, after the warm-up imports: does once what is done on first use (rehearsal.py).
   absl::Status Rehearse();
 
-  // Runs the program; the current directory is its workspace. Everything it left behind has ended and
-  // is flushed when this returns, but for daemon threads, which run no more while the caller keeps
-  // the GIL. An error means that the program could not be bounded and was not run. Once per process.
+  // Runs the program; the current directory is its workspace. Everything it left behind has ended
+  // and is flushed when this returns, but for daemon threads, which run no more while the caller
+  // keeps the GIL. An error means that the program could not be bounded and was not run. Once per
+  // process.
   absl::StatusOr<internal::v1::Finished> Run(internal::v1::RunProgram request);
 
  private:

@@ -1,10 +1,11 @@
 // Owned references to Python objects, and the way from Python's errors and strings to ours.
 //
-// The only header besides the .cc files of this directory that includes Python.h: everything else of
-// the project is free of CPython.
+// The only header besides the .cc files of this directory that includes Python.h: everything else
+// of the project is free of CPython.
 //
 // Thread-safety: the thread that holds the GIL only.
-// Errors: functions that return PyRef leave it empty with a Python exception set, as the C API does.
+// Errors: functions that return PyRef leave it empty with a Python exception set, as the C API
+// does.
 
 #ifndef CLOISTER_SANDBOX_GUEST_PYTHON_OBJECT_H_
 #define CLOISTER_SANDBOX_GUEST_PYTHON_OBJECT_H_
@@ -57,9 +58,9 @@ absl::Status TakePythonError(absl::string_view what);
 // What of a long string is kept.
 enum class Cut { kMiddle, kEnd };
 
-// The text of a str in at most `max_bytes` of valid UTF-8; lone surrogates are escaped as on stderr.
-// kMiddle leaves a mark where it cut, kEnd does not. `truncated`, where not null, is set if it cut.
-// What is no str, or does not fit into memory, gives "".
+// The text of a str in at most `max_bytes` of valid UTF-8; lone surrogates are escaped as on
+// stderr. kMiddle leaves a mark where it cut, kEnd does not. `truncated`, where not null, is set if
+// it cut. What is no str, or does not fit into memory, gives "".
 std::string ToUtf8(PyObject* text, size_t max_bytes, Cut cut, bool* truncated = nullptr);
 
 // A str of bytes as the system gives them: UTF-8, other bytes as surrogate escapes.

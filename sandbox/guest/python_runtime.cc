@@ -37,7 +37,8 @@ absl::Status SetUpStreams() {
   PyRef names = PyRef::Steal(Py_BuildValue("{sO}", "OutputFile", type.get()));
   CLOISTER_RETURN_IF_ERROR(CallNoArguments(
       GetFunction(LoadSource(kStreamsSource, "streams", names.get()), "set_up"), "set streams up"));
-  return InstallPrint(PySys_GetObject("stdout")) ? absl::OkStatus() : TakePythonError("install print");
+  return InstallPrint(PySys_GetObject("stdout")) ? absl::OkStatus()
+                                                 : TakePythonError("install print");
 }
 
 absl::Status Import(const std::string& name) {
@@ -102,9 +103,7 @@ void PythonRuntime::AfterForkInChild() {
   PyOS_AfterFork_Child();
 }
 
-absl::Status PythonRuntime::Prepare() {
-  return CallNoArguments(state_->renew, "renew randomness");
-}
+absl::Status PythonRuntime::Prepare() { return CallNoArguments(state_->renew, "renew randomness"); }
 
 int PythonRuntime::Serve(int channel) {
   HostFrame request;
@@ -123,8 +122,8 @@ int PythonRuntime::Serve(int channel) {
   status = WriteFrame(channel, reply, kMaxGuestFrameBytes);
   // From here on no thread of the program runs: the GIL stays here.
   if (status.ok()) WaitForEnd(channel);
-  // The program closed the channel. An exit status would look like its own; the host sees the channel's
-  // end and kills.
+  // The program closed the channel. An exit status would look like its own; the host sees the
+  // channel's end and kills.
   while (!status.ok()) pause();
   return EXIT_SUCCESS;
 }

@@ -14,8 +14,9 @@ extern const char kRehearsalSource[];
 extern const char kReportSource[];
 extern const char kStreamsSource[];
 
-// Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has a
-// copy of the builtins: a program that replaces them changes nothing for it. `name` is for tracebacks.
+// Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has
+// a copy of the builtins: a program that replaces them changes nothing for it. `name` is for
+// tracebacks.
 PyRef LoadSource(const char* source, const char* name);
 
 // As above, with `names` (a dict) in the namespace before it runs.

@@ -25,11 +25,12 @@ struct Place {
   std::string name;
 };
 
-// Walks to the directory of `path`. False with errno set where there is no way, EINVAL for a path that is
-// not one below the workspace.
+// Walks to the directory of `path`. False with errno set where there is no way, EINVAL for a path
+// that is not one below the workspace.
 bool FindPlace(int workspace, std::string_view path, Parents parents, Place* place) {
   if (path.find('\0') != path.npos) return errno = EINVAL, false;
-  std::vector<std::string> segments = absl::StrSplit(absl::string_view(path.data(), path.size()), '/');
+  std::vector<std::string> segments =
+      absl::StrSplit(absl::string_view(path.data(), path.size()), '/');
   for (const std::string& segment : segments) {
     if (segment.empty() || segment == "." || segment == "..") return errno = EINVAL, false;
   }
@@ -39,7 +40,8 @@ bool FindPlace(int workspace, std::string_view path, Parents parents, Place* pla
   for (const std::string& segment : segments) {
     if (!place->directory) return false;
     const int parent = place->directory.get();
-    if (parents == Parents::kMake && mkdirat(parent, segment.c_str(), 0755) != 0 && errno != EEXIST) {
+    if (parents == Parents::kMake && mkdirat(parent, segment.c_str(), 0755) != 0 &&
+        errno != EEXIST) {
       return false;
     }
     place->directory.reset(

@@ -1,8 +1,8 @@
 // Puts a program's files into its workspace and takes the wanted ones out again.
 //
-// The workspace is the directory `workspace`. Paths are taken apart and opened segment by segment, never
-// through a symbolic link, so that nothing outside the workspace is read or written, whatever the program
-// has left there. No CPython here.
+// The workspace is the directory `workspace`. Paths are taken apart and opened segment by segment,
+// never through a symbolic link, so that nothing outside the workspace is read or written, whatever
+// the program has left there. No CPython here.
 
 #ifndef CLOISTER_SANDBOX_GUEST_WORKSPACE_FILES_H_
 #define CLOISTER_SANDBOX_GUEST_WORKSPACE_FILES_H_
@@ -28,8 +28,8 @@ struct FileError {
 // Writes one file, making its parents and replacing what is there.
 FileError PlaceFile(int workspace, const v1::File& file);
 
-// Reads regular files, in the order asked for, until `kMaxReturnedFileBytes` are full. What cannot be
-// returned has `error` set.
+// Reads regular files, in the order asked for, until `kMaxReturnedFileBytes` are full. What cannot
+// be returned has `error` set.
 void CollectFiles(int workspace, const google::protobuf::RepeatedPtrField<std::string>& paths,
                   google::protobuf::RepeatedPtrField<v1::ReturnedFile>* files);
 

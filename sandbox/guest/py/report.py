@@ -20,7 +20,7 @@ MAX_NOTES = 16
 # An exception's own text is cut to this on stderr, where it would else use up the output limit.
 MAX_SHOWN_TEXT = 1 << 16
 
-SUCCEEDED, RAISED, EXITED = 1, 2, 3  # Finished.Kind
+RAISED, EXITED = 2, 3  # Finished.Kind
 
 _default_hook = sys.excepthook
 _cause_of = BaseException.__cause__.__get__
@@ -286,9 +286,7 @@ def _show(exc, text):
 
 
 def report(exc, show=True):
-    """The fields of Finished for the exception that reached the top, or None where there was none."""
-    if exc is None:
-        return {"kind": SUCCEEDED}
+    """The fields of Finished for the exception that reached the top."""
     if issubclass(type(exc), SystemExit):
         return _exited(exc)
     raised = _raised(exc)

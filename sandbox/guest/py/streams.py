@@ -28,6 +28,8 @@ def set_up():
     sys.stdout = sys.__stdout__ = _output(1, "<stdout>", "surrogateescape")
     sys.stderr = sys.__stderr__ = _output(2, "<stderr>", "backslashreplace")
 
-    # A crash, or a system call that is not allowed, shows the line that caused it before it kills.
-    faulthandler.enable(2)
+    # A crash, or a system call that is not allowed, shows the line that caused it before it kills. The
+    # C stack would show addresses, and where the host keeps this binary.
+    options = {"c_stack": False} if sys.version_info >= (3, 14) else {}
+    faulthandler.enable(2, **options)
     faulthandler.register(signal.SIGSYS, 2, all_threads=False, chain=True)

@@ -14,11 +14,11 @@ using testing::StartsWith;
 using ExceptionTest = GuestTest;
 
 TEST_F(ExceptionTest, HasTypeMessageAndFrames) {
-  const GuestRun run = Run(
-      "class Shop:\n"
-      "    def sell(self, n):\n"
-      "        return 10 / n\n"
-      "Shop().sell(0)\n");
+  const GuestRun run =
+      Run("class Shop:\n"
+          "    def sell(self, n):\n"
+          "        return 10 / n\n"
+          "Shop().sell(0)\n");
   const v1::Exception raised = ExpectRaised(run, "ZeroDivisionError");
   EXPECT_EQ(raised.module(), "builtins");
   EXPECT_EQ(raised.message(), "division by zero");
@@ -50,8 +50,8 @@ TEST_F(ExceptionTest, TextIsWhatPythonShows) {
 }
 
 TEST_F(ExceptionTest, OwnClassIsNamedWithItsModule) {
-  const v1::Exception raised =
-      ExpectRaised(Run("class Outer:\n  class Bad(Exception): pass\nraise Outer.Bad(1, 2)"), "Outer.Bad");
+  const v1::Exception raised = ExpectRaised(
+      Run("class Outer:\n  class Bad(Exception): pass\nraise Outer.Bad(1, 2)"), "Outer.Bad");
   EXPECT_EQ(raised.module(), "__main__");
   EXPECT_EQ(raised.message(), "(1, 2)");
   EXPECT_THAT(raised.traceback(), HasSubstr("\nOuter.Bad: (1, 2)\n"));
@@ -65,16 +65,17 @@ TEST_F(ExceptionTest, NotesAreKept) {
 }
 
 TEST_F(ExceptionTest, NotesMayBeAnything) {
-  const v1::Exception raised = ExpectRaised(
-      Run("class R:\n  def __repr__(self): raise OSError\n"
-          "e = ValueError('x')\ne.__notes__ = [1, R()]\nraise e"),
-      "ValueError");
+  const v1::Exception raised =
+      ExpectRaised(Run("class R:\n  def __repr__(self): raise OSError\n"
+                       "e = ValueError('x')\ne.__notes__ = [1, R()]\nraise e"),
+                   "ValueError");
   EXPECT_THAT(raised.notes(), ElementsAre("1", "<unprintable note>"));
 }
 
 TEST_F(ExceptionTest, CauseIsFollowed) {
   const v1::Exception raised = ExpectRaised(
-      Run("try:\n  {}['k']\nexcept KeyError as e:\n  raise ValueError('outer') from e"), "ValueError");
+      Run("try:\n  {}['k']\nexcept KeyError as e:\n  raise ValueError('outer') from e"),
+      "ValueError");
   EXPECT_EQ(raised.cause().type(), "KeyError");
   EXPECT_EQ(raised.cause().message(), "'k'");
   EXPECT_FALSE(raised.has_context());
@@ -83,12 +84,13 @@ TEST_F(ExceptionTest, CauseIsFollowed) {
 }
 
 TEST_F(ExceptionTest, ContextIsFollowedUnlessSuppressed) {
-  const v1::Exception raised =
-      ExpectRaised(Run("try:\n  {}['k']\nexcept KeyError:\n  raise ValueError('outer')"), "ValueError");
+  const v1::Exception raised = ExpectRaised(
+      Run("try:\n  {}['k']\nexcept KeyError:\n  raise ValueError('outer')"), "ValueError");
   EXPECT_EQ(raised.context().type(), "KeyError");
   EXPECT_FALSE(raised.has_cause());
-  const v1::Exception suppressed = ExpectRaised(
-      Run("try:\n  {}['k']\nexcept KeyError:\n  raise ValueError('outer') from None"), "ValueError");
+  const v1::Exception suppressed =
+      ExpectRaised(Run("try:\n  {}['k']\nexcept KeyError:\n  raise ValueError('outer') from None"),
+                   "ValueError");
   EXPECT_FALSE(suppressed.has_context());
 }
 
@@ -102,9 +104,10 @@ TEST_F(ExceptionTest, CyclesEnd) {
 }
 
 TEST_F(ExceptionTest, DeepChainsAreCutAndCounted) {
-  const v1::Exception raised = ExpectRaised(
-      Run("e = ValueError(0)\nfor i in range(1, 40):\n  n = ValueError(i)\n  n.__cause__ = e\n  e = n\nraise e"),
-      "ValueError");
+  const v1::Exception raised =
+      ExpectRaised(Run("e = ValueError(0)\nfor i in range(1, 40):\n  n = ValueError(i)\n  "
+                       "n.__cause__ = e\n  e = n\nraise e"),
+                   "ValueError");
   const v1::Exception* deepest = &raised;
   int depth = 1;
   for (; deepest->has_cause(); deepest = &deepest->cause()) ++depth;
@@ -113,9 +116,9 @@ TEST_F(ExceptionTest, DeepChainsAreCutAndCounted) {
 }
 
 TEST_F(ExceptionTest, GroupsHaveMembers) {
-  const v1::Exception raised = ExpectRaised(
-      Run("raise ExceptionGroup('many', [ValueError('v'), ExceptionGroup('inner', [KeyError('k')])])"),
-      "ExceptionGroup");
+  const v1::Exception raised = ExpectRaised(Run("raise ExceptionGroup('many', [ValueError('v'), "
+                                                "ExceptionGroup('inner', [KeyError('k')])])"),
+                                            "ExceptionGroup");
   EXPECT_EQ(raised.message(), "many (2 sub-exceptions)");
   ASSERT_THAT(raised.exceptions(), SizeIs(2));
   EXPECT_EQ(raised.exceptions(0).message(), "v");
@@ -125,8 +128,8 @@ TEST_F(ExceptionTest, GroupsHaveMembers) {
 }
 
 TEST_F(ExceptionTest, WideGroupsAreCutAndCounted) {
-  const v1::Exception raised =
-      ExpectRaised(Run("raise ExceptionGroup('x', [ValueError(i) for i in range(1000)])"), "ExceptionGroup");
+  const v1::Exception raised = ExpectRaised(
+      Run("raise ExceptionGroup('x', [ValueError(i) for i in range(1000)])"), "ExceptionGroup");
   EXPECT_EQ(raised.exceptions_size() + raised.omitted_exception_count(), 1000);
   EXPECT_EQ(raised.exceptions_size(), 63);
 }
@@ -146,29 +149,31 @@ TEST_F(ExceptionTest, DeepRecursionInCIsAnError) {
 }
 
 TEST_F(ExceptionTest, UnprintableMessage) {
-  const GuestRun run = Run("class E(Exception):\n  def __str__(self): raise RuntimeError('no')\nraise E");
+  const GuestRun run =
+      Run("class E(Exception):\n  def __str__(self): raise RuntimeError('no')\nraise E");
   const v1::Exception raised = ExpectRaised(run, "E");
   EXPECT_EQ(raised.message(), "<unprintable E object>");
   EXPECT_THAT(run.error, HasSubstr("E: <exception str() failed>"));
 }
 
 TEST_F(ExceptionTest, MessageOfAHostileString) {
-  const v1::Exception raised = ExpectRaised(
-      Run("class S(str):\n  def __len__(self): raise OSError\n  def __getitem__(self, i): raise OSError\n"
-          "  def encode(self, *a): raise OSError\n"
-          "class E(Exception):\n  def __str__(self): return S('text')\nraise E"),
-      "E");
+  const v1::Exception raised =
+      ExpectRaised(Run("class S(str):\n  def __len__(self): raise OSError\n  def __getitem__(self, "
+                       "i): raise OSError\n"
+                       "  def encode(self, *a): raise OSError\n"
+                       "class E(Exception):\n  def __str__(self): return S('text')\nraise E"),
+                   "E");
   EXPECT_EQ(raised.message(), "text");
 }
 
 TEST_F(ExceptionTest, HostileAttributesAreReadPast) {
-  const v1::Exception raised = ExpectRaised(
-      Run("def bad(self): raise OSError\n"
-          "class E(Exception):\n"
-          "  __cause__ = __context__ = __traceback__ = __notes__ = __suppress_context__ = property(bad)\n"
-          "  __class__ = property(bad)\n"
-          "raise E('still here')"),
-      "E");
+  const v1::Exception raised = ExpectRaised(Run("def bad(self): raise OSError\n"
+                                                "class E(Exception):\n"
+                                                "  __cause__ = __context__ = __traceback__ = "
+                                                "__notes__ = __suppress_context__ = property(bad)\n"
+                                                "  __class__ = property(bad)\n"
+                                                "raise E('still here')"),
+                                            "E");
   EXPECT_EQ(raised.message(), "still here");
   EXPECT_THAT(raised.frames(), SizeIs(1));
   EXPECT_THAT(raised.traceback(), HasSubstr("E: still here"));
@@ -185,23 +190,25 @@ TEST_F(ExceptionTest, LongTextsAreCutInTheMiddle) {
 }
 
 TEST_F(ExceptionTest, LoneSurrogatesDoNotBreakTheFrame) {
-  const v1::Exception raised = ExpectRaised(Run("raise ValueError('\\ud800 and \\0')"), "ValueError");
+  const v1::Exception raised =
+      ExpectRaised(Run("raise ValueError('\\ud800 and \\0')"), "ValueError");
   EXPECT_EQ(raised.message(), std::string("\\ud800 and \0", 12));
 }
 
 TEST_F(ExceptionTest, HookIsCalledAsPythonDoes) {
-  const GuestRun run = Run(
-      "import sys\n"
-      "def hook(t, e, tb): print('hook', t.__name__, e, tb.tb_lineno, file=sys.stderr)\n"
-      "sys.excepthook = hook\n"
-      "raise ValueError('x')\n");
+  const GuestRun run =
+      Run("import sys\n"
+          "def hook(t, e, tb): print('hook', t.__name__, e, tb.tb_lineno, file=sys.stderr)\n"
+          "sys.excepthook = hook\n"
+          "raise ValueError('x')\n");
   ExpectRaised(run, "ValueError");
   EXPECT_EQ(run.error, "hook ValueError x 4\n");
 }
 
 TEST_F(ExceptionTest, HookThatRaises) {
-  const GuestRun run = Run(
-      "import sys\ndef hook(*a): raise RuntimeError('bad hook')\nsys.excepthook = hook\nraise ValueError('x')");
+  const GuestRun run =
+      Run("import sys\ndef hook(*a): raise RuntimeError('bad hook')\nsys.excepthook = hook\nraise "
+          "ValueError('x')");
   ExpectRaised(run, "ValueError");
   EXPECT_EQ(run.error,
             "Error in sys.excepthook:\n"
@@ -223,13 +230,14 @@ TEST_F(ExceptionTest, HookThatExits) {
 }
 
 TEST_F(ExceptionTest, ReplacedBuiltinsAndTraceback) {
-  const GuestRun run = Run(
-      "import builtins, traceback, linecache\n"
-      "traceback.TracebackException.format = None\n"
-      "linecache.getline = linecache.getlines = None\n"
-      "for name in ('len', 'str', 'repr', 'isinstance', 'issubclass', 'type', 'getattr', 'print', 'id'):\n"
-      "    setattr(builtins, name, None)\n"
-      "1 / 0\n");
+  const GuestRun run =
+      Run("import builtins, traceback, linecache\n"
+          "traceback.TracebackException.format = None\n"
+          "linecache.getline = linecache.getlines = None\n"
+          "for name in ('len', 'str', 'repr', 'isinstance', 'issubclass', 'type', 'getattr', "
+          "'print', 'id'):\n"
+          "    setattr(builtins, name, None)\n"
+          "1 / 0\n");
   const v1::Exception raised = ExpectRaised(run, "ZeroDivisionError");
   EXPECT_EQ(raised.message(), "division by zero");
   EXPECT_THAT(raised.frames(), SizeIs(1));
@@ -239,7 +247,8 @@ TEST_F(ExceptionTest, ReplacedBuiltinsAndTraceback) {
 TEST_F(ExceptionTest, TraceFunctionDoesNotSeeTheReport) {
   const v1::Exception raised = ExpectRaised(
       Run("import sys\ndef trace(*a): raise KeyError('trace')\nclass E(Exception):\n  pass\n"
-          "try: raise E('x')\nexcept E as e: keep = e\nsys.setrecursionlimit(60)\nsys.settrace(trace)\nraise keep"),
+          "try: raise E('x')\nexcept E as e: keep = "
+          "e\nsys.setrecursionlimit(60)\nsys.settrace(trace)\nraise keep"),
       "E");
   EXPECT_EQ(raised.message(), "x");
 }

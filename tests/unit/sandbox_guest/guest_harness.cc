@@ -47,20 +47,19 @@ bool AddModule(const std::string& root, const std::string& source) {
   return mount("overlay", lower.c_str(), "overlay", 0, options.c_str()) == 0;
 }
 
-// In the process that becomes the zygote: the image with a workspace, /tmp, /dev and /proc. Its mounts
-// end with it.
+// In the process that becomes the zygote: the image with a workspace, /tmp, /dev and /proc. Its
+// mounts end with it.
 bool EnterImage(const std::string& root, const std::string& warm_up_source) {
   return mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
          mount("workspace", (root + "/workspace").c_str(), "tmpfs", 0, "size=8m") == 0 &&
          mount("tmp", (root + "/tmp").c_str(), "tmpfs", 0, "size=8m") == 0 &&
          mount("/dev", (root + "/dev").c_str(), nullptr, MS_BIND, nullptr) == 0 &&
          mount("proc", (root + "/proc").c_str(), "proc", 0, nullptr) == 0 &&
-         (warm_up_source.empty() || AddModule(root, warm_up_source)) &&
-         chroot(root.c_str()) == 0 && chdir("/") == 0;
+         (warm_up_source.empty() || AddModule(root, warm_up_source)) && chroot(root.c_str()) == 0 &&
+         chdir("/") == 0;
 }
 
-[[noreturn]] void ExecHarness(int binary, int control,
-                              const GuestHarness::Options& options) {
+[[noreturn]] void ExecHarness(int binary, int control, const GuestHarness::Options& options) {
   const UniqueFd null(open("/dev/null", O_RDWR));
   dup2(null.get(), STDIN_FILENO);
   dup2(control, 3);
@@ -112,7 +111,8 @@ class Clone {
     EXPECT_TRUE(SendPacket(control, request, descriptors).ok());
   }
 
-  GuestRun Run(const RunProgram& program, const std::function<void(const std::string&)>& on_output) {
+  GuestRun Run(const RunProgram& program,
+               const std::function<void(const std::string&)>& on_output) {
     GuestFrame ready;
     EXPECT_TRUE(ReadFrame(channel_.get(), &ready, kMaxGuestFrameBytes).ok());
     for (const auto& stage : ready.ready().stage_times()) {

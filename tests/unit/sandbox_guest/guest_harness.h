@@ -34,7 +34,7 @@ class GuestHarness {
  public:
   enum class Pids {
     kDistinct,
-    kSameInClones,     // all clones have pid 1, the zygote has not
+    kSameInClones,    // all clones have pid 1, the zygote has not
     kSameAsInZygote,  // all have pid 1
   };
 

@@ -1,8 +1,10 @@
-// A zygote without walls: PythonRuntime as the real zygote drives it, for tests that are about Python.
+// A zygote without walls: PythonRuntime as the real zygote drives it, for tests that are about
+// Python.
 //
-// Started in the image's file system, in a mount namespace of its own, with a packet socket as descriptor
-// 3. Serves ZygoteRequest: a config warms up; a clone_sandbox comes with three descriptors (channel,
-// stdout, stderr) and is answered by child_exited.
+// Started in the image's file system, in a mount namespace of its own, with a packet socket as
+// descriptor
+// 3. Serves ZygoteRequest: a config warms up; a clone_sandbox comes with three descriptors
+// (channel, stdout, stderr) and is answered by child_exited.
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -16,8 +18,8 @@
 
 #include "cloister/internal/v1/guest.pb.h"
 #include "cloister/internal/v1/spawner.pb.h"
-#include "sandbox/guest/python_runtime.h"
 #include "sandbox/base/monotonic_time.h"
+#include "sandbox/guest/python_runtime.h"
 #include "sandbox/linux/clone.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/wire/packet_socket.h"

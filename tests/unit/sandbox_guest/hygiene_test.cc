@@ -1,4 +1,5 @@
-// Two clones of one zygote share nothing that should be random, though all of them have the same pid.
+// Two clones of one zygote share nothing that should be random, though all of them have the same
+// pid.
 
 #include <gtest/gtest.h>
 
@@ -32,8 +33,8 @@ constexpr char kPrintAll[] =
     "print('openssl', ssl.RAND_bytes(8))\n"
     "print('authkey', bytes(multiprocessing.current_process().authkey))\n";
 
-// Runs `code` in `count` clones of a zygote that ran `warm_up`. The code prints lines; no line of one
-// clone may be a line of another.
+// Runs `code` in `count` clones of a zygote that ran `warm_up`. The code prints lines; no line of
+// one clone may be a line of another.
 void ExpectAllDiffer(Pids pids, const std::string& warm_up, const std::string& code, int count) {
   GuestHarness harness({.warm_up_source = warm_up, .pids = pids});
   ASSERT_TRUE(harness.start().has_ready()) << harness.start().DebugString();
@@ -50,7 +51,9 @@ void ExpectAllDiffer(Pids pids, const std::string& warm_up, const std::string& c
   }
 }
 
-TEST(HygieneTest, AThousandClonesDiffer) { ExpectAllDiffer(Pids::kSameInClones, kUseAll, kPrintAll, 1000); }
+TEST(HygieneTest, AThousandClonesDiffer) {
+  ExpectAllDiffer(Pids::kSameInClones, kUseAll, kPrintAll, 1000);
+}
 
 // Not how sandboxes are made, yet nothing may depend on it.
 TEST(HygieneTest, ClonesWithTheZygotesPidDiffer) {

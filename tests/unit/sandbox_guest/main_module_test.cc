@@ -13,7 +13,8 @@ TEST_F(MainModuleTest, IsMain) {
   const GuestRun run = Run(
       "import sys\n"
       "if __name__ == '__main__': print('main')\n"
-      "print(__file__, __spec__, sys.argv, sys.path[0], sys.modules['__main__'].__dict__ is globals())\n"
+      "print(__file__, __spec__, sys.argv, sys.path[0], sys.modules['__main__'].__dict__ is "
+      "globals())\n"
       "print(sorted(k for k in globals() if not k.startswith('__')))\n"
       "def depth():\n  f, n = sys._getframe(), 0\n  while f: f, n = f.f_back, n + 1\n  return n\n"
       "print(depth())\n");
@@ -33,17 +34,17 @@ TEST_F(MainModuleTest, ArgumentsAndFileName) {
 }
 
 TEST_F(MainModuleTest, ClassesCanBePickled) {
-  const GuestRun run = Run(
-      "import pickle\nclass Point:\n  def __init__(self, x): self.x = x\n"
-      "print(pickle.loads(pickle.dumps(Point(3))).x)\n");
+  const GuestRun run =
+      Run("import pickle\nclass Point:\n  def __init__(self, x): self.x = x\n"
+          "print(pickle.loads(pickle.dumps(Point(3))).x)\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "3\n");
 }
 
 TEST_F(MainModuleTest, SourceCanBeInspected) {
-  const GuestRun run = Run(
-      "import inspect\ndef f():\n    return 1\nclass C:\n    x = 1\n"
-      "print(inspect.getsource(f), inspect.getsource(C), end='')\n");
+  const GuestRun run =
+      Run("import inspect\ndef f():\n    return 1\nclass C:\n    x = 1\n"
+          "print(inspect.getsource(f), inspect.getsource(C), end='')\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "def f():\n    return 1\n class C:\n    x = 1\n");
 }
@@ -64,7 +65,8 @@ TEST_F(MainModuleTest, ModulesOfTheWorkspaceAreImported) {
 }
 
 TEST_F(MainModuleTest, FutureImportsAreTheProgramsOwn) {
-  EXPECT_EQ(Run("from __future__ import annotations\ndef f(x: no): pass\nprint(f.__annotations__)").output,
+  EXPECT_EQ(Run("from __future__ import annotations\ndef f(x: no): pass\nprint(f.__annotations__)")
+                .output,
             "{'x': 'no'}\n");
 }
 

@@ -35,7 +35,8 @@ TEST_F(ProgramEndTest, SyntaxError) {
 
 TEST_F(ProgramEndTest, NulByte) {
   const GuestRun run = Run(std::string("x = 1\0\n", 7));
-  EXPECT_EQ(ExpectRaised(run, "SyntaxError").message(), "source code string cannot contain null bytes");
+  EXPECT_EQ(ExpectRaised(run, "SyntaxError").message(),
+            "source code string cannot contain null bytes");
 }
 
 TEST_F(ProgramEndTest, InvalidUtf8) {
@@ -95,15 +96,18 @@ TEST_F(ProgramEndTest, CrashShowsTheLine) {
   EXPECT_NE(run.wait_code, CLD_EXITED);
   EXPECT_EQ(run.wait_status, SIGSEGV);
   EXPECT_THAT(run.error, StartsWith("Fatal Python error: Segmentation fault"));
-  EXPECT_THAT(run.error, HasSubstr("File \"main.py\", line 3 in f\n  File \"main.py\", line 4 in <module>\n"));
+  EXPECT_THAT(run.error,
+              HasSubstr("File \"main.py\", line 3 in f\n  File \"main.py\", line 4 in <module>\n"));
 }
 
 TEST_F(ProgramEndTest, ForbiddenCallShowsTheLineAndKills) {
-  const GuestRun run = Run("import os, signal\ndef f():\n    os.kill(os.getpid(), signal.SIGSYS)\nf()\n");
+  const GuestRun run =
+      Run("import os, signal\ndef f():\n    os.kill(os.getpid(), signal.SIGSYS)\nf()\n");
   EXPECT_FALSE(run.finished.has_value());
   EXPECT_NE(run.wait_code, CLD_EXITED);
   EXPECT_EQ(run.wait_status, SIGSYS);
-  EXPECT_THAT(run.error, HasSubstr("File \"main.py\", line 3 in f\n  File \"main.py\", line 4 in <module>\n"));
+  EXPECT_THAT(run.error,
+              HasSubstr("File \"main.py\", line 3 in f\n  File \"main.py\", line 4 in <module>\n"));
 }
 
 TEST_F(ProgramEndTest, AbortIsASignal) {
@@ -113,61 +117,64 @@ TEST_F(ProgramEndTest, AbortIsASignal) {
 }
 
 TEST_F(ProgramEndTest, ExitFunctionsRunInReverse) {
-  const GuestRun run = Run(
-      "import atexit\n"
-      "atexit.register(print, 'first')\n"
-      "atexit.register(lambda: 1 / 0)\n"
-      "atexit.register(print, 'second')\n"
-      "print('end')\n");
+  const GuestRun run =
+      Run("import atexit\n"
+          "atexit.register(print, 'first')\n"
+          "atexit.register(lambda: 1 / 0)\n"
+          "atexit.register(print, 'second')\n"
+          "print('end')\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "end\nsecond\nfirst\n");
   EXPECT_THAT(run.error, HasSubstr("ZeroDivisionError"));
 }
 
 TEST_F(ProgramEndTest, ExitFunctionsRunAfterTheTraceback) {
-  const GuestRun run = Run("import atexit, sys\natexit.register(lambda: print('bye', file=sys.stderr))\n1 / 0");
+  const GuestRun run =
+      Run("import atexit, sys\natexit.register(lambda: print('bye', file=sys.stderr))\n1 / 0");
   ExpectRaised(run, "ZeroDivisionError");
   EXPECT_THAT(run.error, testing::EndsWith("ZeroDivisionError: division by zero\nbye\n"));
 }
 
 TEST_F(ProgramEndTest, ThreadsAreJoined) {
-  const GuestRun run = Run(
-      "import threading\ngate = threading.Event()\n"
-      "def work():\n  gate.wait()\n  print('worked')\n"
-      "threading.Thread(target=work).start()\nprint('end')\ngate.set()\n");
+  const GuestRun run =
+      Run("import threading\ngate = threading.Event()\n"
+          "def work():\n  gate.wait()\n  print('worked')\n"
+          "threading.Thread(target=work).start()\nprint('end')\ngate.set()\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "end\nworked\n");
 }
 
 TEST_F(ProgramEndTest, DaemonThreadsAreNotWaitedFor) {
-  const GuestRun run = Run(
-      "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\nprint('end')");
+  const GuestRun run =
+      Run("import threading\nthreading.Thread(target=threading.Event().wait, "
+          "daemon=True).start()\nprint('end')");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "end\n");
   EXPECT_EQ(run.error, "");
 }
 
 TEST_F(ProgramEndTest, BusyDaemonThreadSaysNothingAtTheEnd) {
-  const GuestRun run = Run(
-      "import threading, math\nstarted = threading.Event()\n"
-      "def spin():\n  while True: math.sqrt(2); started.set()\n"
-      "threading.Thread(target=spin, daemon=True).start()\nstarted.wait()\n");
+  const GuestRun run =
+      Run("import threading, math\nstarted = threading.Event()\n"
+          "def spin():\n  while True: math.sqrt(2); started.set()\n"
+          "threading.Thread(target=spin, daemon=True).start()\nstarted.wait()\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.error, "");
 }
 
 TEST_F(ProgramEndTest, ExceptionInAThreadIsShownAndNotTheEnd) {
-  const GuestRun run = Run("import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()");
+  const GuestRun run =
+      Run("import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()");
   ExpectSucceeded(run);
   EXPECT_THAT(run.error, StartsWith("Exception in thread Thread-1 (<lambda>):\nTraceback"));
 }
 
 TEST_F(ProgramEndTest, ObjectsOfMainAreFinalised) {
-  const GuestRun run = Run(
-      "class Guard:\n  def __del__(self): print('released')\n"
-      "guard = Guard()\n"
-      "cycle = Guard(); cycle.me = cycle\n"
-      "print('end')\n");
+  const GuestRun run =
+      Run("class Guard:\n  def __del__(self): print('released')\n"
+          "guard = Guard()\n"
+          "cycle = Guard(); cycle.me = cycle\n"
+          "print('end')\n");
   ExpectSucceeded(run);
   EXPECT_EQ(run.output, "end\nreleased\nreleased\n");
 }
@@ -195,20 +202,22 @@ TEST_F(ProgramEndTest, InterruptRaises) {
 }
 
 TEST_F(ProgramEndTest, ChannelClosedByTheProgramIsNotAnExit) {
-  const GuestRun run = Run("import os, atexit, signal\nos.close(3)\nsignal.setitimer(signal.ITIMER_REAL, 0.2)");
+  const GuestRun run =
+      Run("import os, atexit, signal\nos.close(3)\nsignal.setitimer(signal.ITIMER_REAL, 0.2)");
   EXPECT_FALSE(run.finished.has_value());
   EXPECT_NE(run.wait_code, CLD_EXITED);
   EXPECT_EQ(run.wait_status, SIGALRM) << "it waited to be killed";
 }
 
 TEST_F(ProgramEndTest, HandlersOfTheProgramDoNotBreakTheReport) {
-  const v1::Exception raised = ExpectRaised(
-      Run("import signal\ndef handler(*a): raise OSError('from a handler')\n"
-          "signal.signal(signal.SIGALRM, handler)\n"
-          "class E(Exception):\n  def __str__(self):\n"
-          "    signal.setitimer(signal.ITIMER_REAL, 1e-6)\n    for i in range(10**6): pass\n    return 'text'\n"
-          "raise E"),
-      "E");
+  const v1::Exception raised =
+      ExpectRaised(Run("import signal\ndef handler(*a): raise OSError('from a handler')\n"
+                       "signal.signal(signal.SIGALRM, handler)\n"
+                       "class E(Exception):\n  def __str__(self):\n"
+                       "    signal.setitimer(signal.ITIMER_REAL, 1e-6)\n    for i in range(10**6): "
+                       "pass\n    return 'text'\n"
+                       "raise E"),
+                   "E");
   EXPECT_EQ(raised.message(), "text");
 }
 

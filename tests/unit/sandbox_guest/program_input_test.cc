@@ -46,7 +46,8 @@ TEST_F(ProgramInputTest, EnvironmentReachesPythonAndC) {
   (*program.mutable_environment())["HOME"] = "/elsewhere";
   program.set_code(
       "import ctypes, os\nlibc = ctypes.CDLL(None)\nlibc.getenv.restype = ctypes.c_char_p\n"
-      "print(os.environ['GREETING'], libc.getenv(b'GREETING'), os.environ['HOME'], sorted(os.environ))");
+      "print(os.environ['GREETING'], libc.getenv(b'GREETING'), os.environ['HOME'], "
+      "sorted(os.environ))");
   EXPECT_EQ(Run(program).output,
             "h\xc3\xa9llo b'h\\xc3\\xa9llo' /elsewhere ['GREETING', 'HOME', 'LANG', 'PATH']\n");
 }
@@ -58,10 +59,10 @@ TEST_F(ProgramInputTest, FilesArePlaced) {
   program.mutable_files(1)->set_executable(true);
   AddFile(program, "run.sh", "replaced");
   program.set_code(
-      "import os\nprint(os.getcwd(), open('data/deep/a.bin', 'rb').read(), open('/workspace/run.sh').read(),\n"
+      "import os\nprint(os.getcwd(), open('data/deep/a.bin', 'rb').read(), "
+      "open('/workspace/run.sh').read(),\n"
       "  oct(os.stat('run.sh').st_mode), oct(os.stat('data').st_mode))");
-  EXPECT_EQ(Run(program).output,
-            "/workspace b'\\x00\\xff' replaced 0o100755 0o40755\n");
+  EXPECT_EQ(Run(program).output, "/workspace b'\\x00\\xff' replaced 0o100755 0o40755\n");
 }
 
 TEST_F(ProgramInputTest, FilesThatCannotBePlacedAreAnError) {
@@ -75,7 +76,8 @@ TEST_F(ProgramInputTest, FilesThatCannotBePlacedAreAnError) {
             "[Errno 20] Not a directory: 'a/b'");
   v1::Program large;
   AddFile(large, "big", std::string(9 << 20, 'x'));
-  EXPECT_THAT(ExpectRaised(Run(large), "OSError").message(), StartsWith("[Errno 28] No space left"));
+  EXPECT_THAT(ExpectRaised(Run(large), "OSError").message(),
+              StartsWith("[Errno 28] No space left"));
 }
 
 TEST_F(ProgramInputTest, FilesAreReturned) {
@@ -85,7 +87,8 @@ TEST_F(ProgramInputTest, FilesAreReturned) {
       "left_open = open('late', 'w'); left_open.write('flushed at the end')\n"
       "os.symlink('/etc/passwd', 'link'); os.symlink('/etc', 'way'); os.mkfifo('pipe')\n"
       "os.chdir('/')\n");
-  for (const char* path : {"out/a", "late", "missing", "link", "way/passwd", "pipe", "out", "../etc/passwd"}) {
+  for (const char* path :
+       {"out/a", "late", "missing", "link", "way/passwd", "pipe", "out", "../etc/passwd"}) {
     program.add_return_files(path);
   }
   const GuestRun run = Run(program);
@@ -136,7 +139,8 @@ TEST_F(ProgramInputTest, LimitsAreApplied) {
   request.mutable_program()->set_stdin(std::string(5000, 'x'));
   request.mutable_program()->set_code(
       "import resource as r, errno\n"
-      "print(*(r.getrlimit(n) for n in (r.RLIMIT_NOFILE, r.RLIMIT_FSIZE, r.RLIMIT_DATA, r.RLIMIT_CPU)))\n"
+      "print(*(r.getrlimit(n) for n in (r.RLIMIT_NOFILE, r.RLIMIT_FSIZE, r.RLIMIT_DATA, "
+      "r.RLIMIT_CPU)))\n"
       "try: open('f', 'wb', 0).write(b'x' * 2000) == 1000 and open('f', 'ab', 0).write(b'x')\n"
       "except OSError as e: print(errno.errorcode[e.errno])\n"
       "try: bytearray(1 << 30)\n"

@@ -20,7 +20,8 @@ TEST(WarmUpTest, TellsTheVersion) {
 
 TEST(WarmUpTest, ImportsAreThereBeforeTheProgram) {
   GuestHarness harness({.warm_up_imports = {"json", "xml.dom.minidom"}});
-  const GuestRun run = harness.Run("import sys\nprint('json' in sys.modules, 'xml.dom.minidom' in sys.modules)");
+  const GuestRun run =
+      harness.Run("import sys\nprint('json' in sys.modules, 'xml.dom.minidom' in sys.modules)");
   EXPECT_EQ(run.output, "True True\n");
 }
 
@@ -35,8 +36,9 @@ TEST(WarmUpTest, NothingOfTheHostsEnvironmentGetsIn) {
   setenv("PYTHONSTARTUP", "/tmp/x", 1);
   GuestHarness harness({.environment = {{"TEMPLATE", "yes"}}});
   const GuestRun run = harness.Run("import os\nprint(sorted(os.environ.items()))");
-  EXPECT_EQ(run.output,
-            "[('HOME', '/workspace'), ('LANG', 'C.UTF-8'), ('PATH', '/usr/bin'), ('TEMPLATE', 'yes')]\n");
+  EXPECT_EQ(
+      run.output,
+      "[('HOME', '/workspace'), ('LANG', 'C.UTF-8'), ('PATH', '/usr/bin'), ('TEMPLATE', 'yes')]\n");
   unsetenv("CLOISTER_TEST_SECRET");
   unsetenv("PYTHONSTARTUP");
 }
@@ -48,7 +50,8 @@ TEST(WarmUpTest, InterpreterIsConfiguredAsPromised) {
       "f = sys.flags\n"
       "print(f.utf8_mode, f.dont_write_bytecode, f.no_user_site, f.ignore_environment)\n"
       "print(sys.executable, sys.prefix, gc.isenabled(), gc.get_freeze_count() > 1000)\n"
-      "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, faulthandler.is_enabled())\n"
+      "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler, "
+      "faulthandler.is_enabled())\n"
       "print([p for p in sys.path if 'dist-packages' in p])\n"
       "print(getattr(sys, 'is_remote_debug_enabled', lambda: False)())\n");
   ExpectSucceeded(run);
@@ -70,7 +73,8 @@ TEST(WarmUpTest, TheTouchProgramLeavesNoTrace) {
 TEST(WarmUpTest, ClonesDoNotSeeEachOther) {
   GuestHarness harness;
   harness.Run("import json, builtins\njson.mark = builtins.mark = 1\nopen('left', 'w').write('x')");
-  const GuestRun run = harness.Run("import json, os\nprint(hasattr(json, 'mark'), 'mark' in dir(__builtins__), os.listdir())");
+  const GuestRun run = harness.Run(
+      "import json, os\nprint(hasattr(json, 'mark'), 'mark' in dir(__builtins__), os.listdir())");
   EXPECT_EQ(run.output, "False False []\n");
 }
 
