@@ -161,8 +161,7 @@ std::vector<pid_t> ProcessTree(pid_t root) {
 }
 
 std::string ProcessName(pid_t pid) {
-  return std::string(absl::StripSuffix(ReadFile(absl::StrCat("/proc/", pid, "/comm")), "
-"));
+  return std::string(absl::StripSuffix(ReadFile(absl::StrCat("/proc/", pid, "/comm")), "\n"));
 }
 
 std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids, absl::Duration timeout) {
