@@ -80,15 +80,15 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
 Server::~Server() {
   if (loop_thread_.joinable()) {
     RunOnLoop([this] { listeners_.clear(); });
-    if (grpc_server_ != nullptr)
+    if (grpc_server_ != nullptr) {
       grpc_server_->Shutdown(drained_ ? kShutdownGrace : absl::ZeroDuration());
-    RunOnLoop([this] {
-      executions_.reset();
-      pools_.reset();
-    });
+    }
     loop_.Stop();
     loop_thread_.join();
   }
+  // What belonged to the loop belongs to this thread now; users before what they use.
+  executions_.reset();
+  pools_.reset();
   factory_.reset();
   log_.SetCounter(nullptr);
 }
@@ -140,13 +140,14 @@ absl::Status Server::Serve(UnixListeners listeners) {
     CLOISTER_ASSIGN_OR_RETURN(const ListenAddress parsed, ParseListenAddress(address));
     if (!parsed.is_unix()) options.listen.push_back(parsed.host_and_port);
   }
-  CLOISTER_ASSIGN_OR_RETURN(grpc_server_, rpc::GrpcServer::Start(backend_, options));
   listeners_ = std::move(listeners);
   for (const auto& listener : listeners_) {
     CLOISTER_RETURN_IF_ERROR(listener->Accept(&loop_, [this](sandbox::UniqueFd connection) {
       grpc_server_->AdoptConnection(std::move(connection));
     }));
   }
+  // Last of what can fail: from here on there may be calls, and they need the loop to end.
+  CLOISTER_ASSIGN_OR_RETURN(grpc_server_, rpc::GrpcServer::Start(backend_, options));
   loop_.Post([this] { pools_->Start(); });
   loop_thread_ = std::thread([this] { loop_.Run(); });
   LogStart();
