@@ -21,7 +21,8 @@ google::rpc::Status DetailsOf(const grpc::Status& status) {
 template <typename Detail>
 Detail Find(const grpc::Status& status) {
   Detail detail;
-  for (const auto& any : DetailsOf(status).details()) {
+  const google::rpc::Status details = DetailsOf(status);
+  for (const auto& any : details.details()) {
     if (any.Is<Detail>()) {
       EXPECT_TRUE(any.UnpackTo(&detail));
       return detail;
