@@ -13,13 +13,16 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly kTools=$PWD/build/tools
 export PATH=$PATH:$kTools/usr/bin
 
-# promtool checks the metrics. Debian's package would start a Prometheus server, so only its tool is
-# taken out of it.
+# promtool checks the metrics. Debian 13 has a package of it; in Debian 12 it comes with the Prometheus
+# server, whose package would start one, so only the tool is taken out of it.
 GetPromtool() {
   if command -v promtool >/dev/null; then return; fi
+  local package=prometheus
+  if apt-cache show promtool >/dev/null 2>&1; then package=promtool; fi
   mkdir -p "$kTools"
-  (cd "$kTools" && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb |
-    tar -x ./usr/bin/promtool && rm -f prometheus_*.deb)
+  (cd "$kTools" && apt-get download -qq -o APT::Sandbox::User=root "$package" &&
+    dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x ./usr/bin/promtool && rm -f "$package"_*.deb) ||
+    Fail "cannot get promtool from Debian's package $package"
 }
 
 # RunPreset PRESET CTEST OPTION...: builds and tests; adds to $passed and $failed.
