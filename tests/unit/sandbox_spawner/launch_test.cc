@@ -43,7 +43,7 @@ TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
 
 TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec(), nullptr);
+      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec());
   EXPECT_TRUE(config.namespaces());
   EXPECT_TRUE(config.landlock());
   EXPECT_TRUE(config.seccomp());
@@ -52,7 +52,7 @@ TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
 
 TEST(MakeZygoteConfigTest, LeavesOutWhatIsMissing) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec(), nullptr);
+      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec());
   EXPECT_FALSE(config.namespaces());
   EXPECT_FALSE(config.landlock());
   EXPECT_TRUE(config.seccomp());
