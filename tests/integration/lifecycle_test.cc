@@ -137,37 +137,5 @@ TEST_F(LifecycleTest, SigtermWaitsForWhatRuns) {
   ExpectNothingLeft();
 }
 
-TEST_F(LifecycleTest, AFreshRunLeavesNoTraceOnTheHost) {
-  context_.TryCancel();
-  EndStream();
-  const auto count_fds = [](pid_t pid) {
-    int count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator(absl::StrCat("/proc/", pid, "/fd"))) {
-      ++count;
-    }
-    return count;
-  };
-  const pid_t spawner = Find("cloister-spawner");
-  const auto run = [&](int times) {
-    for (int i = 0; i < times; ++i) {
-      grpc::ClientContext context;
-      v1::RunCodeRequest request;
-      request.mutable_program()->set_code("print(1)");
-      v1::RunCodeResponse response;
-      ASSERT_TRUE(server_->executions().RunCode(&context, request, &response).ok());
-    }
-  };
-  run(100);
-  const int server_before = count_fds(server_->pid());
-  const int spawner_before = count_fds(spawner);
-  const size_t cgroups_before = CgroupLeftovers().size();
-  run(1000);
-  // Slack: the pool's fill differs from moment to moment, by a few sandboxes of ten descriptors.
-  EXPECT_LT(count_fds(server_->pid()), server_before + 200);
-  EXPECT_LT(count_fds(spawner), spawner_before + 200);
-  EXPECT_EQ(CgroupLeftovers().size(), cgroups_before);
-}
-
 }  // namespace
 }  // namespace cloister::testing
