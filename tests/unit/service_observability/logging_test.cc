@@ -87,6 +87,7 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
                              .template_name = python,
                              .sandbox_id = 7,
                              .start_kind = v1::START_KIND_WARM,
+                             .queued = absl::ZeroDuration(),
                              .status = absl::OkStatus(),
                              .outcome = outcome});
   const std::string text = Text();

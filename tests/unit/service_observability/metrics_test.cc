@@ -147,6 +147,7 @@ class ServiceMetricsTest : public ::testing::Test {
     observer_.OnExecutionEnded({.name = name,
                                 .request_id = name,
                                 .template_name = name,
+                                .queued = absl::ZeroDuration(),
                                 .status = status,
                                 .outcome = outcome});
   }
