@@ -20,6 +20,7 @@ namespace cloister::server {
 namespace {
 
 using internal::v1::PoolConfig;
+using internal::v1::QueueConfig;
 using internal::v1::ServerConfig;
 using internal::v1::TemplateConfig;
 
@@ -47,8 +48,12 @@ class ParseErrors final : public google::protobuf::io::ErrorCollector {
   std::vector<std::string> lines_;
 };
 
-void SetIfUnset(bool is_set, absl::Duration value, google::protobuf::Duration* duration) {
-  if (!is_set) *duration = base::ToProto(value);
+// By member pointers, because asking for the field to write to sets it, and arguments are evaluated
+// in any order.
+template <typename Message>
+void SetIfUnset(Message* message, bool (Message::*is_set)() const,
+                google::protobuf::Duration* (Message::*field)(), absl::Duration value) {
+  if (!(message->*is_set)()) *(message->*field)() = base::ToProto(value);
 }
 
 // Limits a request gets where neither it nor the configuration says: the built-in ones, as far as
@@ -90,12 +95,13 @@ void FillTemplate(TemplateConfig* config) {
   if (!pool->has_minimum_ready()) {
     pool->set_minimum_ready(std::min(defaults.minimum_ready, pool->maximum_ready()));
   }
-  SetIfUnset(pool->has_maximum_age(), defaults.maximum_age, pool->mutable_maximum_age());
+  SetIfUnset(pool, &PoolConfig::has_maximum_age, &PoolConfig::mutable_maximum_age,
+             defaults.maximum_age);
   if (pool->zygote_maximum_forks() == 0) {
     pool->set_zygote_maximum_forks(defaults.zygote.maximum_forks);
   }
-  SetIfUnset(pool->has_zygote_maximum_age(), defaults.zygote.maximum_age,
-             pool->mutable_zygote_maximum_age());
+  SetIfUnset(pool, &PoolConfig::has_zygote_maximum_age, &PoolConfig::mutable_zygote_maximum_age,
+             defaults.zygote.maximum_age);
 }
 
 std::string DefaultGuestDirectory() {
@@ -136,21 +142,22 @@ void FillDefaults(ServerConfig* config) {
   if (config->queue().maximum_waiting() == 0) {
     config->mutable_queue()->set_maximum_waiting(defaults.maximum_waiting);
   }
-  SetIfUnset(config->queue().has_maximum_wait(), defaults.maximum_wait,
-             config->mutable_queue()->mutable_maximum_wait());
+  SetIfUnset(config->mutable_queue(), &QueueConfig::has_maximum_wait,
+             &QueueConfig::mutable_maximum_wait, defaults.maximum_wait);
   if (config->idle_memory_budget_bytes() == 0) {
     config->set_idle_memory_budget_bytes(int64_t{1} << 30);
   }
-  SetIfUnset(config->has_execution_retention(), absl::Seconds(60),
-             config->mutable_execution_retention());
+  SetIfUnset(config, &ServerConfig::has_execution_retention,
+             &ServerConfig::mutable_execution_retention, absl::Seconds(60));
   if (config->event_log_bytes() == 0) config->set_event_log_bytes(int64_t{1} << 20);
-  SetIfUnset(config->has_drain_timeout(), absl::Seconds(30), config->mutable_drain_timeout());
+  SetIfUnset(config, &ServerConfig::has_drain_timeout, &ServerConfig::mutable_drain_timeout,
+             absl::Seconds(30));
   if (config->log_level().empty()) config->set_log_level("info");
   if (config->log_format().empty()) config->set_log_format("text");
   if (config->service_user().empty()) config->set_service_user(kDefaultServiceUser);
   if (!config->has_reflection()) config->set_reflection(true);
-  SetIfUnset(config->has_keep_alive_interval(), absl::Seconds(15),
-             config->mutable_keep_alive_interval());
+  SetIfUnset(config, &ServerConfig::has_keep_alive_interval,
+             &ServerConfig::mutable_keep_alive_interval, absl::Seconds(15));
 }
 
 }  // namespace cloister::server
