@@ -69,11 +69,15 @@ bool IsTemplateName(const std::string& name) {
   return name != "." && name != "..";
 }
 
-void CheckPool(const PoolConfig& pool, const std::string& field, Violations* violations) {
+// `least_ready`: 1 for the default template, because the server is ready once it made a sandbox of
+// it.
+void CheckPool(const PoolConfig& pool, int least_ready, const std::string& field,
+               Violations* violations) {
   constexpr int64_t kMostSandboxes = 100'000;
   CheckRange(pool.maximum(), 1, kMostSandboxes, field + ".maximum", violations);
   CheckRange(pool.maximum_ready(), 1, pool.maximum(), field + ".maximum_ready", violations);
-  CheckRange(pool.minimum_ready(), 0, pool.maximum_ready(), field + ".minimum_ready", violations);
+  CheckRange(pool.minimum_ready(), least_ready, pool.maximum_ready(), field + ".minimum_ready",
+             violations);
   CheckRange(pool.zygote_maximum_forks(), 1, int64_t{1} << 40, field + ".zygote_maximum_forks",
              violations);
   rpc::CheckedDuration(pool.maximum_age(), kDay, field + ".maximum_age", violations);
@@ -99,7 +103,7 @@ void CheckTemplates(const ServerConfig& config, Violations* violations) {
         violations->Add(field + ".environment", "has a name that is empty or contains '='");
       }
     }
-    CheckPool(entry.pool(), field + ".pool", violations);
+    CheckPool(entry.pool(), i == 0 ? 1 : 0, field + ".pool", violations);
   }
 }
 

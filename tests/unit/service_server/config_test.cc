@@ -60,11 +60,13 @@ TEST(ConfigTest, AnnotatedExampleShowsTheDefaults) {
 TEST(ConfigTest, KeepsWhatIsSet) {
   const ServerConfig config = Complete(
       "default_limits { wall_time { seconds: 3 nanos: 5 } } "
-      "templates { name: 'a' image: 'b' pool { minimum_ready: 0 maximum: 2 } }");
+      "templates { name: 'a' image: 'b' pool { minimum_ready: 1 maximum: 2 } } "
+      "templates { name: 'c' pool { minimum_ready: 0 } }");
   EXPECT_EQ(LimitsPolicyOf(config).defaults.wall_time, absl::Seconds(3) + absl::Nanoseconds(5));
   EXPECT_EQ(LimitsPolicyOf(config).defaults.cpu_time, absl::Seconds(10));
   EXPECT_EQ(config.templates(0).image(), "b");
-  EXPECT_EQ(config.templates(0).pool().minimum_ready(), 0);
+  EXPECT_EQ(config.templates(0).pool().minimum_ready(), 1);
+  EXPECT_EQ(config.templates(1).pool().minimum_ready(), 0);
   EXPECT_EQ(config.templates(0).pool().maximum_ready(), 2);
   EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
 }
@@ -119,6 +121,8 @@ const BadCase kBadCases[] = {
      "templates[0].environment"},
     {"PoolMaximum", "templates { name: 'a' pool { maximum: 1000000 } }",
      "templates[0].pool.maximum"},
+    {"DefaultPoolMinimum", "templates { name: 'a' pool { minimum_ready: 0 } }",
+     "templates[0].pool.minimum_ready"},
     {"PoolMinimum", "templates { name: 'a' pool { minimum_ready: -1 } }",
      "templates[0].pool.minimum_ready"},
     {"PoolMinimumAboveMaximum",
