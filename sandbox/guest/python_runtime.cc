@@ -95,6 +95,22 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
   return version;
 }
 
+namespace {
+
+// What a shell would see of a program that ended so.
+int ExitStatusOf(const internal::v1::Finished& finished) {
+  switch (finished.kind()) {
+    case internal::v1::Finished::KIND_SUCCEEDED:
+      return EXIT_SUCCESS;
+    case internal::v1::Finished::KIND_EXITED:
+      return finished.exit_code();
+    default:
+      return EXIT_FAILURE;
+  }
+}
+
+}  // namespace
+
 void PythonRuntime::BeforeFork() { PyOS_BeforeFork(); }
 void PythonRuntime::AfterForkInParent() { PyOS_AfterFork_Parent(); }
 void PythonRuntime::AfterForkInChild() {
@@ -111,8 +127,12 @@ int PythonRuntime::Serve(int channel) {
   if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // never needed
   if (!status.ok() || !request.has_run_program()) return EXIT_FAILURE;
 
+  const pid_t own_pid = getpid();
   GuestFrame reply;
   auto finished = state_->runner.Run(std::move(*request.mutable_run_program()));
+  // Where subprocesses are allowed, a fork of the program that comes to its end arrives here as
+  // well. It ends as a process does; the report to the host is the first process's.
+  if (getpid() != own_pid) _exit(finished.ok() ? ExitStatusOf(*finished) : EXIT_FAILURE);
   if (finished.ok()) {
     *reply.mutable_finished() = *std::move(finished);
   } else {

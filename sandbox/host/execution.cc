@@ -100,6 +100,10 @@ void Execution::AwaitFrame() {
 void Execution::OnFrame(GuestChannel::FrameOrError frame) {
   if (absl::IsOutOfRange(frame.status())) return AwaitExit();
   if (!frame.ok()) return Stop(HostStop::kBrokenProtocol, std::string(frame.status().message()));
+  if (phase_ == Phase::kRunning && frame->has_setup_failed()) {
+    return Stop(HostStop::kNeverStarted,
+                absl::StrCat("the guest could not begin: ", frame->setup_failed().message()));
+  }
   if (phase_ != Phase::kRunning || !frame->has_finished()) {
     return Stop(HostStop::kBrokenProtocol, "a frame out of turn");
   }

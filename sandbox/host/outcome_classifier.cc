@@ -39,8 +39,9 @@ std::optional<Verdict> PolicyVerdict(const Observation& seen) {
         absl::StrCat("killed: the guest broke the protocol to the host (", seen.stop_detail, ")")};
   }
   if (EndedBySignal(seen, SIGSYS)) {
-    return Verdict{Outcome::KIND_POLICY_VIOLATION,
-                   "killed by the kernel: a system call that seccomp forbids (SIGSYS)"};
+    return Verdict{
+        Outcome::KIND_POLICY_VIOLATION,
+        "ended by SIGSYS, with which the kernel answers a system call that seccomp forbids"};
   }
   return std::nullopt;
 }
@@ -60,10 +61,10 @@ std::optional<Verdict> MemoryVerdict(const Observation& seen) {
 }
 
 std::optional<Verdict> TimeVerdict(const Observation& seen) {
-  // The rlimit behind the host's own clock: SIGXCPU first, SIGKILL for those who ignore it.
-  const bool by_rlimit = EndedBySignal(seen, SIGXCPU) ||
-                         (seen.stop == HostStop::kNone && EndedBySignal(seen, SIGKILL) &&
-                          seen.cpu_time >= seen.limits.cpu_time);
+  // The rlimit behind the host's own clock: SIGXCPU first, SIGKILL for those who ignore it. A
+  // program can send itself either: only the time used tells.
+  const bool by_rlimit = seen.stop == HostStop::kNone && seen.cpu_time >= seen.limits.cpu_time &&
+                         (EndedBySignal(seen, SIGXCPU) || EndedBySignal(seen, SIGKILL));
   if (seen.stop == HostStop::kCpuTime || by_rlimit) {
     return Verdict{Outcome::KIND_CPU_TIMEOUT,
                    absl::StrCat("killed after ", absl::FormatDuration(seen.limits.cpu_time),

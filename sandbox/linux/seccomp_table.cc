@@ -2,10 +2,12 @@
 
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -21,14 +23,13 @@ namespace {
 using enum Verdict;
 using enum AppliesTo;
 
+// clang-format off
 constexpr SyscallGroup kGroups[] = {
     // ---- allowed
-    // ------------------------------------------------------------------------------------
     {kAllow, 0, kAll, "reading and writing what is open",
-     "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close "
-     "close_range dup dup2 dup3 fcntl pipe pipe2 poll ppoll select pselect6 sendfile splice tee "
-     "copy_file_range fsync fdatasync sync_file_range fadvise64 readahead fallocate ftruncate "
-     "flock"},
+     "read write readv writev pread64 pwrite64 preadv pwritev lseek close close_range dup dup2 "
+     "dup3 pipe pipe2 poll ppoll select pselect6 sendfile splice tee copy_file_range fsync "
+     "fdatasync sync_file_range fallocate ftruncate flock"},
     {kAllow, 0, kAll, "files: the mounts and Landlock say which",
      "open openat openat2 creat stat fstat lstat newfstatat statx access faccessat faccessat2 "
      "readlink readlinkat getdents getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink "
@@ -36,7 +37,7 @@ constexpr SyscallGroup kGroups[] = {
      "rename renameat renameat2 link linkat symlink symlinkat truncate umask utime utimes "
      "futimesat "
      "utimensat statfs fstatfs getxattr lgetxattr fgetxattr getxattrat listxattr llistxattr "
-     "flistxattr listxattrat inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
+     "flistxattr listxattrat"},
     {kAllow, 0, kAll, "modes and owners of own files: mounts are nosuid and no capability is left",
      "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat"},
     {kAllow, 0, kAll, "memory; executable too, since libffi and compilers of hot code need it",
@@ -56,9 +57,7 @@ constexpr SyscallGroup kGroups[] = {
      "rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend "
      "rt_sigqueueinfo rt_tgsigqueueinfo sigaltstack kill tkill tgkill"},
     {kAllow, 0, kAll, "talking through sockets that exist: pairs, and the channel to the host",
-     "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname getpeername "
-     "setsockopt "
-     "getsockopt"},
+     "sendto recvfrom sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname getpeername"},
     {kAllow, 0, kAll, "who and where am I",
      "getuid geteuid getgid getegid getresuid getresgid getgroups getpgrp getpgid getsid setpgid "
      "setsid "
@@ -72,12 +71,11 @@ constexpr SyscallGroup kGroups[] = {
      "fork vfork execve pidfd_open pidfd_send_signal"},
 
     // ---- decided by an argument: see the rules
-    // ------------------------------------------------------
     {kByArgument, 0, kAll, "some of its uses are harmless and needed",
-     "clone socketpair ioctl prctl personality prlimit64 mknod mknodat"},
+     "clone socketpair getsockopt fcntl preadv2 pwritev2 ioctl prctl personality prlimit64 mknod "
+     "mknodat"},
 
     // ---- refused with an errno
-    // ----------------------------------------------------------------------
     {kErrno, EPERM, kThreadsOnly, "subprocesses are off for this template",
      "fork vfork execve pidfd_open pidfd_send_signal"},
     {kErrno, EPERM, kAll, "executes what has no path, past every check of one", "execveat"},
@@ -109,6 +107,14 @@ constexpr SyscallGroup kGroups[] = {
      "pidfd_getfd kcmp process_madvise process_mrelease"},
     {kErrno, EPERM, kAll, "page-cache oracle across sandboxes that share an image",
      "mincore cachestat"},
+    {kErrno, ENOSYS, kAll, "would fill or empty the page cache that all share; only ever advice",
+     "fadvise64 readahead"},
+    {kErrno, ENOSYS, kAll,
+     "watches show what others open in the shared image, and come out of one quota for all",
+     "inotify_init inotify_init1 inotify_add_watch inotify_rm_watch"},
+    {kErrno, EPERM, kAll,
+     "names an unnamed socket (SO_PASSCRED binds it), filters packets; pairs work without",
+     "setsockopt"},
     {kErrno, EPERM, kAll, "placement of memory and processor time is the host's business",
      "get_mempolicy set_mempolicy mbind set_mempolicy_home_node migrate_pages move_pages "
      "ioprio_set "
@@ -132,7 +138,6 @@ constexpr SyscallGroup kGroups[] = {
      "set_thread_area sysfs tuxcall uretprobe uprobe uselib ustat vserver"},
 
     // ---- no honest program: killed
-    // ------------------------------------------------------------------
     {kViolation, 0, kAll, "reaches into other processes",
      "ptrace process_vm_readv process_vm_writev"},
     {kViolation, 0, kAll, "changes what is mounted",
@@ -146,6 +151,8 @@ constexpr SyscallGroup kGroups[] = {
     {kViolation, 0, kAll, "talks to hardware", "iopl ioperm"},
     {kViolation, 0, kAll, "administers the machine", "reboot swapon swapoff acct"},
 };
+
+// clang-format on
 
 // What glibc's pthread_create passes to clone, exactly.
 constexpr uint64_t kThreadFlags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM |
@@ -195,6 +202,27 @@ constexpr std::string_view kWeakens = "would undo part of the confinement";
 constexpr std::string_view kPlainNode = "ordinary files and pipes";
 constexpr std::string_view kDeviceNode = "devices and sockets are not made with it";
 
+constexpr ArgumentRule Fcntl(uint64_t command, Verdict verdict, std::string_view reason) {
+  return {"fcntl", 1,     kMaskedEqual, kLow32, command, verdict, verdict == kErrno ? EPERM : 0,
+          kAll,    reason};
+}
+
+constexpr ArgumentRule SocketQuery(uint64_t option) {
+  return {"getsockopt",
+          2,
+          kMaskedEqual,
+          kLow32,
+          option,
+          kAllow,
+          0,
+          kAll,
+          "what kind of socket it is, and whether it failed"};
+}
+
+constexpr std::string_view kDescriptorSettings = "the descriptor's own flags, copies and locks";
+constexpr std::string_view kWatchesShared =
+    "signals and leases tell what others do with files of the shared image";
+
 constexpr ArgumentRule kRules[] = {
     {"clone", 0, kEqual, 0, kThreadFlags, kAllow, 0, kThreadsOnly, "threads"},
     {"clone", 0, kNotEqual, 0, kThreadFlags, kErrno, EPERM, kThreadsOnly, "subprocesses are off"},
@@ -211,6 +239,42 @@ constexpr ArgumentRule kRules[] = {
 
     {"socketpair", 0, kEqual, 0, kUnixFamily, kAllow, 0, kAll, "asyncio wakes itself through one"},
     {"socketpair", 0, kNotEqual, 0, kUnixFamily, kErrno, EPERM, kAll, "no network"},
+
+    SocketQuery(SO_TYPE),
+    SocketQuery(SO_ERROR),
+    SocketQuery(SO_SNDBUF),
+    SocketQuery(SO_RCVBUF),
+    SocketQuery(SO_ACCEPTCONN),
+    SocketQuery(SO_PROTOCOL),
+    SocketQuery(SO_DOMAIN),
+
+    Fcntl(F_DUPFD, kAllow, kDescriptorSettings),
+    Fcntl(F_DUPFD_CLOEXEC, kAllow, kDescriptorSettings),
+    Fcntl(F_GETFD, kAllow, kDescriptorSettings),
+    Fcntl(F_SETFD, kAllow, kDescriptorSettings),
+    Fcntl(F_GETFL, kAllow, kDescriptorSettings),
+    Fcntl(F_SETFL, kAllow, kDescriptorSettings),
+    Fcntl(F_GETLK, kAllow, kDescriptorSettings),
+    Fcntl(F_SETLK, kAllow, kDescriptorSettings),
+    Fcntl(F_SETLKW, kAllow, kDescriptorSettings),
+    Fcntl(F_OFD_GETLK, kAllow, kDescriptorSettings),
+    Fcntl(F_OFD_SETLK, kAllow, kDescriptorSettings),
+    Fcntl(F_OFD_SETLKW, kAllow, kDescriptorSettings),
+    Fcntl(F_GETPIPE_SZ, kAllow, kDescriptorSettings),
+    Fcntl(F_ADD_SEALS, kAllow, kDescriptorSettings),
+    Fcntl(F_GET_SEALS, kAllow, kDescriptorSettings),
+    Fcntl(F_NOTIFY, kErrno, kWatchesShared),
+    Fcntl(F_SETLEASE, kErrno, kWatchesShared),
+    Fcntl(F_SETSIG, kErrno, kWatchesShared),
+    Fcntl(F_SETOWN, kErrno, kWatchesShared),
+    Fcntl(F_SETOWN_EX, kErrno, kWatchesShared),
+    Fcntl(F_SETPIPE_SZ, kErrno, "pipe pages come out of one quota for all"),
+
+    {"preadv2", 5, kEqual, 0, 0, kAllow, 0, kAll, "as preadv"},
+    {"preadv2", 5, kNotEqual, 0, 0, kErrno, EOPNOTSUPP, kAll,
+     "RWF_NOWAIT tells what is in the page cache"},
+    {"pwritev2", 5, kEqual, 0, 0, kAllow, 0, kAll, "as pwritev"},
+    {"pwritev2", 5, kNotEqual, 0, 0, kErrno, EOPNOTSUPP, kAll, "flags past the filter's knowledge"},
 
     {"personality", 0, kEqual, 0, kQueryPersonality, kAllow, 0, kAll, "asking changes nothing"},
     {"personality", 0, kNotEqual, 0, kQueryPersonality, kErrno, EPERM, kAll,

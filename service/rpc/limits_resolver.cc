@@ -6,6 +6,9 @@
 namespace cloister::rpc {
 namespace {
 
+// Below what a waiting sandbox may already hold the kernel refuses the limit.
+constexpr int64_t kLeastMemoryBytes = int64_t{8} << 20;
+
 // What google.protobuf.Duration itself demands.
 bool WellFormed(const google::protobuf::Duration& duration) {
   constexpr int64_t kMaximumSeconds = 315'576'000'000;
@@ -97,6 +100,11 @@ sandbox::Limits ResolveLimits(const v1::Limits& asked, const LimitsPolicy& polic
   for (const auto& number : numbers) {
     if (!number.is_set) continue;
     *number.resolved = CheckedNumber(number.value, number.maximum, field(number.name), violations);
+  }
+  if (asked.memory_bytes() > 0 && asked.memory_bytes() < kLeastMemoryBytes) {
+    violations->Add(field("memory_bytes"),
+                    absl::StrCat("must be at least ", kLeastMemoryBytes,
+                                 ": an interpreter that does nothing holds a few MiB"));
   }
   return limits;
 }

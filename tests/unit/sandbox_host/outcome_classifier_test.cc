@@ -89,7 +89,7 @@ const Case kCases[] = {
     {"SigInt", Exited(CLD_KILLED, SIGINT), Outcome::KIND_SIGNALED, "SIGINT"},
     {"SigSys", Exited(CLD_KILLED, SIGSYS), Outcome::KIND_POLICY_VIOLATION, "seccomp"},
     {"SigSysDumped", Exited(CLD_DUMPED, SIGSYS), Outcome::KIND_POLICY_VIOLATION, "seccomp"},
-    {"SigXcpu", Exited(CLD_KILLED, SIGXCPU), Outcome::KIND_CPU_TIMEOUT, "limits.cpu_time"},
+    {"SigXcpuOfItsOwn", Exited(CLD_KILLED, SIGXCPU), Outcome::KIND_SIGNALED, "SIGXCPU"},
     {"ExitStatusThatLooksLikeSigSys", Exited(CLD_EXITED, SIGSYS), Outcome::KIND_EXITED, "31"},
     {"ExitStatusThatLooksLikeSigXcpu", Exited(CLD_EXITED, SIGXCPU), Outcome::KIND_EXITED, "24"},
     // Memory: the kernel's kill needs both the signal and the count.

@@ -237,6 +237,7 @@ const Case kLimits[] = {
               }),
     LimitCase("CpuTooLarge", "cpu_time", [](auto* l) { l->mutable_cpu_time()->set_seconds(301); }),
     LimitCase("MemoryZero", "memory_bytes", [](auto* l) { l->set_memory_bytes(0); }),
+    LimitCase("MemoryTooSmall", "memory_bytes", [](auto* l) { l->set_memory_bytes(4096); }),
     LimitCase("MemoryTooLarge", "memory_bytes",
               [](auto* l) { l->set_memory_bytes((int64_t{2} << 30) + 1); }),
     LimitCase("OutputNegative", "output_bytes", [](auto* l) { l->set_output_bytes(-5); }),
