@@ -6,6 +6,7 @@
 // 3. Serves ZygoteRequest: a config warms up; a clone_sandbox comes with three descriptors
 // (channel, stdout, stderr) and is answered by child_exited.
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
