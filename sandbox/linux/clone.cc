@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
+
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/syscall_status.h"
 
@@ -23,6 +25,16 @@ namespace {
 void* CachedTidAddress() {
   void* address = nullptr;
   return prctl(PR_GET_TID_ADDRESS, &address, 0, 0, 0) == 0 ? address : nullptr;
+}
+
+// Container runtimes answer ENOSYS to clone3, whose flags their filters cannot see.
+long CloneTheOldWay(const clone_args& args, int* pidfd) {
+  const uint64_t flags = args.flags | args.exit_signal;
+#ifdef __x86_64__
+  return syscall(SYS_clone, flags, nullptr, pidfd, args.child_tid, 0);
+#else
+  return syscall(SYS_clone, flags, nullptr, pidfd, 0, args.child_tid);
+#endif
 }
 
 }  // namespace
@@ -42,7 +54,8 @@ absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options) {
     args.set_tid = reinterpret_cast<uint64_t>(&set_tid);
     args.set_tid_size = 1;
   }
-  const long pid = syscall(SYS_clone3, &args, sizeof(args));
+  long pid = syscall(SYS_clone3, &args, sizeof(args));
+  if (pid < 0 && errno == ENOSYS && options.pid == 0) pid = CloneTheOldWay(args, &pidfd);
   if (pid < 0) return SyscallError("clone3");
   CloneResult result;
   result.in_child = pid == 0;

@@ -165,6 +165,11 @@ absl::Status TryRlimits() {
   return limit.rlim_max == 0 ? absl::OkStatus() : absl::InternalError("limits do not stay");
 }
 
+constexpr std::string_view kScratchInstead =
+    "sandboxes have a private scratch directory on disk instead, of which only the size of each "
+    "file "
+    "is bounded; ";
+
 // A layer that is tried by doing it.
 struct Layer {
   std::string_view name;
@@ -224,7 +229,10 @@ Facility ProbeTried(const Layer& layer, Facilities::Setting setting) {
   const absl::Status status = Try(layer, setting);
   facility.set_available(status.ok());
   if (!status.ok()) {
-    facility.set_detail(absl::StrCat(status.message(), ": ", ToAbsl(layer.remedy)));
+    const bool has_scratch =
+        layer.name == "private_tmpfs" && setting == Facilities::SETTING_CONTAINER;
+    facility.set_detail(absl::StrCat(has_scratch ? ToAbsl(kScratchInstead) : "", status.message(),
+                                     ": ", ToAbsl(layer.remedy)));
   } else if (absl::StartsWith(ToAbsl(layer.name), "landlock")) {
     facility.set_detail(absl::StrCat("ABI ", LandlockAbi()));
   }

@@ -101,12 +101,15 @@ absl::Status Add(scmp_filter_ctx context, SeccompPart part, std::string_view nam
   return code < 0 ? FilterError(code, name) : absl::OkStatus();
 }
 
-absl::Status AddGroup(scmp_filter_ctx context, SeccompPart part, const SyscallGroup& group) {
+absl::Status AddGroup(scmp_filter_ctx context, const SeccompOptions& options,
+                      const SyscallGroup& group) {
   if (group.verdict == Verdict::kByArgument) return absl::OkStatus();
-  const uint32_t whole = ActionOf(group.verdict, group.error_number);
+  const uint32_t verdict = ActionOf(group.verdict, group.error_number);
   for (const std::string_view name : NamesOf(group)) {
-    const uint32_t action = ActionInPart(part, IsNeededToConfine(name), whole);
-    CLOISTER_RETURN_IF_ERROR(Add(context, part, name, action, {}));
+    const bool reaches_others = !options.has_namespaces && NeedsNamespaces(name);
+    const uint32_t whole = reaches_others ? SCMP_ACT_ERRNO(EPERM) : verdict;
+    const uint32_t action = ActionInPart(options.part, IsNeededToConfine(name), whole);
+    CLOISTER_RETURN_IF_ERROR(Add(context, options.part, name, action, {}));
   }
   return absl::OkStatus();
 }
@@ -151,7 +154,7 @@ absl::StatusOr<SeccompProgram> BuildSeccompProgram(const SeccompOptions& options
       SetAttribute(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, kBinaryTree, "binary tree"));
   for (const SyscallGroup& group : SyscallGroups()) {
     if (!Applies(group.applies_to, options)) continue;
-    CLOISTER_RETURN_IF_ERROR(AddGroup(context.get(), options.part, group));
+    CLOISTER_RETURN_IF_ERROR(AddGroup(context.get(), options, group));
   }
   for (const ArgumentRule& rule : ArgumentRules()) {
     if (!Applies(rule.applies_to, options)) continue;

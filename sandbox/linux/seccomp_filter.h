@@ -25,6 +25,9 @@ enum class SeccompPart {
 struct SeccompOptions {
   // Whether the guest may fork and execute the image's programs. Without it, it has threads only.
   bool allow_subprocesses = false;
+  // Whether it has pid and mount namespaces of its own. Without them it does without the calls of
+  // NeedsNamespaces as well.
+  bool has_namespaces = true;
   SeccompPart part = SeccompPart::kWhole;
 };
 

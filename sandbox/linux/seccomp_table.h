@@ -59,6 +59,11 @@ absl::Span<const ArgumentRule> ArgumentRules();
 bool IsNeededToConfine(std::string_view name);
 bool IsNeededToConfine(const ArgumentRule& rule);
 
+// Allowed calls that are harmless only in pid and mount namespaces of one's own: EPERM without
+// them. They reach other processes of the same user, or files past Landlock, which does not govern
+// modes, owners, times and watches.
+bool NeedsNamespaces(std::string_view name);
+
 // The group's names, split.
 std::vector<std::string_view> NamesOf(const SyscallGroup& group);
 

@@ -208,6 +208,16 @@ TEST_P(SeccompFilterTest, MakesPipesAndFilesButNoDevices) {
   EXPECT_EQ(Answer(SYS_mknodat, {0, 0, S_IFBLK | 0600}), Refused(EPERM));
 }
 
+TEST_P(SeccompFilterTest, RefusesWhatReachesOthersWithoutNamespaces) {
+  const int calls[] = {SYS_setpriority, SYS_sched_setaffinity, SYS_chmod, SYS_fchmodat,
+                       SYS_utimensat,   SYS_inotify_add_watch, SYS_fchown};
+  for (int call : calls) EXPECT_EQ(Answer(call), kAllowed) << call;
+  program_ =
+      BuildSeccompProgram({.allow_subprocesses = GetParam(), .has_namespaces = false}).value();
+  for (int call : calls) EXPECT_EQ(Answer(call), Refused(EPERM)) << call;
+  EXPECT_EQ(Answer(SYS_openat), kAllowed);
+}
+
 // Of two filters the kernel takes the sterner answer. Here at most one of them refuses, or both
 // agree.
 uint32_t Sterner(uint32_t a, uint32_t b) {
