@@ -64,7 +64,7 @@ absl::Status PreInitialize() {
   return FromPyStatus("prepare CPython", Py_PreInitialize(&config));
 }
 
-absl::Status FillConfig(PyConfig* config) {
+absl::Status FillConfig(const std::string& root, PyConfig* config) {
   PyConfig_InitIsolatedConfig(config);  // no environment variables, no user site directory
   config->site_import = 1;              // distribution packages
   config->parse_argv = 0;
@@ -74,17 +74,18 @@ absl::Status FillConfig(PyConfig* config) {
 #if PY_VERSION_HEX >= 0x030E0000
   config->remote_debug = 0;
 #endif
-  CLOISTER_RETURN_IF_ERROR(
-      FromPyStatus("set home", PyConfig_SetBytesString(config, &config->home, "/usr")));
+  CLOISTER_RETURN_IF_ERROR(FromPyStatus(
+      "set home",
+      PyConfig_SetBytesString(config, &config->home, absl::StrCat(root, "/usr").c_str())));
   return FromPyStatus(
       "set program name",
       PyConfig_SetBytesString(config, &config->program_name,
-                              absl::StrCat("/usr/bin/python", kPythonVersion).c_str()));
+                              absl::StrCat(root, "/usr/bin/python", kPythonVersion).c_str()));
 }
 
-absl::Status Initialize() {
+absl::Status Initialize(const std::string& root) {
   PyConfig config;
-  absl::Status status = FillConfig(&config);
+  absl::Status status = FillConfig(root, &config);
   if (status.ok()) status = FromPyStatus("start CPython", Py_InitializeFromConfig(&config));
   PyConfig_Clear(&config);
   return status;
@@ -92,14 +93,15 @@ absl::Status Initialize() {
 
 }  // namespace
 
-absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment) {
+absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment,
+                                             const std::string& root) {
   CLOISTER_RETURN_IF_ERROR(CheckVersion());
   CLOISTER_RETURN_IF_ERROR(SetEnvironment(environment));
   TuneMalloc();
   // What C code prints is in the pipe when its call returns, as with Python's own streams.
   setvbuf(stdout, nullptr, _IONBF, 0);
   CLOISTER_RETURN_IF_ERROR(PreInitialize());
-  CLOISTER_RETURN_IF_ERROR(Initialize());
+  CLOISTER_RETURN_IF_ERROR(Initialize(root));
   PyGC_Disable();
   const unsigned long version = Py_Version;
   return absl::StrCat(version >> 24, ".", version >> 16 & 0xFF, ".", version >> 8 & 0xFF);

@@ -17,7 +17,8 @@ using EnvironmentMap = google::protobuf::Map<std::string, std::string>;
 // version. The process's environment becomes `environment` over a few variables of our own: nothing
 // of the environment it was started with reaches a guest. Once per process; the interpreter is
 // never ended.
-absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment);
+absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment,
+                                             const std::string& root);
 
 }  // namespace cloister::sandbox
 

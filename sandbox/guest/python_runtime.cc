@@ -79,13 +79,20 @@ PythonRuntime::PythonRuntime() : state_(new State) {}
 PythonRuntime::~PythonRuntime() = default;
 
 absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec& spec) {
-  CLOISTER_ASSIGN_OR_RETURN(std::string version, StartInterpreter(spec.environment()));
+  // Where the image is mounted as the root, everything has the name it always has.
+  const bool is_root = spec.image_root().empty() || spec.image_root() == "/";
+  CLOISTER_ASSIGN_OR_RETURN(
+      std::string version,
+      StartInterpreter(spec.environment(), is_root ? std::string() : spec.image_root()));
   CLOISTER_RETURN_IF_ERROR(SetUpStreams());
   CLOISTER_RETURN_IF_ERROR(state_->runner.SetUp());
   for (const std::string& name : spec.warm_up_imports()) CLOISTER_RETURN_IF_ERROR(Import(name));
 
   PyRef hygiene = LoadSource(kHygieneSource, "hygiene");
   CLOISTER_RETURN_IF_ERROR(CallNoArguments(GetFunction(hygiene, "plan"), "plan renewals"));
+  if (!is_root) {
+    CLOISTER_RETURN_IF_ERROR(CallNoArguments(GetFunction(hygiene, "plan_moving"), "plan moving"));
+  }
   state_->renew = GetFunction(hygiene, "renew");
   CLOISTER_RETURN_IF_ERROR(state_->runner.Rehearse());
   CLOISTER_RETURN_IF_ERROR(FreezeHeap());

@@ -23,7 +23,18 @@ void SetDuration(absl::Duration value, google::protobuf::Duration* proto) {
   proto->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
 }
 
-void FillGuestLimits(const Limits& limits, bool pids_are_counted,
+// Where all sandboxes and the server have one user id, RLIMIT_NPROC counts them together: it cannot
+// bound one sandbox, but it keeps all of them from taking what the server needs. Container
+// platforms commonly allow 1,024 processes or more.
+constexpr int64_t kProcessesOfSharedUser = 900;
+
+// 0 leaves the counting to a pids cgroup.
+int64_t ProcessRlimit(const Limits& limits, const SandboxParts& parts) {
+  if (!parts.meter.must_sample()) return 0;
+  return parts.shares_user ? kProcessesOfSharedUser : limits.process_count;
+}
+
+void FillGuestLimits(const Limits& limits, int64_t process_rlimit,
                      internal::v1::GuestLimits* guest) {
   // Whole seconds, above the host's own limit.
   guest->set_cpu_seconds(static_cast<int64_t>(std::ceil(absl::ToDoubleSeconds(limits.cpu_time))) +
@@ -31,7 +42,7 @@ void FillGuestLimits(const Limits& limits, bool pids_are_counted,
   guest->set_open_file_count(limits.open_file_count);
   guest->set_file_bytes(limits.file_bytes);
   guest->set_data_bytes(limits.memory_bytes + kDataSlackBytes);
-  guest->set_process_count(pids_are_counted ? 0 : limits.process_count);
+  guest->set_process_count(process_rlimit);
 }
 
 }  // namespace
@@ -46,7 +57,7 @@ Execution::Execution(SandboxParts* parts, v1::Program program, const Limits& lim
   internal::v1::HostFrame frame;
   internal::v1::RunProgram* run = frame.mutable_run_program();
   *run->mutable_program() = std::move(program);
-  FillGuestLimits(limits, /*pids_are_counted=*/!parts->meter.must_sample(), run->mutable_limits());
+  FillGuestLimits(limits, ProcessRlimit(limits, *parts), run->mutable_limits());
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   frame_status_ = encoded.status();
   if (encoded.ok()) frame_ = *std::move(encoded);

@@ -61,6 +61,7 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
                          std::vector<UniqueFd> descriptors,
                          internal::v1::SetSandboxLimits initial_limits)
     : parts_{.id = created.sandbox_id(),
+             .shares_user = created.shares_user(),
              .loop = loop,
              .control = control,
              .pidfd = std::move(descriptors[kPidfd]),

@@ -43,6 +43,7 @@ struct SandboxParts {
   }
 
   const int64_t id;
+  const bool shares_user;  // as in SandboxCreated
   AsioLoop* const loop;
   SandboxControl* const control;
   const UniqueFd pidfd;

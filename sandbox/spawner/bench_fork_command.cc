@@ -41,9 +41,10 @@ class BenchZygote {
     spec.set_image_root(options.image_root);
     spec.set_guest_binary(options.guest_binary);
     for (const std::string& name : options.imports) spec.add_warm_up_imports(name);
-    CLOISTER_ASSIGN_OR_RETURN(Nursery nursery,
-                              LaunchGuest(facilities, spec, /*cgroup=*/nullptr,
-                                          {absl::StrCat("--bench_fork=", options.count)}));
+    CLOISTER_ASSIGN_OR_RETURN(
+        Nursery nursery,
+        LaunchGuest(facilities, spec,
+                    {.arguments = {absl::StrCat("--bench_fork=", options.count)}}));
     BenchZygote zygote(std::move(nursery));
     ZygoteEvent event;
     CLOISTER_RETURN_IF_ERROR(ReceivePacket(zygote.nursery_.control.get(), &event, nullptr));

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,7 @@
 #include "sandbox/linux/mount_tree.h"
 #include "sandbox/linux/namespaces.h"
 #include "sandbox/linux/user_namespace.h"
+#include "sandbox/spawner/image_loader.h"
 #include "sandbox/spawner/privileges.h"
 #include "sandbox/wire/packet_socket.h"
 #include "sandbox/wire/zygote_control.h"
@@ -42,6 +44,14 @@ constexpr uint64_t kNamespaces =
 bool IsRoot(const Facilities& facilities) {
   return facilities.setting() == Facilities::SETTING_ROOT;
 }
+
+bool IsContainer(const Facilities& facilities) {
+  return facilities.setting() == Facilities::SETTING_CONTAINER;
+}
+
+// Without namespaces each of these is the only wall against something: none may be missing.
+constexpr std::string_view kNeededInContainer[] = {"capabilities", "no_new_privs",   "not_dumpable",
+                                                   "landlock",     "landlock_scope", "seccomp"};
 
 bool IsAvailable(const Facilities& facilities, std::string_view name) {
   for (const auto& facility : facilities.facilities()) {
@@ -79,7 +89,7 @@ struct Launch {
 
   const Facilities& facilities;
   const ZygoteSpec& spec;
-  UniqueFd guest_binary;
+  UniqueFd program;  // what is executed: the guest binary, or the image's loader
   UniqueFd device_tree;
   UniqueFd control;
   std::vector<std::string> arguments;
@@ -148,8 +158,8 @@ absl::Status PlaceDescriptors(Launch& launch) {
   constexpr int kFree = 10;
   const int stdin_fd = fcntl(null.get(), F_DUPFD_CLOEXEC, kFree);
   const int control_fd = fcntl(launch.control.get(), F_DUPFD_CLOEXEC, kFree);
-  launch.guest_binary.reset(fcntl(launch.guest_binary.get(), F_DUPFD_CLOEXEC, kFree));
-  if (stdin_fd < 0 || control_fd < 0 || !launch.guest_binary) return SyscallError("F_DUPFD");
+  launch.program.reset(fcntl(launch.program.get(), F_DUPFD_CLOEXEC, kFree));
+  if (stdin_fd < 0 || control_fd < 0 || !launch.program) return SyscallError("F_DUPFD");
   // What the runtime prints while it warms up is for the spawner's log.
   if (dup2(stdin_fd, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
       dup2(control_fd, kZygoteControlDescriptor) < 0) {
@@ -158,9 +168,7 @@ absl::Status PlaceDescriptors(Launch& launch) {
   return absl::OkStatus();
 }
 
-absl::Status BecomeGuest(Launch& launch, const char** stage) {
-  *stage = "id maps";
-  CLOISTER_RETURN_IF_ERROR(WaitForConfiguration(launch.control.get()));
+absl::Status EnterNamespaces(Launch& launch, const char** stage) {
   // Only now, in the group it was put into: a cgroup namespace shows paths from where it was made.
   *stage = "cgroup namespace";
   if (unshare(CLONE_NEWCGROUP) != 0) return SyscallError("unshare(CLONE_NEWCGROUP)");
@@ -170,7 +178,16 @@ absl::Status BecomeGuest(Launch& launch, const char** stage) {
   *stage = "host name";
   CLOISTER_RETURN_IF_ERROR(SetHostname("sandbox"));
   *stage = "identity";
-  CLOISTER_RETURN_IF_ERROR(TakeIdentity(launch.facilities));
+  return TakeIdentity(launch.facilities);
+}
+
+absl::Status BecomeGuest(Launch& launch, const char** stage) {
+  *stage = "id maps";
+  CLOISTER_RETURN_IF_ERROR(WaitForConfiguration(launch.control.get()));
+  if (!IsContainer(launch.facilities)) {
+    CLOISTER_RETURN_IF_ERROR(EnterNamespaces(launch, stage));
+  }
+  *stage = "parent";
   CLOISTER_RETURN_IF_ERROR(DieWithSpawner(launch.control.get()));
   *stage = "descriptors";
   ResetSignals();
@@ -178,7 +195,7 @@ absl::Status BecomeGuest(Launch& launch, const char** stage) {
   *stage = "exec";
   const std::vector<char*> arguments = Pointers(launch.arguments);
   const std::vector<char*> environment = Pointers(launch.environment);
-  execveat(launch.guest_binary.get(), "", arguments.data(), environment.data(), AT_EMPTY_PATH);
+  execveat(launch.program.get(), "", arguments.data(), environment.data(), AT_EMPTY_PATH);
   return SyscallError(absl::StrCat("execute ", launch.spec.guest_binary(),
                                    " (ENOENT: the image lacks its dynamic loader)"));
 }
@@ -193,25 +210,84 @@ absl::Status BecomeGuest(Launch& launch, const char** stage) {
   _exit(1);
 }
 
+absl::Status CheckContainer(const Facilities& facilities, const ZygoteSpec& spec) {
+  for (const std::string_view name : kNeededInContainer) {
+    if (IsAvailable(facilities, name)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "this machine allows neither CAP_SYS_ADMIN nor user namespaces, and sandboxes without "
+        "namespaces need ",
+        absl::string_view(name.data(), name.size()),
+        ", which it lacks: start the server as root, allow unprivileged user namespaces (sysctl "
+        "user.max_user_namespaces), or run Linux 6.12 or newer with Landlock"));
+  }
+  if (!spec.allow_subprocesses()) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      "without namespaces nothing holds a program's subprocesses together: start the server as "
+      "root, allow unprivileged user namespaces, or set allow_subprocesses to false in template " +
+      spec.template_name());
+}
+
+// Fills in what will be executed, and with what.
+absl::Status PrepareProgram(const LaunchOptions& options, Launch& launch) {
+  const ZygoteSpec& spec = launch.spec;
+  CLOISTER_ASSIGN_OR_RETURN(launch.program, OpenGuestBinary(spec.guest_binary()));
+  launch.arguments = {spec.guest_binary()};
+  if (IsContainer(launch.facilities)) {
+    CLOISTER_ASSIGN_OR_RETURN(launch.program, OpenImageLoader(spec.image_root()));
+    launch.arguments = LoaderArguments(spec.image_root(), spec.guest_binary());
+  }
+  launch.arguments.insert(launch.arguments.end(), options.arguments.begin(),
+                          options.arguments.end());
+  for (const auto& [name, value] : GuestEnvironment(launch.facilities, spec)) {
+    launch.environment.push_back(absl::StrCat(name, "=", value));
+  }
+  return absl::OkStatus();
+}
+
+// What the parent still does for a child that waits for it.
+absl::Status Release(const Launch& launch, const LaunchOptions& options, const Nursery& nursery) {
+  if (!IsContainer(launch.facilities)) {
+    CLOISTER_RETURN_IF_ERROR(WriteIdMaps(nursery.pid, MapsFor(launch.facilities)));
+  }
+  if (options.cgroup != nullptr) CLOISTER_RETURN_IF_ERROR(options.cgroup->Attach(nursery.pid));
+  internal::v1::ZygoteRequest request;
+  *request.mutable_config() =
+      MakeZygoteConfig(launch.facilities, launch.spec, options.scratch_directory);
+  return SendPacket(nursery.control.get(), request);
+}
+
 }  // namespace
 
-std::map<std::string, std::string> GuestEnvironment(const ZygoteSpec& spec) {
+std::map<std::string, std::string> GuestEnvironment(const Facilities& facilities,
+                                                    const ZygoteSpec& spec) {
   std::map<std::string, std::string> environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                                     {"HOME", "/workspace"},
                                                     {"LANG", "C.UTF-8"},
                                                     {"TMPDIR", "/tmp"}};
+  if (IsContainer(facilities)) {
+    for (const auto& [name, value] : ImageEnvironment(spec.image_root())) environment[name] = value;
+  }
   for (const auto& [name, value] : spec.environment()) environment[name] = value;
   return environment;
 }
 
-ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& spec) {
+ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& spec,
+                              const std::string& scratch_directory) {
   ZygoteConfig config;
   *config.mutable_spec() = spec;
   // tmpfs takes a size of 0 for none.
   if (spec.default_workspace_bytes() <= 0) {
     config.mutable_spec()->set_default_workspace_bytes(kDefaultWorkspaceBytes);
   }
-  config.set_namespaces(facilities.setting() != Facilities::SETTING_CONTAINER);
+  if (IsContainer(facilities)) {
+    config.set_scratch_directory(scratch_directory);
+    // The guest runtime makes its environment of this.
+    const auto environment = GuestEnvironment(facilities, spec);
+    *config.mutable_spec()->mutable_environment() = {environment.begin(), environment.end()};
+  } else {
+    config.mutable_spec()->set_image_root("/");
+  }
+  config.set_namespaces(!IsContainer(facilities));
   config.set_landlock(IsAvailable(facilities, "landlock"));
   config.set_seccomp(IsAvailable(facilities, "seccomp"));
   config.set_unsafe_keep_capabilities(!IsAvailable(facilities, "capabilities"));
@@ -221,38 +297,27 @@ ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& sp
 }
 
 absl::StatusOr<Nursery> LaunchGuest(const Facilities& facilities, const ZygoteSpec& spec,
-                                    Cgroup* cgroup, const std::vector<std::string>& arguments) {
-  if (facilities.setting() == Facilities::SETTING_CONTAINER) {
-    return absl::FailedPreconditionError(
-        "this machine allows neither CAP_SYS_ADMIN nor user namespaces, and sandboxes without "
-        "namespaces are not supported yet: start the server as root, or allow unprivileged user "
-        "namespaces (sysctl user.max_user_namespaces)");
-  }
+                                    const LaunchOptions& options) {
+  const bool is_container = IsContainer(facilities);
+  if (is_container) CLOISTER_RETURN_IF_ERROR(CheckContainer(facilities, spec));
   Launch launch(facilities, spec);
-  CLOISTER_ASSIGN_OR_RETURN(launch.guest_binary, OpenGuestBinary(spec.guest_binary()));
+  CLOISTER_RETURN_IF_ERROR(PrepareProgram(options, launch));
   if (IsRoot(facilities)) {
     CLOISTER_ASSIGN_OR_RETURN(launch.device_tree, MakeDeviceTree());
-  }
-  launch.arguments = {spec.guest_binary()};
-  launch.arguments.insert(launch.arguments.end(), arguments.begin(), arguments.end());
-  for (const auto& [name, value] : GuestEnvironment(spec)) {
-    launch.environment.push_back(absl::StrCat(name, "=", value));
   }
   CLOISTER_ASSIGN_OR_RETURN(PacketPair sockets, MakePacketPair());
   launch.control = std::move(sockets.second);
 
-  const BearDumpableChildren dumpable;
-  CLOISTER_ASSIGN_OR_RETURN(CloneResult clone, CloneProcess({.namespaces = kNamespaces}));
+  std::optional<BearDumpableChildren> dumpable;
+  if (!is_container) dumpable.emplace();
+  CLOISTER_ASSIGN_OR_RETURN(CloneResult clone,
+                            CloneProcess({.namespaces = is_container ? 0 : kNamespaces}));
   if (clone.in_child) {
     sockets.first.reset();
     RunChild(launch);
   }
   Nursery nursery = {clone.pid, std::move(clone.pidfd), std::move(sockets.first)};
-  absl::Status status = WriteIdMaps(nursery.pid, MapsFor(facilities));
-  if (status.ok() && cgroup != nullptr) status = cgroup->Attach(nursery.pid);
-  internal::v1::ZygoteRequest request;
-  *request.mutable_config() = MakeZygoteConfig(facilities, spec);
-  if (status.ok()) status = SendPacket(nursery.control.get(), request);
+  const absl::Status status = Release(launch, options, nursery);
   if (status.ok()) return nursery;
   (void)SignalPidfd(nursery.pidfd.get(), SIGKILL);
   (void)ReapPidfd(nursery.pidfd.get());

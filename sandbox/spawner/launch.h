@@ -1,4 +1,5 @@
-// Starts a guest binary inside its image: namespaces, ids, mounts, then exec.
+// Starts a guest binary inside its image: namespaces, ids, mounts, then exec. In an ordinary
+// container, which allows none of these, on the image's libraries where they are.
 
 #ifndef CLOISTER_SANDBOX_SPAWNER_LAUNCH_H_
 #define CLOISTER_SANDBOX_SPAWNER_LAUNCH_H_
@@ -16,7 +17,8 @@
 
 namespace cloister::sandbox {
 
-// A started guest binary: pid 1 of its pid namespace. Its end is that of every process below it.
+// A started guest binary: pid 1 of its pid namespace. Its end is that of every process below it. In
+// an ordinary container it is the zygote itself, and what it cloned dies shortly after it.
 struct Nursery {
   pid_t pid = 0;
   UniqueFd pidfd;
@@ -24,22 +26,33 @@ struct Nursery {
   UniqueFd control;
 };
 
+struct LaunchOptions {
+  // Everything below the guest binary begins in it; may be null.
+  Cgroup* cgroup = nullptr;
+  // Where sandboxes without mounts of their own have their files.
+  std::string scratch_directory;
+  // Of the guest binary.
+  std::vector<std::string> arguments;
+};
+
 // Starts the guest binary of `spec` and sends it its ZygoteConfig. What fails inside the new
-// process is answered on the control socket as ZygoteBroken. `arguments` go to the binary.
-// Everything below it begins in `cgroup`, which may be null.
+// process is answered on the control socket as ZygoteBroken.
 //
 // Errors: FAILED_PRECONDITION and the kernel's, saying what is missing.
 absl::StatusOr<Nursery> LaunchGuest(const internal::v1::Facilities& facilities,
-                                    const internal::v1::ZygoteSpec& spec, Cgroup* cgroup,
-                                    const std::vector<std::string>& arguments = {});
+                                    const internal::v1::ZygoteSpec& spec,
+                                    const LaunchOptions& options = {});
 
-// What the guest binary is told: which layers to apply, and who to be.
+// What the guest binary is told: which layers to apply, and who to be. `scratch_directory` as in
+// LaunchOptions; unused where there are mounts.
 internal::v1::ZygoteConfig MakeZygoteConfig(const internal::v1::Facilities& facilities,
-                                            const internal::v1::ZygoteSpec& spec);
+                                            const internal::v1::ZygoteSpec& spec,
+                                            const std::string& scratch_directory);
 
 // The environment of a template: the few variables programs expect, then the template's own, which
 // may replace them. Nothing of the spawner's.
-std::map<std::string, std::string> GuestEnvironment(const internal::v1::ZygoteSpec& spec);
+std::map<std::string, std::string> GuestEnvironment(const internal::v1::Facilities& facilities,
+                                                    const internal::v1::ZygoteSpec& spec);
 
 }  // namespace cloister::sandbox
 

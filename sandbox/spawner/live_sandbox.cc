@@ -1,9 +1,11 @@
 #include "sandbox/spawner/live_sandbox.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -38,6 +40,7 @@ absl::Status LiveSandbox::Describe(internal::v1::SandboxCreated* created) const 
   created->set_sandbox_id(id_);
   created->set_host_pid(pid);
   created->set_oom_kill_baseline(oom_kill_baseline_);
+  created->set_shares_user(!init_);
   return absl::OkStatus();
 }
 
@@ -89,11 +92,20 @@ void LiveSandbox::BeginTeardown(std::function<void()> on_end) {
 }
 
 void LiveSandbox::OnZygoteGone() {
-  // With the nursery, every process of the template has ended, the init included.
+  // With the nursery, every process of the template has ended, the init included. Where there is
+  // none, the kernel kills the first process, which takes it a moment.
+  if (!init_ && first_process_) EndFirstProcess();
   init_gone_ = true;
   if (child_exited_.has_value()) return;
   // Nobody was there to reap it: how it ended is not known, and wait_code 0 says so.
   child_exited_.emplace();
+}
+
+void LiveSandbox::EndFirstProcess() {
+  (void)SignalPidfd(first_process_.get(), SIGKILL);
+  pollfd ended = {first_process_.get(), POLLIN, 0};
+  while (poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
 }
 
 internal::v1::SandboxExited LiveSandbox::Finish() {

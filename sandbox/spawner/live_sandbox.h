@@ -64,6 +64,7 @@ class LiveSandbox {
 
  private:
   void StopWatching();
+  void EndFirstProcess();
   absl::Status ResizeWorkspace(int64_t bytes);
   void ReadCgroup(internal::v1::SandboxExited* exited);
 

@@ -30,10 +30,11 @@ std::string ReasonOfEarlyEnd(int channel, const absl::Status& status) {
 }  // namespace
 
 Spawner::Spawner(Poller poller, UniqueFd socket, internal::v1::Facilities facilities,
-                 std::unique_ptr<CgroupManager> cgroups)
+                 std::unique_ptr<CgroupManager> cgroups, Keeper& keeper)
     : poller_(std::move(poller)),
       facilities_(std::move(facilities)),
       cgroups_(std::move(cgroups)),
+      keeper_(keeper),
       cloisterd_(poller_, std::move(socket), [this] { HandleRequests(); }) {}
 
 Spawner::~Spawner() { EndEverything(); }
@@ -95,10 +96,10 @@ void Spawner::Dispatch(const SpawnerRequest& request) {
 
 void Spawner::StartZygote(const internal::v1::StartZygote& request) {
   const int64_t id = request.zygote_id();
-  absl::StatusOr<std::unique_ptr<ZygoteProcess>> zygote =
-      ZygoteProcess::Start(poller_, cgroups_.get(), facilities_, request,
-                           {.on_readable = [this, id] { HandleZygoteEvents(id); },
-                            .on_exit = [this, id] { OnNurseryExited(id); }});
+  absl::StatusOr<std::unique_ptr<ZygoteProcess>> zygote = ZygoteProcess::Start(
+      poller_, cgroups_.get(), facilities_, keeper_.scratch_directory(), request,
+      {.on_readable = [this, id] { HandleZygoteEvents(id); },
+       .on_exit = [this, id] { OnNurseryExited(id); }});
   if (zygote.ok()) {
     zygotes_.emplace(id, *std::move(zygote));
     return;
@@ -285,11 +286,13 @@ void Spawner::FinishIfOver(int64_t sandbox_id) {
   sandboxes_.erase(found);
   SpawnerEvent event;
   *event.mutable_sandbox_exited() = sandbox->Finish();
+  keeper_.Discard(sandbox_id);
   Tell(event);
 }
 
 void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message) {
   sandboxes_.erase(sandbox_id);
+  keeper_.Discard(sandbox_id);
   SpawnerEvent event;
   event.mutable_sandbox_failed()->set_sandbox_id(sandbox_id);
   event.mutable_sandbox_failed()->set_message(message);
@@ -306,7 +309,8 @@ void Spawner::Tell(const SpawnerEvent& event, absl::Span<const int> descriptors)
 }
 
 void Spawner::EndEverything() {
-  // Killing the nurseries ends every process; only then are the cgroups empty.
+  // Killing the nurseries ends every process (without namespaces, sandboxes are seen out one by
+  // one); only then are the cgroups empty.
   zygotes_.clear();
   for (auto& [id, sandbox] : sandboxes_) {
     sandbox->OnZygoteGone();

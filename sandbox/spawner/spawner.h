@@ -15,6 +15,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/linux/cgroup.h"
 #include "sandbox/spawner/connection.h"
+#include "sandbox/spawner/keeper.h"
 #include "sandbox/spawner/live_sandbox.h"
 #include "sandbox/spawner/poller.h"
 #include "sandbox/spawner/zygote_process.h"
@@ -24,9 +25,9 @@ namespace cloister::sandbox {
 // Thread-safety: none; the process has one thread.
 class Spawner {
  public:
-  // `cgroups` may be null where the machine offers none.
+  // `cgroups` may be null where the machine offers none. `keeper` outlives it.
   Spawner(Poller poller, UniqueFd socket, internal::v1::Facilities facilities,
-          std::unique_ptr<CgroupManager> cgroups);
+          std::unique_ptr<CgroupManager> cgroups, Keeper& keeper);
   ~Spawner();
 
   // Serves cloisterd until its end of the socket closes; then ends every process and removes every
@@ -64,6 +65,7 @@ class Spawner {
   Poller poller_;
   const internal::v1::Facilities facilities_;
   const std::unique_ptr<CgroupManager> cgroups_;
+  Keeper& keeper_;
   Connection cloisterd_;
   bool cloisterd_gone_ = false;
   std::unordered_map<int64_t, std::unique_ptr<ZygoteProcess>> zygotes_;

@@ -19,7 +19,7 @@
 #include "sandbox/linux/feature_probe.h"
 #include "sandbox/linux/user_namespace.h"
 #include "sandbox/spawner/bench_fork_command.h"
-#include "sandbox/spawner/cgroup_keeper.h"
+#include "sandbox/spawner/keeper.h"
 #include "sandbox/spawner/poller.h"
 #include "sandbox/spawner/privileges.h"
 #include "sandbox/spawner/spawner.h"
@@ -73,13 +73,17 @@ absl::Status Serve(int fd, const std::vector<std::string>& unsafe_without) {
   for (const std::string& layer : unsafe_without) {
     CLOISTER_RETURN_IF_ERROR(SwitchOff(layer, machine.facilities));
   }
-  UniqueFd keeper;
-  if (machine.cgroups != nullptr) {
-    CLOISTER_ASSIGN_OR_RETURN(keeper, StartCgroupKeeper(machine.cgroups->Paths()));
+  std::string scratch_directory;
+  if (machine.facilities.setting() == Facilities::SETTING_CONTAINER) {
+    CLOISTER_ASSIGN_OR_RETURN(scratch_directory, MakeScratchDirectory());
   }
+  CLOISTER_ASSIGN_OR_RETURN(Keeper keeper,
+                            Keeper::Start(machine.cgroups == nullptr ? std::vector<std::string>()
+                                                                     : machine.cgroups->Paths(),
+                                          std::move(scratch_directory)));
   CLOISTER_ASSIGN_OR_RETURN(Poller poller, Poller::Create());
   Spawner spawner(std::move(poller), std::move(socket), std::move(machine.facilities),
-                  std::move(machine.cgroups));
+                  std::move(machine.cgroups), keeper);
   return spawner.Run();
 }
 

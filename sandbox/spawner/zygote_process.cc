@@ -28,15 +28,17 @@ std::string DescribeExit(absl::StatusOr<int> status) {
 
 absl::StatusOr<std::unique_ptr<ZygoteProcess>> ZygoteProcess::Start(
     Poller& poller, CgroupManager* cgroups, const internal::v1::Facilities& facilities,
-    const internal::v1::StartZygote& request, Callbacks callbacks) {
+    const std::string& scratch_directory, const internal::v1::StartZygote& request,
+    Callbacks callbacks) {
   std::unique_ptr<ZygoteProcess> zygote(
       new ZygoteProcess(poller, request.zygote_id(), request.spec()));
   if (cgroups != nullptr) {
     CLOISTER_ASSIGN_OR_RETURN(zygote->cgroup_,
                               cgroups->MakeNamed(absl::StrCat("zygote-", request.zygote_id()), {}));
   }
-  CLOISTER_ASSIGN_OR_RETURN(Nursery nursery,
-                            LaunchGuest(facilities, request.spec(), zygote->cgroup_.get()));
+  CLOISTER_ASSIGN_OR_RETURN(Nursery nursery, LaunchGuest(facilities, request.spec(),
+                                                         {.cgroup = zygote->cgroup_.get(),
+                                                          .scratch_directory = scratch_directory}));
   zygote->nursery_ = std::move(nursery.pidfd);
   zygote->nursery_watch_ =
       poller.Watch(zygote->nursery_.get(), EPOLLIN,

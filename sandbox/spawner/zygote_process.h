@@ -28,10 +28,12 @@ class ZygoteProcess {
     std::function<void()> on_exit;      // the nursery has ended, and all below it
   };
 
-  // Launches the guest binary, in a cgroup beside those of sandboxes. `cgroups` may be null.
+  // Launches the guest binary, in a cgroup beside those of sandboxes. `cgroups` may be null;
+  // `scratch_directory` as in LaunchOptions.
   static absl::StatusOr<std::unique_ptr<ZygoteProcess>> Start(
       Poller& poller, CgroupManager* cgroups, const internal::v1::Facilities& facilities,
-      const internal::v1::StartZygote& request, Callbacks callbacks);
+      const std::string& scratch_directory, const internal::v1::StartZygote& request,
+      Callbacks callbacks);
 
   ZygoteProcess(const ZygoteProcess&) = delete;
   ZygoteProcess& operator=(const ZygoteProcess&) = delete;

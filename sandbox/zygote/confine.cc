@@ -39,19 +39,20 @@ absl::Status UnblockSignals() {
 
 absl::StatusOr<ConfinePlan> ConfinePlan::Make(const internal::v1::ZygoteConfig& config) {
   ConfinePlan plan(config);
-  plan.tmp_ = config.scratch_directory().empty() ? "/tmp" : config.scratch_directory() + "/tmp";
-  plan.workspace_ =
-      config.scratch_directory().empty() ? "/workspace" : config.scratch_directory() + "/workspace";
+  plan.zygote_ = getpid();
   if (config.seccomp()) {
     SeccompOptions options = {.allow_subprocesses = config.spec().allow_subprocesses(),
+                              .has_namespaces = config.namespaces(),
                               .part = SeccompPart::kZygote};
-    CLOISTER_ASSIGN_OR_RETURN(plan.zygote_filter_, BuildSeccompProgram(options));
-    options.part = SeccompPart::kRest;
+    if (plan.filters_zygote()) {
+      CLOISTER_ASSIGN_OR_RETURN(plan.zygote_filter_, BuildSeccompProgram(options));
+    }
+    options.part = plan.filters_zygote() ? SeccompPart::kRest : SeccompPart::kWhole;
     CLOISTER_ASSIGN_OR_RETURN(plan.sandbox_filter_, BuildSeccompProgram(options));
   }
   if (config.landlock()) {
     // These inodes are the same in every sandbox; /tmp and /workspace are not.
-    CLOISTER_ASSIGN_OR_RETURN(UniqueFd root, OpenPath("/"));
+    CLOISTER_ASSIGN_OR_RETURN(UniqueFd root, OpenPath(config.spec().image_root().c_str()));
     plan.shared_paths_.emplace_back(std::move(root), LandlockAccess::kReadExecute);
     for (const char* device : kSharedDevices) {
       CLOISTER_ASSIGN_OR_RETURN(UniqueFd fd, OpenPath(device));
@@ -76,15 +77,16 @@ absl::Status ConfinePlan::ConfineZygote() const {
 }
 
 absl::Status ConfinePlan::FilterZygote() const {
-  return config_.seccomp() ? InstallSeccompProgram(zygote_filter_) : absl::OkStatus();
+  return filters_zygote() ? InstallSeccompProgram(zygote_filter_) : absl::OkStatus();
 }
 
-absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) const {
+absl::Status ConfinePlan::ConfineSandbox(const SandboxPlace& place, StageClock& clock) const {
   // 1. While there is still the privilege: the sandbox's own mounts, ipc and host name. Its pid
   //    namespace it was born into; user, net and cgroup namespaces are the zygote's.
   clock.Begin("namespaces");
   if (config_.namespaces()) {
-    CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init_pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS));
+    CLOISTER_RETURN_IF_ERROR(
+        JoinNamespaces(place.init_pidfd, CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS));
   }
   // 2. A process group of its own. The session is the nursery's, which has no terminal: making one
   // per
@@ -102,13 +104,17 @@ absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) cons
   if (!config_.unsafe_keep_capabilities()) CLOISTER_RETURN_IF_ERROR(DropAllCapabilities());
   // 5. Nobody of its own uid may trace it. After the change of uid, which resets this.
   CLOISTER_RETURN_IF_ERROR(SetNotDumpable());
+  if (!config_.namespaces()) CLOISTER_RETURN_IF_ERROR(DieWithZygote());
   clock.Begin("workspace");
-  if (chdir(workspace_.c_str()) != 0) return SyscallError(absl::StrCat("chdir ", workspace_));
+  const std::string workspace = place.directory + "/workspace";
+  if (chdir(workspace.c_str()) != 0) return SyscallError(absl::StrCat("chdir ", workspace));
   // 6. Files: the image to read, /tmp and /workspace to write. Before the descriptors of the
   // image's
   //    paths are closed.
   clock.Begin("landlock");
-  if (config_.landlock()) CLOISTER_RETURN_IF_ERROR(EnforceLandlock());
+  if (config_.landlock()) {
+    CLOISTER_RETURN_IF_ERROR(EnforceLandlock(workspace, place.directory + "/tmp"));
+  }
   // 7. Of all the zygote's descriptors, four remain.
   clock.Begin("descriptors");
   CLOISTER_RETURN_IF_ERROR(CloseAllExcept({0, 1, 2, kLastKeptDescriptor}));
@@ -121,13 +127,20 @@ absl::Status ConfinePlan::ConfineSandbox(int init_pidfd, StageClock& clock) cons
   return absl::OkStatus();
 }
 
-absl::Status ConfinePlan::EnforceLandlock() const {
+// Where no init does it: a change of credentials would undo it, so it comes after.
+absl::Status ConfinePlan::DieWithZygote() const {
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) != 0) return SyscallError("PR_SET_PDEATHSIG");
+  return getppid() == zygote_ ? absl::OkStatus() : absl::AbortedError("the zygote is gone");
+}
+
+absl::Status ConfinePlan::EnforceLandlock(const std::string& workspace,
+                                          const std::string& tmp) const {
   CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy, LandlockPolicy::Create());
   for (const auto& [fd, access] : shared_paths_) {
     CLOISTER_RETURN_IF_ERROR(policy.Allow(fd.get(), access));
   }
-  CLOISTER_RETURN_IF_ERROR(policy.Allow(tmp_, LandlockAccess::kReadWrite));
-  CLOISTER_RETURN_IF_ERROR(policy.Allow(workspace_, LandlockAccess::kReadWrite));
+  CLOISTER_RETURN_IF_ERROR(policy.Allow(tmp, LandlockAccess::kReadWrite));
+  CLOISTER_RETURN_IF_ERROR(policy.Allow(workspace, LandlockAccess::kReadWrite));
   return std::move(policy).Enforce();
 }
 

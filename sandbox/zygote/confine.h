@@ -19,6 +19,13 @@
 
 namespace cloister::sandbox {
 
+// What is private to one sandbox from before its clone.
+struct SandboxPlace {
+  int init_pidfd = -1;  // -1 without namespaces
+  // Has the directories /workspace and /tmp. "": the root of its mount namespace.
+  std::string directory;
+};
+
 // Everything about confinement that is the same for every sandbox of a zygote, made once.
 //
 // Thread-safety: none. Ownership: holds the descriptors of the paths that all sandboxes may use.
@@ -35,10 +42,9 @@ class ConfinePlan {
   // Installing all of it in each costs five times as much as installing the rest.
   absl::Status FilterZygote() const;
 
-  // Confines the calling child, whose init `init_pidfd` is (-1 without namespaces), for good, and
-  // closes every descriptor above `kLastKeptDescriptor`. On an error the child must exit: `clock`
-  // names the step.
-  absl::Status ConfineSandbox(int init_pidfd, StageClock& clock) const;
+  // Confines the calling child to its `place` for good, and closes every descriptor above
+  // `kLastKeptDescriptor`. On an error the child must exit: `clock` names the step.
+  absl::Status ConfineSandbox(const SandboxPlace& place, StageClock& clock) const;
 
   // 0 to 2 and the channel.
   static constexpr int kLastKeptDescriptor = 3;
@@ -46,13 +52,16 @@ class ConfinePlan {
  private:
   explicit ConfinePlan(const internal::v1::ZygoteConfig& config) : config_(config) {}
 
-  absl::Status EnforceLandlock() const;
+  // A container's own filter may refuse clone3, and the zygote's would refuse clone: then each
+  // child installs all of the filter.
+  bool filters_zygote() const { return config_.seccomp() && config_.namespaces(); }
+  absl::Status DieWithZygote() const;
+  absl::Status EnforceLandlock(const std::string& workspace, const std::string& tmp) const;
 
   internal::v1::ZygoteConfig config_;
   SeccompProgram zygote_filter_;
   SeccompProgram sandbox_filter_;
-  std::string tmp_;
-  std::string workspace_;
+  pid_t zygote_ = 0;
   std::vector<std::pair<UniqueFd, LandlockAccess>> shared_paths_;
 };
 

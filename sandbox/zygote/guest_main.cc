@@ -69,7 +69,9 @@ int GuestMain(int argc, char** argv, GuestRuntime& runtime) {
     return status.ok() ? EXIT_SUCCESS : Fail("bench_fork", status);
   }
   // Without a pid namespace of its own the process is not 1, and there is nothing to nurse.
-  return getpid() == 1 ? RunNurseryAndZygote(runtime) : RunZygote(runtime, UniqueFd());
+  if (getpid() == 1) return RunNurseryAndZygote(runtime);
+  setsid();
+  return RunZygote(runtime, UniqueFd());
 }
 
 }  // namespace cloister::sandbox

@@ -2,7 +2,8 @@
 //
 // The spawner executes the binary as pid 1 of a fresh pid namespace, inside the image's file
 // system, with its control socket at kZygoteControlDescriptor. GuestMain splits that process in two
-// before the runtime starts: pid 1 stays a nursery of a few pages, its child becomes the zygote.
+// before the runtime starts: pid 1 stays a nursery of a few pages, its child becomes the zygote. In
+// an ordinary container, without namespaces, the process becomes the zygote itself.
 
 #ifndef CLOISTER_SANDBOX_ZYGOTE_GUEST_MAIN_H_
 #define CLOISTER_SANDBOX_ZYGOTE_GUEST_MAIN_H_

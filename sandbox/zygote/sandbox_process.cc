@@ -42,15 +42,16 @@ bool PlaceDescriptors(const SandboxDescriptors& descriptors) {
 
 }  // namespace
 
-void RunSandboxProcess(const ConfinePlan& plan, const SandboxDescriptors& descriptors,
-                       GuestRuntime& runtime, StageClock& clock) {
+void RunSandboxProcess(const ConfinePlan& plan, const SandboxPlace& place,
+                       const SandboxDescriptors& descriptors, GuestRuntime& runtime,
+                       StageClock& clock) {
   clock.Begin("after_fork");
   prctl(PR_SET_NAME, "sandbox", 0, 0, 0);
   runtime.AfterForkInChild();
   if (!PlaceDescriptors(descriptors)) _exit(kSetupFailedStatus);
 
   errno = 0;
-  absl::Status status = plan.ConfineSandbox(descriptors.init_pidfd, clock);
+  absl::Status status = plan.ConfineSandbox(place, clock);
   if (!status.ok()) Fail(clock, status);
 
   clock.Begin("prepare");

@@ -12,9 +12,8 @@ namespace cloister::sandbox {
 // The descriptor of the channel in a sandbox; 0 to 2 are /dev/null, stdout and stderr.
 inline constexpr int kChannelDescriptor = 3;
 
-// What a child brings along, all inherited from the zygote. -1 where there is none.
+// What a child brings along, all inherited from the zygote.
 struct SandboxDescriptors {
-  int init_pidfd = -1;
   int channel = -1;
   int standard_output = -1;
   int standard_error = -1;
@@ -22,8 +21,9 @@ struct SandboxDescriptors {
 
 // Confines the process, prepares the runtime, says Ready on the channel and serves it. An error on
 // the way is said as SetupFailed. Never returns and runs no destructors: they are the zygote's.
-[[noreturn]] void RunSandboxProcess(const ConfinePlan& plan, const SandboxDescriptors& descriptors,
-                                    GuestRuntime& runtime, StageClock& clock);
+[[noreturn]] void RunSandboxProcess(const ConfinePlan& plan, const SandboxPlace& place,
+                                    const SandboxDescriptors& descriptors, GuestRuntime& runtime,
+                                    StageClock& clock);
 
 }  // namespace cloister::sandbox
 

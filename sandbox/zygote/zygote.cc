@@ -80,6 +80,18 @@ absl::StatusOr<SandboxPipes> MakeSandboxPipes() {
   return pipes;
 }
 
+// Makes a sandbox's directories where it has no mounts of its own. They go when it does, or when
+// its clone has failed: the spawner sees to that.
+absl::StatusOr<std::string> MakeScratch(const std::string& parent, int64_t sandbox_id) {
+  std::string directory = absl::StrCat(parent, "/", sandbox_id);
+  for (const char* part : {"", "/workspace", "/tmp"}) {
+    if (mkdir((directory + part).c_str(), S_IRWXU) != 0) {
+      return SyscallError(absl::StrCat("make ", directory, part));
+    }
+  }
+  return directory;
+}
+
 int64_t CpuNanoseconds(const rusage& usage) {
   const auto nanoseconds = [](const timeval& time) {
     return (int64_t{time.tv_sec} * 1'000'000 + time.tv_usec) * 1'000;
@@ -213,8 +225,12 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   own_clock.Begin("descriptors");
   CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, MakeSandboxPipes());
   if (init.pidfd) CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init.pidfd.get(), CLONE_NEWPID));
-  const SandboxDescriptors descriptors = {.init_pidfd = init.pidfd.get(),
-                                          .channel = pipes.channel.get(),
+  SandboxPlace place = {.init_pidfd = init.pidfd.get(), .directory = ""};
+  if (!config_.namespaces()) {
+    CLOISTER_ASSIGN_OR_RETURN(place.directory,
+                              MakeScratch(config_.scratch_directory(), pending.sandbox_id));
+  }
+  const SandboxDescriptors descriptors = {.channel = pipes.channel.get(),
                                           .standard_output = pipes.output.get(),
                                           .standard_error = pipes.error.get()};
   own_clock.Begin("clone");
@@ -222,7 +238,9 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   child_clock.Begin("clone");
   runtime_.BeforeFork();
   absl::StatusOr<CloneResult> clone = CloneProcess();
-  if (clone.ok() && clone->in_child) RunSandboxProcess(*plan_, descriptors, runtime_, child_clock);
+  if (clone.ok() && clone->in_child) {
+    RunSandboxProcess(*plan_, place, descriptors, runtime_, child_clock);
+  }
   runtime_.AfterForkInParent();
   CLOISTER_RETURN_IF_ERROR(clone.status());
   children_.emplace(clone->pid, pending.sandbox_id);

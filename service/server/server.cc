@@ -21,6 +21,14 @@ constexpr absl::Duration kShutdownGrace = absl::Seconds(1);
 // For idle sandboxes to go away in a drain; the spawner ends them anyway when its socket closes.
 constexpr absl::Duration kTeardown = absl::Seconds(5);
 
+constexpr char kContainerOptIn[] =
+    "\nThis is an ordinary container: without the above, sandboxes have Landlock, seccomp and "
+    "rlimits "
+    "only (SECURITY.md says what that lacks). To accept it, name the layers that are required in "
+    "the "
+    "configuration: isolation_floor { required_layers: \"landlock\" required_layers: "
+    "\"landlock_scope\" required_layers: \"seccomp\" required_layers: \"rlimits\" }";
+
 std::string LayerDetail(const internal::v1::Facilities& facilities, const std::string& name) {
   for (const internal::v1::Facility& facility : facilities.facilities()) {
     if (facility.name() != name) continue;
@@ -116,9 +124,10 @@ absl::Status Server::CheckFloor() const {
   if (!config_.has_isolation_floor()) required = sandbox::DefaultFloor(facilities.setting());
   const std::vector<std::string> missing = sandbox::MissingFromFloor(facilities, required);
   if (missing.empty()) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      absl::StrCat("this machine offers less isolation than isolation_floor asks for; missing:\n  ",
-                   absl::StrJoin(missing, "\n  ")));
+  return absl::FailedPreconditionError(absl::StrCat(
+      "this machine offers less isolation than isolation_floor asks for; missing:\n  ",
+      absl::StrJoin(missing, "\n  "),
+      facilities.setting() == internal::v1::Facilities::SETTING_CONTAINER ? kContainerOptIn : ""));
 }
 
 absl::Status Server::Serve(UnixListeners listeners) {

@@ -66,6 +66,21 @@ def plan():
             _planned.append((action, module))
 
 
+def _move_in(_):
+    """Tells programs where their files go: the current directory, and `tmp` beside it."""
+    workspace = os.getcwd()
+    os.environ["HOME"] = workspace
+    os.environ["TMPDIR"] = os.path.join(os.path.dirname(workspace), "tmp")
+    tempfile = sys.modules.get("tempfile")
+    if tempfile is not None:
+        tempfile.tempdir = None
+
+
+def plan_moving():
+    """For sandboxes without mounts of their own, whose directories have different names."""
+    _planned.append((_move_in, None))
+
+
 def renew():
     for action, module in _planned:
         action(module)

@@ -26,7 +26,7 @@ Facilities Machine(Facilities::Setting setting, bool landlock) {
 
 TEST(GuestEnvironmentTest, HoldsNothingOfTheSpawners) {
   setenv("CLOISTER_SECRET", "1", 1);
-  EXPECT_THAT(GuestEnvironment(ZygoteSpec()),
+  EXPECT_THAT(GuestEnvironment(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec()),
               ElementsAre(Pair("HOME", "/workspace"), Pair("LANG", "C.UTF-8"),
                           Pair("PATH", "/usr/local/bin:/usr/bin:/bin"), Pair("TMPDIR", "/tmp")));
 }
@@ -35,7 +35,7 @@ TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
   ZygoteSpec spec;
   (*spec.mutable_environment())["LANG"] = "de_DE.UTF-8";
   (*spec.mutable_environment())["MPLBACKEND"] = "agg";
-  const auto environment = GuestEnvironment(spec);
+  const auto environment = GuestEnvironment(Machine(Facilities::SETTING_ROOT, true), spec);
   EXPECT_EQ(environment.at("LANG"), "de_DE.UTF-8");
   EXPECT_EQ(environment.at("MPLBACKEND"), "agg");
   EXPECT_EQ(environment.at("HOME"), "/workspace");
@@ -43,7 +43,7 @@ TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
 
 TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec());
+      MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec(), "");
   EXPECT_TRUE(config.namespaces());
   EXPECT_TRUE(config.landlock());
   EXPECT_TRUE(config.seccomp());
@@ -52,30 +52,45 @@ TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
 
 TEST(MakeZygoteConfigTest, LeavesOutWhatIsMissing) {
   const ZygoteConfig config =
-      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec());
+      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, false), ZygoteSpec(), "");
   EXPECT_FALSE(config.namespaces());
   EXPECT_FALSE(config.landlock());
   EXPECT_TRUE(config.seccomp());
+}
+
+TEST(MakeZygoteConfigTest, TellsWhereTheImageAndTheFilesAre) {
+  ZygoteSpec spec;
+  spec.set_image_root("/images/one");
+  const ZygoteConfig mounted =
+      MakeZygoteConfig(Machine(Facilities::SETTING_ROOTLESS, true), spec, "");
+  EXPECT_EQ(mounted.spec().image_root(), "/");
+  EXPECT_EQ(mounted.scratch_directory(), "");
+  const ZygoteConfig container =
+      MakeZygoteConfig(Machine(Facilities::SETTING_CONTAINER, true), spec, "/scratch");
+  EXPECT_EQ(container.spec().image_root(), "/images/one");
+  EXPECT_EQ(container.scratch_directory(), "/scratch");
+  EXPECT_EQ(container.spec().environment().at("PYTHONTZPATH"), "/images/one/usr/share/zoneinfo");
 }
 
 // tmpfs takes 0 for "no limit": an unset size must never reach it.
 TEST(MakeZygoteConfigTest, AlwaysBoundsTheWorkspace) {
   ZygoteSpec spec;
   const Facilities machine = Machine(Facilities::SETTING_ROOT, true);
-  EXPECT_GT(MakeZygoteConfig(machine, spec).spec().default_workspace_bytes(), 0);
+  EXPECT_GT(MakeZygoteConfig(machine, spec, "").spec().default_workspace_bytes(), 0);
   spec.set_default_workspace_bytes(4096);
-  EXPECT_EQ(MakeZygoteConfig(machine, spec).spec().default_workspace_bytes(), 4096);
+  EXPECT_EQ(MakeZygoteConfig(machine, spec, "").spec().default_workspace_bytes(), 4096);
 }
 
-TEST(LaunchGuestTest, RefusesAMachineWithoutNamespaces) {
-  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_CONTAINER, true), ZygoteSpec(), nullptr);
+TEST(LaunchGuestTest, RefusesAMachineWithNeitherNamespacesNorScopes) {
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_CONTAINER, true), ZygoteSpec());
   EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(nursery.status().message(), ::testing::HasSubstr("namespaces need"));
 }
 
 TEST(LaunchGuestTest, RefusesABinaryThatNotEverybodyMayRun) {
   ZygoteSpec spec;
   spec.set_guest_binary("/etc/passwd");
-  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_ROOT, true), spec, nullptr);
+  const auto nursery = LaunchGuest(Machine(Facilities::SETTING_ROOT, true), spec);
   EXPECT_EQ(nursery.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(nursery.status().message(), ::testing::HasSubstr("chmod 755"));
 }
