@@ -355,23 +355,14 @@ constexpr std::string_view kConfinementCalls[] = {"clone3",
                                                   "landlock_restrict_self"};
 constexpr uint64_t kConfinementOptions[] = {PR_SET_DUMPABLE, PR_CAP_AMBIENT, PR_SET_PDEATHSIG};
 
-constexpr std::string_view kNamespacedCalls[] = {"setpriority",
-                                                 "sched_setaffinity",
-                                                 "sched_setparam",
-                                                 "sched_setscheduler",
-                                                 "chmod",
-                                                 "fchmod",
-                                                 "fchmodat",
-                                                 "fchmodat2",
-                                                 "chown",
-                                                 "fchown",
-                                                 "lchown",
-                                                 "fchownat",
-                                                 "utime",
-                                                 "utimes",
-                                                 "futimesat",
-                                                 "utimensat",
-                                                 "inotify_add_watch"};
+constexpr std::string_view kNamespacedCalls[] = {"setpriority",    "sched_setaffinity",
+                                                 "sched_setparam", "sched_setscheduler",
+                                                 "chmod",          "fchmod",
+                                                 "fchmodat",       "fchmodat2",
+                                                 "chown",          "fchown",
+                                                 "lchown",         "fchownat",
+                                                 "utime",          "utimes",
+                                                 "futimesat",      "utimensat"};
 
 // Calls newer than the oldest libseccomp we build with (2.5.4). Numbers above 423 are the same on
 // every machine; the two below are x86-64's.

@@ -61,7 +61,7 @@ bool IsNeededToConfine(const ArgumentRule& rule);
 
 // Allowed calls that are harmless only in pid and mount namespaces of one's own: EPERM without
 // them. They reach other processes of the same user, or files past Landlock, which does not govern
-// modes, owners, times and watches.
+// modes, owners and times.
 bool NeedsNamespaces(std::string_view name);
 
 // The group's names, split.

@@ -209,8 +209,8 @@ TEST_P(SeccompFilterTest, MakesPipesAndFilesButNoDevices) {
 }
 
 TEST_P(SeccompFilterTest, RefusesWhatReachesOthersWithoutNamespaces) {
-  const int calls[] = {SYS_setpriority, SYS_sched_setaffinity, SYS_chmod, SYS_fchmodat,
-                       SYS_utimensat,   SYS_inotify_add_watch, SYS_fchown};
+  const int calls[] = {SYS_setpriority, SYS_sched_setaffinity, SYS_chmod,
+                       SYS_fchmodat,    SYS_utimensat,         SYS_fchown};
   for (int call : calls) EXPECT_EQ(Answer(call), kAllowed) << call;
   program_ =
       BuildSeccompProgram({.allow_subprocesses = GetParam(), .has_namespaces = false}).value();
