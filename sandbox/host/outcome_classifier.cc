@@ -63,8 +63,9 @@ std::optional<Verdict> MemoryVerdict(const Observation& seen) {
 std::optional<Verdict> TimeVerdict(const Observation& seen) {
   // The rlimit behind the host's own clock: SIGXCPU first, SIGKILL for those who ignore it. A
   // program can send itself either: only the time used tells.
-  const bool by_rlimit = seen.stop == HostStop::kNone && seen.cpu_time >= seen.limits.cpu_time &&
-                         (EndedBySignal(seen, SIGXCPU) || EndedBySignal(seen, SIGKILL));
+  const bool killed_by_nobody = seen.stop == HostStop::kNone && EndedBySignal(seen, SIGKILL);
+  const bool by_rlimit = seen.cpu_time >= seen.limits.cpu_time &&
+                         (EndedBySignal(seen, SIGXCPU) || killed_by_nobody);
   if (seen.stop == HostStop::kCpuTime || by_rlimit) {
     return Verdict{Outcome::KIND_CPU_TIMEOUT,
                    absl::StrCat("killed after ", absl::FormatDuration(seen.limits.cpu_time),

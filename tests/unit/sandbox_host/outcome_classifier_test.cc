@@ -150,6 +150,7 @@ const Case kCases[] = {
      With(Stopped(HostStop::kWallTime),
           [](Observation& seen) {
             seen.exit = ProcessEnd{CLD_KILLED, SIGXCPU};
+            AllCpuUsed(seen);
           }),
      Outcome::KIND_CPU_TIMEOUT, ""},
     {"WallBeforeOutput", With(Stopped(HostStop::kWallTime), Overflow), Outcome::KIND_WALL_TIMEOUT,
