@@ -28,14 +28,14 @@ TEST(RunCodeTest, ReturnsWhatTheProgramWrote) {
   grpc::ClientContext context;
   v1::RunCodeRequest request;
   request.mutable_program()->set_code("the code");
-  request.mutable_limits()->set_memory_bytes(12345);
+  request.mutable_limits()->set_memory_bytes(12345678);
   v1::RunCodeResponse response;
   const grpc::Status status = server.executions().RunCode(&context, request, &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.stdout(), "out: the code");
   EXPECT_EQ(response.stderr(), "err");
   EXPECT_EQ(response.outcome().kind(), v1::Outcome::KIND_SUCCEEDED);
-  EXPECT_EQ(response.effective_limits().memory_bytes(), 12345);
+  EXPECT_EQ(response.effective_limits().memory_bytes(), 12345678);
   EXPECT_EQ(response.effective_limits().wall_time().seconds(), 10);
   EXPECT_THAT(response.execution(), HasSubstr("executions/"));
   EXPECT_NE(response.start_kind(), v1::START_KIND_UNSPECIFIED);

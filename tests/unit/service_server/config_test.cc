@@ -73,8 +73,8 @@ TEST(ConfigTest, KeepsWhatIsSet) {
 
 TEST(ConfigTest, DefaultsFollowALowerMaximum) {
   const ServerConfig config =
-      Complete("maximum_limits { memory_bytes: 1000 wall_time { seconds: 1 } }");
-  EXPECT_EQ(LimitsPolicyOf(config).defaults.memory_bytes, 1000);
+      Complete("maximum_limits { memory_bytes: 10000000 wall_time { seconds: 1 } }");
+  EXPECT_EQ(LimitsPolicyOf(config).defaults.memory_bytes, 10000000);
   EXPECT_EQ(LimitsPolicyOf(config).defaults.wall_time, absl::Seconds(1));
   EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
 }
@@ -135,7 +135,7 @@ const BadCase kBadCases[] = {
     {"ZygoteForks", "templates { name: 'a' pool { zygote_maximum_forks: -1 } }",
      "templates[0].pool.zygote_maximum_forks"},
     {"DefaultAboveMaximum",
-     "default_limits { memory_bytes: 2000 } maximum_limits { memory_bytes: 1000 }",
+     "default_limits { memory_bytes: 20000000 } maximum_limits { memory_bytes: 10000000 }",
      "default_limits.memory_bytes"},
     {"DefaultZero", "default_limits { process_count: 0 }", "default_limits.process_count"},
     {"MaximumOutput", "maximum_limits { output_bytes: 100000000 }", "maximum_limits.output_bytes"},
