@@ -5,8 +5,9 @@ set -euo pipefail
 readonly kHere=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 readonly kImages=${CLOISTER_IMAGE_DIR:-/var/lib/cloister/images}
 readonly kKeyring=/usr/share/keyrings/debian-archive-keyring.gpg
-. "$kHere/builder/apt_mirror.sh"
+. "$kHere/builder/packages.sh"
 . "$kHere/builder/assemble.sh"
+. "$kHere/builder/inspect.sh"
 
 Usage() {
   cat <<END
@@ -20,9 +21,9 @@ Fail() { echo "build.sh: $*" >&2; exit 1; }
 
 Known() { (cd "$kHere" && printf '%s\n' *.recipe | sed 's/\.recipe$//'); }
 
-# What decides whether an image is up to date: its recipe and the builder.
+# What decides whether an image is up to date: its recipe, and all that turns it into one.
 RecipeHash() {
-  cat "$kHere/$1.recipe" "$kHere"/builder/* "$kHere/build.sh" | sha256sum | cut -c 1-32
+  cat "$kHere/$1.recipe" "$kHere"/builder/*.sh "$kHere"/builder/*.py | sha256sum | cut -c 1-32
 }
 
 IsCurrent() { grep -qs "\"recipe_hash\": \"$(RecipeHash "$1")\"" "$kImages/$1/manifest.json"; }
@@ -59,58 +60,6 @@ CleanUp() {
     mv "$kImages/.$building.old" "$kImages/$building"
   fi
   rm -rf --one-file-system "$kImages/.$building.partial" "$kImages/.$building.old"
-}
-
-# Extract TREE CONTENTS: downloads and unpacks; writes a line "name version<TAB>path" per file to CONTENTS.
-Extract() {
-  local mirror all log=$2.log
-  mirror=$(DebianMirror)
-  AptOptions >"$2.apt"
-  all=("python$python" "libpython$python" "libpython$python-dev" ca-certificates tzdata "${packages[@]}")
-  # In the background, so that a signal ends it at once instead of after it.
-  CONTENTS=$2 mmdebstrap --variant=extract --include="$(IFS=,; echo "${all[*]}")" --aptopt="$2.apt" \
-    --extract-hook='for deb in "$1"/var/cache/apt/archives/*.deb; do
-      package=$(dpkg-deb -W --showformat="\${Package} \${Version}" "$deb")
-      dpkg-deb --fsys-tarfile "$deb" | tar -t | sed -n "/[^\/]\$/s|^\.|$package\t|p"; done >"$CONTENTS"' \
-    "$suite" "$1" "deb [signed-by=$kKeyring] $mirror $suite main" >"$log" 2>&1 &
-  child=$!
-  if ! wait "$child"; then
-    child=
-    sed 's/^/  /' "$log" | tail -n 15 >&2
-    Fail "cannot get the packages of $name from $suite (above: what mmdebstrap said)"
-  fi
-  child=
-}
-
-# Check ROOTFS: fails with a list of what is wrong.
-Check() {
-  local run=(chroot "$1" /usr/bin/python"$python" -I) unresolved
-  "${run[@]}" - / "$python" <"$kHere/builder/check_image.py" >&2 || Fail "$name holds what it must not (above)"
-  unresolved=$(cd "$1" && find usr/lib -name '*.so*' -type f ! -name 'ld-linux*' | while read -r library; do
-    chroot . /lib64/ld-linux-x86-64.so.2 --list "/$library" 2>&1 | sed -n "s|.*not found.*|$library: &|p"
-  done)
-  [ -z "$unresolved" ] || Fail "libraries of $name need what is not in it:"$'\n'"$unresolved"
-  "${run[@]}" -B -c 'import asyncio, bz2, ctypes, decimal, lzma, multiprocessing, sqlite3, ssl, uuid, zoneinfo
-assert ssl.create_default_context().cert_store_stats()["x509_ca"] > 50
-zoneinfo.ZoneInfo("Europe/Berlin")' || Fail "the standard library of $name is not whole"
-  HOME=/nonexistent MPLCONFIGDIR=/nonexistent "${run[@]}" -B -c "$smoke" 2>"$2" ||
-    { cat "$2" >&2; Fail "$name fails its own smoke test"; }
-}
-
-# WriteManifest ROOTFS CONTENTS MANIFEST: names the packages of which something is in the image.
-WriteManifest() {
-  chroot "$1" "/usr/bin/python$python" -I -c '
-import json, os, platform, sys, time
-name, suite, recipe_hash = sys.argv[1:]
-contents = (line.rstrip("\n").split("\t") for line in sys.stdin)
-print(json.dumps({
-    "name": name,
-    "python_version": platform.python_version(),
-    "debian_suite": suite,
-    "recipe_hash": recipe_hash,
-    "built_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    "packages": sorted({package for package, path in contents if os.path.isfile(path)}),
-}, indent=2))' "$name" "$suite" "$(RecipeHash "$name")" <"$2" >"$3"
 }
 
 # Build NAME

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import sys
 import tempfile
 import unittest
@@ -89,10 +90,15 @@ class CheckTest(unittest.TestCase):
         for path in check_image.FORBIDDEN_PATHS:
             with self.subTest(path):
                 (self.root / path).mkdir(parents=True)
-                self.assertEqual(self.findings(), [f"{path}: must not exist"])
+                self.assertIn(f"{path}: must not exist", self.findings())
                 (self.root / path).rmdir()
+        shutil.rmtree(self.root / "var")
         self.add("tmp/left", b"")
         self.assertEqual(self.findings(), ["tmp: must be empty"])
+
+    def test_unexpected_at_the_top(self):
+        (self.root / "nonexistent").mkdir()
+        self.assertEqual(self.findings(), ["nonexistent: not expected here"])
 
     def test_missing(self):
         (self.root / "etc/passwd").unlink()

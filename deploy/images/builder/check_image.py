@@ -33,6 +33,7 @@ FORBIDDEN_PATHS = (
     "etc/apt",
     "etc/dpkg",
 )
+TOP_LEVEL = frozenset("bin dev etc lib lib64 proc sys tmp usr workspace".split())
 FORBIDDEN_SUFFIXES = (".a", ".o", ".h", ".deb", ".pl")
 EMPTY_DIRECTORIES = ("dev", "proc", "sys", "tmp", "workspace")
 REQUIRED_PATHS = ("etc/passwd", "etc/group", "etc/hosts", "etc/ld.so.cache", "lib64/ld-linux-x86-64.so.2")
@@ -87,6 +88,8 @@ def check(root, version):
     for path in FORBIDDEN_PATHS:
         if os.path.lexists(os.path.join(root, path)):
             yield f"{path}: must not exist"
+    for name in sorted(set(os.listdir(root)) - TOP_LEVEL):
+        yield f"{name}: not expected here"
     for path in REQUIRED_PATHS + (f"usr/bin/python{version}",):
         if not os.path.exists(os.path.join(root, path)):
             yield f"{path}: missing"
