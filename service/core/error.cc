@@ -40,11 +40,26 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
       return absl::StatusCode::kInvalidArgument;
     case v1::ERROR_REASON_TEMPLATE_UNKNOWN:
     case v1::ERROR_REASON_EXECUTION_NOT_FOUND:
+    case v1::ERROR_REASON_SANDBOX_NOT_FOUND:
+    case v1::ERROR_REASON_SANDBOX_EXPIRED:
+    case v1::ERROR_REASON_INTERPRETER_NOT_FOUND:
+    case v1::ERROR_REASON_SNAPSHOT_NOT_FOUND:
       return absl::StatusCode::kNotFound;
     case v1::ERROR_REASON_POOL_EXHAUSTED:
     case v1::ERROR_REASON_OVERLOADED:
     case v1::ERROR_REASON_SERVER_DRAINING:
       return absl::StatusCode::kUnavailable;
+    case v1::ERROR_REASON_SANDBOX_LOST:
+    case v1::ERROR_REASON_INPUT_NOT_EXPECTED:
+    case v1::ERROR_REASON_FORK_UNSUPPORTED:
+    case v1::ERROR_REASON_FORK_REFUSED:
+      return absl::StatusCode::kFailedPrecondition;
+    case v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED:
+    case v1::ERROR_REASON_EXECUTION_QUEUE_FULL:
+    case v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED:
+      return absl::StatusCode::kResourceExhausted;
+    case v1::ERROR_REASON_INTERPRETER_BUSY:
+      return absl::StatusCode::kAborted;
     case v1::ERROR_REASON_NOT_STARTED:
       return absl::StatusCode::kDeadlineExceeded;
     case v1::ERROR_REASON_EVENTS_EXPIRED:

@@ -21,6 +21,18 @@ TEST(ErrorTest, EveryReasonHasTheCodeItsCommentPromises) {
       {v1::ERROR_REASON_SANDBOX_SETUP_FAILED, absl::StatusCode::kInternal},
       {v1::ERROR_REASON_EXECUTION_NOT_FOUND, absl::StatusCode::kNotFound},
       {v1::ERROR_REASON_EVENTS_EXPIRED, absl::StatusCode::kOutOfRange},
+      {v1::ERROR_REASON_SANDBOX_NOT_FOUND, absl::StatusCode::kNotFound},
+      {v1::ERROR_REASON_SANDBOX_EXPIRED, absl::StatusCode::kNotFound},
+      {v1::ERROR_REASON_SANDBOX_LOST, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED, absl::StatusCode::kResourceExhausted},
+      {v1::ERROR_REASON_EXECUTION_QUEUE_FULL, absl::StatusCode::kResourceExhausted},
+      {v1::ERROR_REASON_INTERPRETER_NOT_FOUND, absl::StatusCode::kNotFound},
+      {v1::ERROR_REASON_INTERPRETER_BUSY, absl::StatusCode::kAborted},
+      {v1::ERROR_REASON_INPUT_NOT_EXPECTED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_FORK_UNSUPPORTED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_FORK_REFUSED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_SNAPSHOT_NOT_FOUND, absl::StatusCode::kNotFound},
+      {v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED, absl::StatusCode::kResourceExhausted},
   };
   EXPECT_EQ(std::size(promises), static_cast<size_t>(v1::ErrorReason_ARRAYSIZE) - 1)
       << "a new reason needs its code here and in error.cc";
