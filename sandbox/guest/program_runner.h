@@ -27,14 +27,19 @@ class ProgramRunner {
   // process.
   absl::StatusOr<internal::v1::Finished> Run(internal::v1::RunProgram request);
 
- private:
-  // Gives the program its inputs and runs it. Returns the value of its last expression, None, or
-  // nothing with a Python exception set.
+  // The parts of Run that a session uses again and again.
+
+  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing with
+  // a Python exception set.
   PyRef Execute(const v1::Program& program);
 
   // Fills `finished` for `exception`, or for its absence, and shows it on the program's stderr.
   void Report(PyObject* exception, internal::v1::Finished* finished);
 
+  // os.environ, borrowed.
+  PyObject* environ() const { return environ_.get(); }
+
+ private:
   // The end of a Python process as the program sees it: threads joined, exit functions run, streams
   // flushed, objects of __main__ finalised.
   void EndProgram();

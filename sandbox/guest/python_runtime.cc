@@ -17,6 +17,7 @@
 #include "sandbox/guest/program_runner.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_source.h"
+#include "sandbox/guest/session.h"
 #include "sandbox/guest/trial_run.h"
 #include "sandbox/wire/frame.h"
 
@@ -55,6 +56,19 @@ absl::Status FreezeHeap() {
   CLOISTER_RETURN_IF_ERROR(MakeHeapImmortal());
   PyRef frozen = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "freeze", nullptr) : nullptr);
   return frozen ? absl::OkStatus() : TakePythonError("gc.freeze");
+}
+
+// The program closed the channel. An exit status would look like its own; the host sees the
+// channel's end and kills.
+[[noreturn]] void AwaitKill() {
+  for (;;) pause();
+}
+
+internal::v1::SetupFailed LimitsFailed(const absl::Status& status) {
+  internal::v1::SetupFailed failed;
+  failed.set_stage("limits");
+  failed.set_message(std::string(status.message()));
+  return failed;
 }
 
 // Until the host closes its end, or kills.
@@ -132,8 +146,11 @@ int PythonRuntime::Serve(int channel) {
   HostFrame request;
   absl::Status status = ReadFrame(channel, &request, kMaxHostFrameBytes);
   if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // never needed
-  if (!status.ok() || !request.has_run_program()) return EXIT_FAILURE;
-
+  if (!status.ok()) return EXIT_FAILURE;
+  if (request.has_open_session()) {
+    return ServeSession(channel, std::move(*request.mutable_open_session()));
+  }
+  if (!request.has_run_program()) return EXIT_FAILURE;
   const pid_t own_pid = getpid();
   GuestFrame reply;
   auto finished = state_->runner.Run(std::move(*request.mutable_run_program()));
@@ -143,16 +160,36 @@ int PythonRuntime::Serve(int channel) {
   if (finished.ok()) {
     *reply.mutable_finished() = *std::move(finished);
   } else {
-    reply.mutable_setup_failed()->set_stage("limits");
-    reply.mutable_setup_failed()->set_message(std::string(finished.status().message()));
+    *reply.mutable_setup_failed() = LimitsFailed(finished.status());
   }
   status = WriteFrame(channel, reply, kMaxGuestFrameBytes);
   // From here on no thread of the program runs: the GIL stays here.
   if (status.ok()) WaitForEnd(channel);
-  // The program closed the channel. An exit status would look like its own; the host sees the
-  // channel's end and kills.
-  while (!status.ok()) pause();
+  if (!status.ok()) AwaitKill();
   return EXIT_SUCCESS;
+}
+
+int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) {
+  const pid_t own_pid = getpid();
+  Session session(&state_->runner, channel);
+  GuestFrame reply;
+  absl::Status status = session.Open(std::move(request));
+  if (status.ok()) {
+    reply.mutable_session_opened();
+  } else {
+    *reply.mutable_setup_failed() = LimitsFailed(status);
+  }
+  while (session.Send(reply).ok()) {
+    HostFrame frame;
+    status = session.Receive(&frame);
+    if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // nobody needs it any more
+    if (!status.ok() || !frame.has_execute_cell()) return EXIT_FAILURE;
+    internal::v1::Finished finished = session.ExecuteCell(std::move(*frame.mutable_execute_cell()));
+    if (getpid() != own_pid) _exit(ExitStatusOf(finished));  // as in Serve
+    reply.Clear();
+    *reply.mutable_finished() = std::move(finished);
+  }
+  AwaitKill();
 }
 
 }  // namespace cloister::sandbox

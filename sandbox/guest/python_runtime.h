@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cloister/internal/v1/guest.pb.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/zygote/guest_runtime.h"
 
@@ -32,6 +33,9 @@ class PythonRuntime final : public GuestRuntime {
 
  private:
   struct State;
+
+  // A live sandbox: cells until the host closes the channel.
+  int ServeSession(int channel, internal::v1::OpenSession request);
 
   // Behind a pointer that is never freed: dropping Python objects at exit would run their code.
   State* state_;

@@ -33,8 +33,9 @@ class GuestRuntime {
   // the pages a first program would fault in.
   virtual absl::Status Prepare() = 0;
 
-  // In the child, confined: reads one HostFrame from `channel`, runs the program, answers Finished,
-  // then waits for the end of the channel or a kill. Returns the process's exit status.
+  // In the child, confined: reads HostFrames from `channel`. After run_program it answers Finished,
+  // then waits for the end of the channel or a kill; after open_session it serves cells until then.
+  // Returns the process's exit status.
   virtual int Serve(int channel) = 0;
 };
 

@@ -7,6 +7,10 @@ import _ast
 import linecache
 from importlib.util import decode_source
 
+# Of so many cells tracebacks can show lines; a live interpreter may run millions.
+_MAX_CELLS = 1000
+
+_cells = []
 _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST; importing ast would cost every clone memory
 
 
@@ -25,6 +29,16 @@ def _remember(source, file_name):
     lines = [line + "\n" for line in text.split("\n")]
     # No time of modification: nothing to compare a file with.
     linecache.cache[file_name] = (len(source), None, lines, file_name)
+    if file_name[:1] == "<":
+        _forget_old_cells(file_name)
+
+
+def _forget_old_cells(file_name):
+    _cells.append(file_name)
+    if len(_cells) >= 2 * _MAX_CELLS:
+        for old in _cells[:_MAX_CELLS]:
+            linecache.cache.pop(old, None)
+        del _cells[:_MAX_CELLS]
 
 
 def compile_program(source, file_name, wants_value):
