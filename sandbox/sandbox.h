@@ -1,5 +1,5 @@
-// What the service needs of sandboxes, without knowing how they are made: the seam between service/ and
-// sandbox/. Implemented by sandbox/host over the spawner, and by a fake in unit tests.
+// What the service needs of sandboxes, without knowing how they are made: the seam between service/
+// and sandbox/. Implemented by sandbox/host over the spawner, and by a fake in unit tests.
 //
 // Everything here lives on one Loop thread: calls are made there and callbacks arrive there, never
 // inline from the call that caused them.
@@ -36,6 +36,9 @@ enum class StopReason {
 // How an execution ended. `outcome` is complete but for stage_times.queued and .prepared, which the
 // service knows.
 struct ExecutionEnd {
+  // Not OK: the program was never started, through no fault of its own, and the rest is empty. The
+  // message is for the log: it may name paths of the host.
+  absl::Status status;
   v1::Outcome outcome;
   std::vector<v1::ReturnedFile> files;
 };
@@ -100,8 +103,8 @@ class SandboxFactoryObserver {
  public:
   virtual ~SandboxFactoryObserver() = default;
 
-  // The zygote is gone; its sandboxes may still live or be reported lost one by one. `reason` is empty
-  // where it was asked to stop.
+  // The zygote is gone; its sandboxes may still live or be reported lost one by one. `reason` is
+  // empty where it was asked to stop.
   virtual void OnZygoteExited(int64_t zygote_id, const std::string& reason) = 0;
 
   // A sandbox that has not been given a program died. Its Sandbox object should be destroyed.

@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "sandbox/wire/frame.h"
 
@@ -34,6 +35,17 @@ int64_t ProcessRlimit(const Limits& limits, const SandboxParts& parts) {
   return parts.shares_user ? kProcessesOfSharedUser : limits.process_count;
 }
 
+// Of a guest's words in a text of ours.
+constexpr size_t kMaxQuotedBytes = 200;
+
+// Asked for once: the answer is read from a file.
+int Cores() {
+  static const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  return cores;
+}
+
+constexpr char kEndedBefore[] = "the sandbox ended before it had its program";
+
 void FillGuestLimits(const Limits& limits, int64_t process_rlimit,
                      internal::v1::GuestLimits* guest) {
   // Whole seconds, above the host's own limit.
@@ -52,7 +64,6 @@ Execution::Execution(SandboxParts* parts, v1::Program program, const Limits& lim
     : parts_(parts),
       limits_(limits),
       observer_(observer),
-      cores_(std::max(1, static_cast<int>(std::thread::hardware_concurrency()))),
       return_files_(program.return_files().begin(), program.return_files().end()) {
   internal::v1::HostFrame frame;
   internal::v1::RunProgram* run = frame.mutable_run_program();
@@ -112,8 +123,11 @@ void Execution::OnFrame(GuestChannel::FrameOrError frame) {
   if (absl::IsOutOfRange(frame.status())) return AwaitExit();
   if (!frame.ok()) return Stop(HostStop::kBrokenProtocol, std::string(frame.status().message()));
   if (phase_ == Phase::kRunning && frame->has_setup_failed()) {
-    return Stop(HostStop::kNeverStarted,
-                absl::StrCat("the guest could not begin: ", frame->setup_failed().message()));
+    // By now a program may be speaking in the guest's name: this is no failure that the host saw.
+    return Stop(
+        HostStop::kLost,
+        absl::StrCat("the interpreter says that it could not begin: ",
+                     absl::CHexEscape(frame->setup_failed().message().substr(0, kMaxQuotedBytes))));
   }
   if (phase_ != Phase::kRunning || !frame->has_finished()) {
     return Stop(HostStop::kBrokenProtocol, "a frame out of turn");
@@ -188,7 +202,7 @@ HostStop Execution::PassedLimit(absl::Time now) {
 absl::Time Execution::NextLook(absl::Time now) const {
   if (phase_ != Phase::kRunning) return std::min(phase_deadline_, interrupt_deadline_);
   // The earliest moment at which all cores together could have used up what is left.
-  const absl::Duration cpu_left = (limits_.cpu_time - cpu_time_) / cores_;
+  const absl::Duration cpu_left = (limits_.cpu_time - cpu_time_) / Cores();
   absl::Time next = now + std::max(cpu_left, kMinCpuCheck);
   next = std::min({next, start_ + limits_.wall_time, interrupt_deadline_});
   if (parts_->meter.must_sample()) next = std::min(next, now + ResourceMeter::kSamplePeriod);
@@ -223,9 +237,7 @@ void Execution::Stop(HostStop stop, std::string detail) {
 
 void Execution::AwaitExit() {
   if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit) return;
-  if (phase_ != Phase::kRunning) {
-    return StopLater(HostStop::kNeverStarted, "the sandbox ended before it had its program");
-  }
+  if (phase_ == Phase::kSettingLimits) return StopLater(HostStop::kNeverStarted, kEndedBefore);
   phase_ = Phase::kAwaitingExit;
   parts_->channel.CancelAwait();
   if (exit_.has_value()) return OnProcessExited(*exit_);
@@ -233,6 +245,7 @@ void Execution::AwaitExit() {
 }
 
 void Execution::OnExitOverdue() {
+  if (!HasStarted()) return ReportNeverStarted();
   if (!std::exchange(exit_is_forced_, true)) {
     if (!parts_->ProcessHasEnded()) exit_cause_ = HostStop::kChannelClosed;
     // Whatever an ended process started ends with it.
@@ -251,17 +264,27 @@ void Execution::OnProcessExited(const internal::v1::SandboxExited& exit) {
   // It may have answered before it ended, however unlikely that was read only now.
   if (phase_ == Phase::kRunning) {
     if (auto frame = parts_->channel.Poll()) return OnFrame(*std::move(frame));
-  } else if (phase_ != Phase::kAwaitingExit) {
-    return Stop(HostStop::kNeverStarted, "the sandbox ended before it had its program");
   }
   Observation seen;
   seen.stop = exit_cause_;
+  if (!HasStarted()) {
+    // Memory may have run out while it took a program that is too large for its limit.
+    seen.stop = HostStop::kNeverStarted;
+    seen.stop_detail = kEndedBefore;
+  }
   if (exit.wait_code() != 0) {
     seen.exit = ProcessEnd{exit.wait_code(), exit.wait_status()};
-  } else {
+  } else if (HasStarted()) {
     seen.stop = HostStop::kLost;
     seen.stop_detail = "the interpreter ended together with its zygote";
   }
+  Report(std::move(seen));
+}
+
+void Execution::ReportNeverStarted() {
+  Observation seen;
+  seen.stop = HostStop::kNeverStarted;
+  seen.stop_detail = kEndedBefore;
   Report(std::move(seen));
 }
 
@@ -290,14 +313,22 @@ void Execution::Report(Observation seen) {
   }
   v1::Outcome usage;
   FillUsage(seen, now, &usage);
+  // Whatever was lost before the start, the program is not to blame.
+  if (!HasStarted() && seen.stop == HostStop::kLost) seen.stop = HostStop::kNeverStarted;
+  const bool never_started = seen.stop == HostStop::kNeverStarted;
   end.outcome = ClassifyOutcome(std::move(seen));
-  end.outcome.MergeFrom(usage);
+  if (never_started && end.outcome.kind() == v1::Outcome::KIND_INTERPRETER_LOST) {
+    end.status = absl::InternalError(end.outcome.detail());
+    end.outcome.Clear();
+  } else {
+    end.outcome.MergeFrom(usage);
+  }
   observer_->OnFinished(std::move(end));
   if (!alive.expired()) parts_->control->Kill(parts_->id);
 }
 
 void Execution::FillUsage(const Observation& seen, absl::Time now, v1::Outcome* outcome) {
-  const bool started = start_ != absl::InfinitePast();
+  const bool started = HasStarted();
   const OutputReader::Count& out = parts_->output.count(OutputStream::kStdout);
   const OutputReader::Count& err = parts_->output.count(OutputStream::kStderr);
   const absl::Duration ran = started ? now - start_ : absl::ZeroDuration();

@@ -76,13 +76,14 @@ class Execution {
   void Stop(HostStop stop, std::string detail);
   void AwaitExit();
   void OnExitOverdue();
+  bool HasStarted() const { return start_ != absl::InfinitePast(); }
+  void ReportNeverStarted();
   void Report(Observation seen);
   void FillUsage(const Observation& seen, absl::Time now, v1::Outcome* outcome);
 
   SandboxParts* const parts_;
   const Limits limits_;
   ExecutionObserver* const observer_;
-  const int cores_;
   absl::Status frame_status_;
   std::string frame_;
   std::vector<std::string> return_files_;

@@ -27,7 +27,7 @@ enum class HostStop {
   kInterruptAtOnce,
   kCallerGone,
   kShutdown,
-  kNeverStarted,   // it could not be given its program
+  kNeverStarted,   // it could not be given its program; not the program's fault
   kChannelClosed,  // the guest closed its channel and lived on
   kLost,           // nothing more will be learnt of it
 };

@@ -4,6 +4,7 @@
 #define CLOISTER_SERVICE_CORE_CALL_OBSERVER_H_
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -30,6 +31,8 @@ class CallObserver {
   // `status` is what the caller was told; CANCELLED where it had gone.
   virtual void OnCallEnded(CallMethod /*method*/, const absl::Status& /*status*/,
                            absl::Duration /*took*/) {}
+  // Requests that have not started hold so many bytes more, or less.
+  virtual void OnRequestBytes(int64_t /*change*/) {}
 };
 
 }  // namespace cloister::core

@@ -92,8 +92,8 @@ void Execution::Cancel(sandbox::StopReason reason) {
 }
 
 int64_t Execution::retained_bytes() const {
-  size_t bytes = result_.stdout_bytes.size() + result_.stderr_bytes.size() +
-                 result_.outcome.ByteSizeLong();
+  size_t bytes =
+      result_.stdout_bytes.size() + result_.stderr_bytes.size() + result_.outcome.ByteSizeLong();
   for (const v1::ReturnedFile& file : result_.files) bytes += file.content().size();
   return static_cast<int64_t>(bytes) + events_.log().cost();
 }
@@ -112,6 +112,7 @@ void Execution::OnLease(absl::StatusOr<Lease> lease) {
   sandbox_id_ = sandbox_->id();
   const absl::Time leased = context_.loop->Now();
   sandbox_->Run(std::move(request_.program), request_.limits, this);
+  request_.memory.Release();
   prepared_ = context_.loop->Now() - leased;
   context_.observer->OnExecutionStarted(ExecutionKind::kOneShot, queued_);
   if (request_.mode == ExecutionMode::kStream) AppendStarted();
@@ -153,8 +154,17 @@ void Execution::OnOutput(sandbox::OutputStream stream, std::string_view bytes) {
 
 void Execution::OnFinished(sandbox::ExecutionEnd end) {
   const std::shared_ptr<Execution> keep_alive = shared_from_this();
-  result_.outcome = std::move(end.outcome);
-  result_.files = std::move(end.files);
+  if (end.status.ok()) {
+    result_.outcome = std::move(end.outcome);
+    result_.files = std::move(end.files);
+  } else {
+    result_.status = MakeError(
+        v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
+        absl::StrCat("the sandbox could not be made ready and the program was not started; the "
+                     "server's log says why, for ",
+                     name_));
+    setup_error_ = std::string(end.status.message());
+  }
   End();
   // Readers first, clearing away second: the reply need not wait for the teardown.
   sandbox_.reset();
@@ -196,6 +206,9 @@ void Execution::EndQueued(absl::Status status) {
   if (ticket_ != 0) context_.source->AbandonRequest(ticket_);
   ticket_ = 0;
   queued_ = context_.loop->Now() - accepted_;
+  // It may be retained; its program is of no use any more.
+  v1::Program().Swap(&request_.program);
+  request_.memory.Release();
   result_.status = std::move(status);
   End();
 }
@@ -216,6 +229,7 @@ void Execution::End() {
       .start_kind = start_kind_,
       .queued = queued_,
       .status = result_.status,
+      .setup_error = setup_error_,
       .outcome = result_.outcome,
   });
   if (interrupt_) ReportInterrupt();

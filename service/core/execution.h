@@ -87,18 +87,18 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   Execution(Context context, ExecutionRequest request);
   ~Execution() override;
 
-  // Asks for a sandbox. An error (see SandboxSource::RequestLease) means that nothing happened and the
-  // object is to be dropped.
+  // Asks for a sandbox. An error (see SandboxSource::RequestLease) means that nothing happened and
+  // the object is to be dropped.
   absl::Status Start();
 
-  // Owners read from the first retained event on; followers from after `after_sequence`. `listener` is
-  // not called inline; look at state() and Read right away. Errors: EVENTS_EXPIRED.
+  // Owners read from the first retained event on; followers from after `after_sequence`. `listener`
+  // is not called inline; look at state() and Read right away. Errors: EVENTS_EXPIRED.
   absl::StatusOr<std::unique_ptr<Subscription>> Subscribe(ExecutionListener* listener,
                                                           ReaderRole role,
                                                           int64_t after_sequence = 0);
 
-  // KeyboardInterrupt, and a kill after `grace`; one that is still queued ends at once. `done` follows
-  // at the end, inline where it has ended already. Idempotent.
+  // KeyboardInterrupt, and a kill after `grace`; one that is still queued ends at once. `done`
+  // follows at the end, inline where it has ended already. Idempotent.
   void Interrupt(absl::Duration grace, InterruptCallback done);
 
   // Ends it now. One that is still queued ends with a status: SERVER_DRAINING for kShutdown.
@@ -155,6 +155,7 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   absl::Duration prepared_;
   EventStream events_;
   ExecutionResult result_;
+  std::string setup_error_;
   std::vector<InterruptCallback> interrupt_callbacks_;
   std::optional<PendingInterrupt> interrupt_;
   int64_t buffered_bytes_ = 0;  // as the observer was told

@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
+#include "service/core/request_memory.h"
 
 namespace cloister::core {
 
@@ -27,6 +28,8 @@ struct ExecutionRequest {
   std::string template_name;
   v1::Program program;
   sandbox::Limits limits;
+  // What the request holds of the server's memory until it starts.
+  RequestMemory::Share memory;
   ExecutionMode mode = ExecutionMode::kCollect;
   OnDisconnect on_disconnect = OnDisconnect::kInterrupt;
   // The program must have started by then; on the loop's clock.

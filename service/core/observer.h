@@ -1,5 +1,5 @@
-// What metrics and logs are told by the core and the pool. Every hook does nothing unless overridden,
-// so that nothing below knows who listens.
+// What metrics and logs are told by the core and the pool. Every hook does nothing unless
+// overridden, so that nothing below knows who listens.
 
 #ifndef CLOISTER_SERVICE_CORE_OBSERVER_H_
 #define CLOISTER_SERVICE_CORE_OBSERVER_H_
@@ -19,7 +19,8 @@ namespace cloister::core {
 // What an execution is part of. Sessions join it.
 enum class ExecutionKind { kOneShot };
 
-// The verdict on a new request. kAccept: a ready sandbox was there; kQueue: it waits; kShed: refused.
+// The verdict on a new request. kAccept: a ready sandbox was there; kQueue: it waits; kShed:
+// refused.
 enum class Admission { kAccept, kQueue, kShed };
 
 enum class LeaseFailure { kExhausted, kOverloaded, kDeadline, kDraining, kSetup, kAbandoned };
@@ -28,16 +29,16 @@ enum class LeaseFailure { kExhausted, kOverloaded, kDeadline, kDraining, kSetup,
 enum class RecycleReason { kUsed, kAge, kRotated, kLost, kScaleDown, kDrain };
 
 enum class ZygoteEnd {
-  kRotated,   // replaced after its number of forks or its age
-  kStopped,   // the server stops
-  kCrashed,   // died by itself
+  kRotated,  // replaced after its number of forks or its age
+  kStopped,  // the server stops
+  kCrashed,  // died by itself
 };
 
 // kStopped: ended within the grace time; kEscalated: had to be killed; kTooLate: ended on its own
 // account (a result, a limit) before the interrupt took effect.
 enum class InterruptResult { kStopped, kEscalated, kTooLate };
 
-enum class ReplayResult { kJoined, kReused };          // kReused: REQUEST_ID_REUSED
+enum class ReplayResult { kJoined, kReused };  // kReused: REQUEST_ID_REUSED
 enum class ReattachResult { kAttached, kNotFound, kExpired };
 
 // One ended execution, for counters and for the log line. References are valid during the call.
@@ -52,6 +53,9 @@ struct ExecutionRecord {
   absl::Duration queued;
   // OK: `outcome` says how it ended. Otherwise the service could not run it.
   const absl::Status& status;
+  // What callers are not told of a sandbox that could not be made ready: may name paths of the
+  // host.
+  const std::string& setup_error;
   const v1::Outcome& outcome;
 };
 

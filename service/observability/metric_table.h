@@ -53,6 +53,7 @@ enum class Metric {
   kInterruptDuration,
   kStreamReattachments,
   kRequestReplays,
+  kRequestHeldBytes,
   kStreamBufferedBytes,
   kStreamStalls,
   kLastSuccess,

@@ -60,7 +60,8 @@ void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
                                     {"template", record.template_name},
                                     {"reason", core::ReasonName(core::ReasonOf(record.status))},
                                     {"queued_s", record.queued},
-                                    {"error", std::string(record.status.message())}});
+                                    {"error", std::string(record.status.message())},
+                                    {"cause", record.setup_error}});
     return;
   }
   const v1::Outcome& outcome = record.outcome;

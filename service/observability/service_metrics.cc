@@ -128,12 +128,15 @@ void ServiceMetrics::OnExecutionStarted(core::ExecutionKind kind, absl::Duration
 
 void ServiceMetrics::OnExecutionEnded(const core::ExecutionRecord& record) {
   const size_t kind = IndexOf(record.kind);
-  if (!record.status.ok()) {
+  if (record.sandbox_id == 0) {
     metrics_.gauge(Metric::kExecutionsQueued).Decrement();
+  } else {
+    metrics_.gauge(Metric::kExecutionsActive, kind).Decrement();
+  }
+  if (!record.status.ok()) {
     metrics_.counter(Metric::kExecutionsFinished, kind, 0).Increment();
     return;
   }
-  metrics_.gauge(Metric::kExecutionsActive, kind).Decrement();
   const size_t outcome = record.outcome.kind() == v1::Outcome::KIND_UNSPECIFIED
                              ? v1::Outcome::KIND_INTERPRETER_LOST
                              : record.outcome.kind();
@@ -186,6 +189,10 @@ void ServiceMetrics::OnStreamStalled() { metrics_.counter(Metric::kStreamStalls)
 
 void ServiceMetrics::OnBufferedBytes(int64_t change) {
   metrics_.gauge(Metric::kStreamBufferedBytes).Increment(static_cast<double>(change));
+}
+
+void ServiceMetrics::OnRequestBytes(int64_t change) {
+  metrics_.gauge(Metric::kRequestHeldBytes).Increment(static_cast<double>(change));
 }
 
 void ServiceMetrics::OnCallStarted(core::CallMethod method) {

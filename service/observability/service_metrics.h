@@ -43,6 +43,7 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
   void OnCallStarted(core::CallMethod method) override;
   void OnCallEnded(core::CallMethod method, const absl::Status& status,
                    absl::Duration took) override;
+  void OnRequestBytes(int64_t change) override;
 
  private:
   void CountProgram(const core::ExecutionRecord& record);

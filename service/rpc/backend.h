@@ -11,6 +11,7 @@
 #include "sandbox/base/loop.h"
 #include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
+#include "service/core/request_memory.h"
 #include "service/rpc/request_validator.h"
 
 namespace cloister::rpc {
@@ -21,6 +22,7 @@ struct Backend {
   core::ExecutionManager* executions;
   const RequestValidator* validator;
   core::CallObserver* observer;
+  core::RequestMemory* request_memory;
   // What an empty RunCodeRequest.template means.
   std::string default_template;
   absl::Duration keep_alive_interval = absl::Seconds(15);

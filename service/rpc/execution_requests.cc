@@ -28,17 +28,21 @@ std::string Digest(std::string_view method, const google::protobuf::MessageLite&
 }
 
 template <typename Request>
-absl::StatusOr<core::ExecutionRequest> Take(const RequestValidator& validator,
-                                            const std::string& default_template,
-                                            core::ExecutionMode mode, Request* request) {
-  CLOISTER_ASSIGN_OR_RETURN(const sandbox::Limits limits, validator.Check(*request));
+absl::StatusOr<core::ExecutionRequest> Take(const Backend& backend, core::ExecutionMode mode,
+                                            Request* request) {
+  CLOISTER_ASSIGN_OR_RETURN(const sandbox::Limits limits, backend.validator->Check(*request));
   core::ExecutionRequest taken;
+  // As it lies in memory, which for many small things is far more than on the wire.
+  CLOISTER_ASSIGN_OR_RETURN(
+      taken.memory,
+      backend.request_memory->Take(static_cast<int64_t>(request->program().SpaceUsedLong())));
   if (!request->request_id().empty()) {
     taken.request_id = request->request_id();
     taken.payload_digest =
         Digest(mode == core::ExecutionMode::kCollect ? "RunCode" : "Execute", *request);
   }
-  taken.template_name = request->template_().empty() ? default_template : request->template_();
+  taken.template_name =
+      request->template_().empty() ? backend.default_template : request->template_();
   taken.program = std::move(*request->mutable_program());
   taken.limits = limits;
   taken.mode = mode;
@@ -47,19 +51,16 @@ absl::StatusOr<core::ExecutionRequest> Take(const RequestValidator& validator,
 
 }  // namespace
 
-absl::StatusOr<core::ExecutionRequest> TakeRequest(const RequestValidator& validator,
-                                                   const std::string& default_template,
+absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::RunCodeRequest* request) {
-  return Take(validator, default_template, core::ExecutionMode::kCollect, request);
+  return Take(backend, core::ExecutionMode::kCollect, request);
 }
 
-absl::StatusOr<core::ExecutionRequest> TakeRequest(const RequestValidator& validator,
-                                                   const std::string& default_template,
+absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::ExecuteRequest* request) {
   const bool detach = request->on_disconnect() == v1::ExecuteRequest::ON_DISCONNECT_DETACH;
-  CLOISTER_ASSIGN_OR_RETURN(
-      core::ExecutionRequest taken,
-      Take(validator, default_template, core::ExecutionMode::kStream, request));
+  CLOISTER_ASSIGN_OR_RETURN(core::ExecutionRequest taken,
+                            Take(backend, core::ExecutionMode::kStream, request));
   taken.on_disconnect = detach ? core::OnDisconnect::kDetach : core::OnDisconnect::kInterrupt;
   return taken;
 }

@@ -3,22 +3,19 @@
 #ifndef CLOISTER_SERVICE_RPC_EXECUTION_REQUESTS_H_
 #define CLOISTER_SERVICE_RPC_EXECUTION_REQUESTS_H_
 
-#include <string>
-
 #include "absl/status/statusor.h"
 #include "cloister/v1/execution_service.pb.h"
 #include "service/core/execution_request.h"
-#include "service/rpc/request_validator.h"
+#include "service/rpc/backend.h"
 
 namespace cloister::rpc {
 
 // Validates and translates; takes the program out of `request`, so that megabytes of files are not
-// copied. The deadline is left to the caller. Errors: FIELD_INVALID.
-absl::StatusOr<core::ExecutionRequest> TakeRequest(const RequestValidator& validator,
-                                                   const std::string& default_template,
+// copied. The deadline is left to the caller. Errors: FIELD_INVALID; OVERLOADED where waiting
+// requests hold too many bytes already.
+absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::RunCodeRequest* request);
-absl::StatusOr<core::ExecutionRequest> TakeRequest(const RequestValidator& validator,
-                                                   const std::string& default_template,
+absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::ExecuteRequest* request);
 
 }  // namespace cloister::rpc

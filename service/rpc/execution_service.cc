@@ -23,9 +23,7 @@ class ExecuteCall final : public StreamCall<v1::ExecuteResponse> {
 
  private:
   absl::Status Prepare() override {
-    CLOISTER_ASSIGN_OR_RETURN(
-        execution_request_,
-        TakeRequest(*backend().validator, backend().default_template, request_));
+    CLOISTER_ASSIGN_OR_RETURN(execution_request_, TakeRequest(backend(), request_));
     return absl::OkStatus();
   }
 

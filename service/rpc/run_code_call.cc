@@ -20,8 +20,7 @@ RunCodeCall::RunCodeCall(const Backend& backend, grpc::CallbackServerContext* co
       response_(response) {}
 
 absl::Status RunCodeCall::Prepare() {
-  CLOISTER_ASSIGN_OR_RETURN(
-      execution_request_, TakeRequest(*backend().validator, backend().default_template, request_));
+  CLOISTER_ASSIGN_OR_RETURN(execution_request_, TakeRequest(backend(), request_));
   return absl::OkStatus();
 }
 

@@ -142,6 +142,9 @@ void FillDefaults(ServerConfig* config) {
   if (config->queue().maximum_waiting() == 0) {
     config->mutable_queue()->set_maximum_waiting(defaults.maximum_waiting);
   }
+  if (config->queue().maximum_bytes() == 0) {
+    config->mutable_queue()->set_maximum_bytes(int64_t{256} << 20);
+  }
   SetIfUnset(config->mutable_queue(), &QueueConfig::has_maximum_wait,
              &QueueConfig::mutable_maximum_wait, defaults.maximum_wait);
   if (config->idle_memory_budget_bytes() == 0) {

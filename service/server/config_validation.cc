@@ -127,6 +127,8 @@ absl::Status ValidateConfig(const ServerConfig& config) {
   rpc::ResolveLimits(config.default_limits(), {maximum, maximum}, "default_limits", &violations);
   CheckTimes(config, &violations);
   CheckRange(config.queue().maximum_waiting(), 1, 1'000'000, "queue.maximum_waiting", &violations);
+  CheckRange(config.queue().maximum_bytes(), 1 << 20, int64_t{1} << 40, "queue.maximum_bytes",
+             &violations);
   CheckRange(config.idle_memory_budget_bytes(), 1, int64_t{1} << 50, "idle_memory_budget_bytes",
              &violations);
   CheckRange(config.event_log_bytes(), 1 << 10, int64_t{1} << 30, "event_log_bytes", &violations);

@@ -97,6 +97,9 @@ class CallObservers final : public core::CallObserver {
                    absl::Duration took) override {
     for (auto* o : observers_) o->OnCallEnded(method, status, took);
   }
+  void OnRequestBytes(int64_t change) override {
+    for (auto* o : observers_) o->OnRequestBytes(change);
+  }
 
  private:
   const std::vector<core::CallObserver*> observers_;

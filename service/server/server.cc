@@ -78,7 +78,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       spawner_watch_(std::make_unique<SpawnerWatch>(exit_events)),
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
       call_observers_({&service_metrics_, &service_log_}),
-      validator_(rpc::RequestBounds(), LimitsPolicyOf(config)) {
+      validator_(rpc::RequestBounds(), LimitsPolicyOf(config)),
+      request_memory_(config.queue().maximum_bytes(), &call_observers_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -136,6 +137,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .executions = executions_.get(),
       .validator = &validator_,
       .observer = &call_observers_,
+      .request_memory = &request_memory_,
       .default_template = config_.templates(0).name(),
       .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
       .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {

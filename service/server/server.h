@@ -16,6 +16,7 @@
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/spawner_client.h"
 #include "service/core/execution_manager.h"
+#include "service/core/request_memory.h"
 #include "service/observability/logging.h"
 #include "service/observability/metrics.h"
 #include "service/observability/metrics_endpoint.h"
@@ -74,6 +75,7 @@ class Server {
   ServiceObservers observers_;
   CallObservers call_observers_;
   const rpc::RequestValidator validator_;
+  core::RequestMemory request_memory_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 
   sandbox::AsioLoop loop_;

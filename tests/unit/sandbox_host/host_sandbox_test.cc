@@ -77,8 +77,9 @@ TEST_F(HostSandboxTest, IfLimitsCannotBeSetTheProgramIsNotStarted) {
   event.mutable_sandbox_limits_set()->set_error("no tmpfs");
   spawner_->Say(event);
   RunUntilFinished();
-  EXPECT_EQ(kind(), Outcome::KIND_INTERPRETER_LOST);
-  EXPECT_THAT(detail(), HasSubstr("no tmpfs"));
+  EXPECT_EQ(observer_.end().status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(observer_.end().status.message(), HasSubstr("no tmpfs"));
+  EXPECT_EQ(kind(), Outcome::KIND_UNSPECIFIED);
   ExpectKill();
 }
 

@@ -70,6 +70,7 @@ class RecordingObserver final : public ServiceObserver {
   void OnExecutionEnded(const ExecutionRecord& record) override {
     ended.push_back(record.outcome.kind());
     statuses.push_back(record.status);
+    setup_errors.push_back(record.setup_error);
   }
   void OnInterrupted(InterruptResult result, absl::Duration) override {
     interrupts.push_back(result);
@@ -85,6 +86,7 @@ class RecordingObserver final : public ServiceObserver {
   int64_t buffered = 0;
   std::vector<v1::Outcome::Kind> ended;
   std::vector<absl::Status> statuses;
+  std::vector<std::string> setup_errors;
   std::vector<InterruptResult> interrupts;
   std::vector<ReplayResult> replays;
   std::vector<ReattachResult> reattaches;
@@ -120,10 +122,11 @@ class CoreTest : public ::testing::Test {
   FakeSource source_{&factory_};
   RecordingObserver observer_;
   CountingListener listener_;
-  ExecutionManager manager_{
-      &loop_, &source_, &observer_,
-      {.retention = {.time = absl::Seconds(60), .count = 3, .bytes = 1 << 20},
-       .stream = {.retained_bytes = 8000, .high_watermark_bytes = 4000}}};
+  ExecutionManager manager_{&loop_,
+                            &source_,
+                            &observer_,
+                            {.retention = {.time = absl::Seconds(60), .count = 3, .bytes = 1 << 20},
+                             .stream = {.retained_bytes = 8000, .high_watermark_bytes = 4000}}};
 };
 
 }  // namespace cloister::core

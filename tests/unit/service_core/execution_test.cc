@@ -19,7 +19,7 @@ TEST_F(ExecutionTest, RunsTheProgramWithItsLimitsInTheLeasedSandbox) {
   ExecutionRequest request = Request(ExecutionMode::kCollect);
   request.limits.memory_bytes = 12345;
   request.deadline = loop_.Now() + absl::Seconds(7);
-  auto execution = Start(request);
+  auto execution = Start(std::move(request));
   EXPECT_EQ(source_.last_template, "python");
   EXPECT_EQ(source_.last_deadline, loop_.Now() + absl::Seconds(7));
   EXPECT_EQ(execution->state(), Execution::State::kQueued);
@@ -50,6 +50,21 @@ TEST_F(ExecutionTest, JoinsEachStreamAndTellsOnlyOfTheEnd) {
   EXPECT_EQ(execution->result().stdout_bytes, "one two");
   EXPECT_EQ(execution->result().stderr_bytes, "err");
   ASSERT_EQ(execution->result().files.size(), 1u);
+}
+
+TEST_F(ExecutionTest, ASandboxThatCouldNotBeMadeReadyIsAnErrorWithoutItsDetails) {
+  auto execution = Start(Request(ExecutionMode::kCollect, "id"));
+  auto owner = Own(*execution);
+  sandbox::ExecutionEnd end;
+  end.status = absl::InternalError("mount /var/lib/cloister: no");
+  source_.Grant()->Finish(std::move(end));
+  EXPECT_TRUE(owner->AtEnd());
+  const absl::Status& status = execution->result().status;
+  EXPECT_EQ(ReasonOf(status), v1::ERROR_REASON_SANDBOX_SETUP_FAILED);
+  EXPECT_EQ(status.message().find("/var/lib"), std::string::npos);
+  EXPECT_NE(status.message().find(execution->name()), std::string::npos);
+  EXPECT_THAT(observer_.setup_errors, ElementsAre("mount /var/lib/cloister: no"));
+  EXPECT_FALSE(manager_.Find(execution->name()).ok()) << "may be tried again under its id";
 }
 
 TEST_F(ExecutionTest, FillsInTheStagesTheServiceKnows) {

@@ -81,7 +81,7 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
   outcome.mutable_exception()->set_message("what the guest said");
   *outcome.mutable_usage()->mutable_wall_time() = base::ToProto(absl::Milliseconds(250));
   outcome.mutable_usage()->set_stdout_bytes(12);
-  const std::string name = "executions/abc", request = "evil\nid", python = "python";
+  const std::string name = "executions/abc", request = "evil\nid", python = "python", none;
   observer.OnExecutionEnded({.name = name,
                              .request_id = request,
                              .template_name = python,
@@ -89,6 +89,7 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
                              .start_kind = v1::START_KIND_WARM,
                              .queued = absl::ZeroDuration(),
                              .status = absl::OkStatus(),
+                             .setup_error = none,
                              .outcome = outcome});
   const std::string text = Text();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);

@@ -137,7 +137,7 @@ class ServiceMetricsTest : public ::testing::Test {
     return prometheus::TextSerializer().Serialize(metrics_.registry()->Collect());
   }
 
-  void End(const absl::Status& status, v1::Outcome::Kind kind) {
+  void End(const absl::Status& status, v1::Outcome::Kind kind, int64_t sandbox_id = 0) {
     v1::Outcome outcome;
     outcome.set_kind(kind);
     outcome.mutable_usage()->set_stdout_bytes(10);
@@ -147,8 +147,10 @@ class ServiceMetricsTest : public ::testing::Test {
     observer_.OnExecutionEnded({.name = name,
                                 .request_id = name,
                                 .template_name = name,
+                                .sandbox_id = sandbox_id,
                                 .queued = absl::ZeroDuration(),
                                 .status = status,
+                                .setup_error = name,
                                 .outcome = outcome});
   }
 
@@ -162,7 +164,7 @@ TEST_F(ServiceMetricsTest, FollowsAnExecution) {
   observer_.OnExecutionStarted(core::ExecutionKind::kOneShot, absl::Milliseconds(1));
   EXPECT_EQ(Gauge(Metric::kExecutionsQueued), 0);
   EXPECT_EQ(Gauge(Metric::kExecutionsActive), 1);
-  End(absl::OkStatus(), v1::Outcome::KIND_WALL_TIMEOUT);
+  End(absl::OkStatus(), v1::Outcome::KIND_WALL_TIMEOUT, 7);
   EXPECT_EQ(Gauge(Metric::kExecutionsActive), 0);
   EXPECT_EQ(Counter(Metric::kExecutionOutputBytes, 0), 10);
   EXPECT_EQ(Counter(Metric::kExecutionOutputBytes, 1), 3);
@@ -179,6 +181,17 @@ TEST_F(ServiceMetricsTest, TellsWhatNeverRanApart) {
   EXPECT_EQ(Gauge(Metric::kExecutionsQueued), 0);
   EXPECT_EQ(Gauge(Metric::kExecutionsActive), 0);
   EXPECT_THAT(Text(), HasSubstr("outcome=\"not_run\"} 1"));
+}
+
+TEST_F(ServiceMetricsTest, AFailureAfterTheLeaseAndAnInterruptBeforeItLeaveTheGaugesRight) {
+  observer_.OnExecutionAccepted(core::ExecutionKind::kOneShot);
+  observer_.OnExecutionStarted(core::ExecutionKind::kOneShot, absl::Milliseconds(1));
+  End(core::MakeError(v1::ERROR_REASON_SANDBOX_SETUP_FAILED, "no"), v1::Outcome::KIND_UNSPECIFIED,
+      7);
+  observer_.OnExecutionAccepted(core::ExecutionKind::kOneShot);
+  End(absl::OkStatus(), v1::Outcome::KIND_INTERRUPTED);
+  EXPECT_EQ(Gauge(Metric::kExecutionsQueued), 0);
+  EXPECT_EQ(Gauge(Metric::kExecutionsActive), 0);
 }
 
 TEST_F(ServiceMetricsTest, EveryOutcomeHasItsLabel) {
@@ -232,12 +245,15 @@ TEST_F(ServiceMetricsTest, CountsTheRest) {
   observer_.OnStreamStalled();
   observer_.OnBufferedBytes(100);
   observer_.OnBufferedBytes(-40);
+  observer_.OnRequestBytes(50);
+  observer_.OnRequestBytes(-20);
   observer_.OnSpawnerLost("why");
   EXPECT_EQ(Counter(Metric::kInterrupts, 2), 1);
   EXPECT_EQ(Counter(Metric::kRequestReplays, 1), 1);
   EXPECT_EQ(Counter(Metric::kStreamReattachments, 2), 1);
   EXPECT_EQ(Counter(Metric::kStreamStalls), 1);
   EXPECT_EQ(Gauge(Metric::kStreamBufferedBytes), 60);
+  EXPECT_EQ(Gauge(Metric::kRequestHeldBytes), 30);
   EXPECT_EQ(Counter(Metric::kSpawnerLost), 1);
 }
 

@@ -109,6 +109,38 @@ TEST(RunCodeTest, PassingTheDeadlineKillsTheSandbox) {
   }
 }
 
+TEST(RunCodeTest, RefusesWhatWouldHoldTooMuchMemoryWhileItWaits) {
+  TestServer server(FinishAtOnce, {.request_memory_bytes = 1 << 20});
+  // Nobody is served until the test says so.
+  server.factory().answer_sandboxes = false;
+  server.OnLoop([&] {
+    while (!server.factory().live().empty()) {
+      server.factory().LoseIdleSandbox(server.factory().live().begin()->first);
+    }
+  });
+  v1::RunCodeRequest request;
+  request.mutable_program()->set_stdin(std::string(700'000, 'x'));
+  grpc::ClientContext waiting_context, refused_context;
+  v1::RunCodeResponse response, refused_response;
+  absl::Notification answered;
+  grpc::Status waiting;
+  server.executions().async()->RunCode(&waiting_context, &request, &response,
+                                       [&](grpc::Status status) {
+                                         waiting = std::move(status);
+                                         answered.Notify();
+                                       });
+  ASSERT_TRUE(server.WaitOnLoop([&] { return server.manager().active_count() == 1; }));
+  const grpc::Status refused =
+      server.executions().RunCode(&refused_context, request, &refused_response);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ReasonIn(refused), "OVERLOADED");
+  EXPECT_THAT(refused.error_message(), HasSubstr("queue.maximum_bytes"));
+  waiting_context.TryCancel();
+  answered.WaitForNotification();
+  EXPECT_EQ(waiting.error_code(), grpc::StatusCode::CANCELLED);
+  ASSERT_TRUE(server.WaitOnLoop([&] { return server.request_memory().held_bytes() == 0; }));
+}
+
 // Cancellations at every moment of a call's life; whatever happens, each call ends and no execution
 // is left.
 TEST(RunCodeTest, SurvivesCancellationAtAnyMoment) {

@@ -27,7 +27,8 @@ pool::PoolSetOptions OnePool() {
 }  // namespace
 
 TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptions options)
-    : validator_(rpc::RequestBounds(), Policy()) {
+    : request_memory_(options.request_memory_bytes, &calls_),
+      validator_(rpc::RequestBounds(), Policy()) {
   // Never from inside Run: no guest is that fast.
   factory_.on_run = [this, on_run = std::move(on_run)](FakeSandbox& sandbox) {
     loop_.Post([this, on_run, id = sandbox.id()] {
@@ -42,6 +43,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
               .executions = manager_.get(),
               .validator = &validator_,
               .observer = &calls_,
+              .request_memory = &request_memory_,
               .default_template = "python",
               .keep_alive_interval = options.keep_alive_interval,
               .info = [] {

@@ -111,6 +111,7 @@ class RecordingCalls final : public core::CallObserver {
 
 struct TestServerOptions {
   absl::Duration keep_alive_interval = absl::Minutes(1);
+  int64_t request_memory_bytes = int64_t{256} << 20;
 };
 
 // One template, "python". What a guest does is up to `on_run`, called on the loop.
@@ -153,6 +154,7 @@ class TestServer {
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
   core::ExecutionManager& manager() { return *manager_; }
+  core::RequestMemory& request_memory() { return request_memory_; }
   FakeSandboxFactory& factory() { return factory_; }
   RecordingObserver& observer() { return observer_; }
   RecordingCalls& calls() { return calls_; }
@@ -166,6 +168,7 @@ class TestServer {
   FakeSandboxFactory factory_{&loop_};
   std::unique_ptr<pool::PoolSet> pools_;
   std::unique_ptr<core::ExecutionManager> manager_;
+  core::RequestMemory request_memory_;
   rpc::RequestValidator validator_;
   rpc::Backend backend_;
   std::unique_ptr<rpc::GrpcServer> grpc_server_;

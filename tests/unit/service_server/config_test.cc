@@ -140,6 +140,7 @@ const BadCase kBadCases[] = {
     {"DefaultZero", "default_limits { process_count: 0 }", "default_limits.process_count"},
     {"MaximumOutput", "maximum_limits { output_bytes: 100000000 }", "maximum_limits.output_bytes"},
     {"QueueLength", "queue { maximum_waiting: -1 }", "queue.maximum_waiting"},
+    {"QueueBytes", "queue { maximum_bytes: 1000 }", "queue.maximum_bytes"},
     {"QueueWait", "queue { maximum_wait { seconds: 100000 } }", "queue.maximum_wait"},
     {"Budget", "idle_memory_budget_bytes: -1", "idle_memory_budget_bytes"},
     {"Retention", "execution_retention { seconds: -1 }", "execution_retention"},

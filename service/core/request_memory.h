@@ -1,0 +1,63 @@
+// What requests that have not started yet hold in memory: bounded for all of them together, because
+// a queue bounded by their number alone would take gigabytes of the largest.
+
+#ifndef CLOISTER_SERVICE_CORE_REQUEST_MEMORY_H_
+#define CLOISTER_SERVICE_CORE_REQUEST_MEMORY_H_
+
+#include <atomic>
+#include <cstdint>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "service/core/call_observer.h"
+
+namespace cloister::core {
+
+// Thread-safety: safe; a Share belongs to one thread at a time.
+// Ownership: must outlive its shares; `observer` must outlive it.
+class RequestMemory {
+ public:
+  // One request's part; given back when destroyed or overwritten.
+  class Share {
+   public:
+    Share() = default;
+    Share(Share&& other) noexcept
+        : memory_(std::exchange(other.memory_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    Share& operator=(Share&& other) noexcept {
+      std::swap(memory_, other.memory_);
+      std::swap(bytes_, other.bytes_);
+      other.Release();
+      return *this;
+    }
+    ~Share() { Release(); }
+
+    void Release();
+
+   private:
+    friend class RequestMemory;
+    Share(RequestMemory* memory, int64_t bytes) : memory_(memory), bytes_(bytes) {}
+
+    RequestMemory* memory_ = nullptr;
+    int64_t bytes_ = 0;
+  };
+
+  RequestMemory(int64_t budget_bytes, CallObserver* observer)
+      : budget_bytes_(budget_bytes), observer_(observer) {}
+  RequestMemory(const RequestMemory&) = delete;
+  RequestMemory& operator=(const RequestMemory&) = delete;
+
+  // Errors: OVERLOADED past the budget. Where nothing is held, a request of any size is admitted:
+  // otherwise a small budget would refuse a large one for ever.
+  absl::StatusOr<Share> Take(int64_t bytes);
+
+  int64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  const int64_t budget_bytes_;
+  CallObserver* const observer_;
+  std::atomic<int64_t> held_bytes_ = 0;
+};
+
+}  // namespace cloister::core
+
+#endif  // CLOISTER_SERVICE_CORE_REQUEST_MEMORY_H_
