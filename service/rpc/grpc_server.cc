@@ -17,8 +17,9 @@ namespace {
 
 constexpr int kMaximumStreamsPerConnection = 1000;
 constexpr int kMaximumMetadataBytes = 16 << 10;
-// Of requests being received and replies being sent, over all connections.
-constexpr size_t kTransportMemoryBytes = size_t{1} << 30;
+// Of requests being received and replies being sent, over all connections; past it gRPC resets
+// streams.
+constexpr size_t kTransportMemoryBytes = size_t{512} << 20;
 constexpr int kKeepAliveMilliseconds = 60'000;
 constexpr int kKeepAliveTimeoutMilliseconds = 20'000;
 constexpr int kFastestClientPingMilliseconds = 10'000;

@@ -368,44 +368,6 @@ TEST_F(HostSandboxEndTest, DestroyedFromInsideTheOutputThatOverflows) {
   EXPECT_FALSE(observer_.finished());
 }
 
-TEST_F(HostSandboxEndTest, DiedBeforeItsProgramItSaysSo) {
-  spawner_->SayExited(guest_->Die(SIGKILL));
-  Settle();
-  Run();
-  EXPECT_FALSE(observer_.finished()) << "inline";
-  RunUntilFinished();
-  EXPECT_EQ(observer_.end().status.code(), absl::StatusCode::kInternal);
-}
-
-TEST_F(HostSandboxEndTest, DiedUnnoticedBeforeItsProgramItSaysSo) {
-  (void)guest_->Die(SIGKILL);
-  Run();
-  RunUntilFinished();
-  EXPECT_THAT(observer_.end().status.message(), HasSubstr("not started"));
-}
-
-TEST_F(HostSandboxEndTest, LosingTheSpawnerBeforeTheStartIsTheServicesFailure) {
-  limits_.memory_bytes += 4096;
-  Run();
-  (void)guest_->Die(SIGKILL);
-  spawner_->Die();
-  RunUntilFinished();
-  EXPECT_EQ(observer_.end().status.code(), absl::StatusCode::kInternal);
-}
-
-TEST_F(HostSandboxEndTest, AProgramTooLargeForItsMemoryIsMemoryLimit) {
-  v1::Program program;
-  program.set_stdin(std::string(8 << 20, 'i'));
-  Run(std::move(program));
-  internal::v1::SandboxExited exited = guest_->Die(SIGKILL);
-  exited.set_oom_kill_count(1);
-  Settle();
-  spawner_->SayExited(std::move(exited));
-  RunUntilFinished();
-  EXPECT_TRUE(observer_.end().status.ok()) << observer_.end().status;
-  EXPECT_EQ(kind(), Outcome::KIND_MEMORY_LIMIT);
-}
-
 TEST_F(HostSandboxEndTest, AGuestThatClaimsNotToHaveBegunIsNotBelieved) {
   Start();
   internal::v1::GuestFrame frame;
