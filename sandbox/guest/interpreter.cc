@@ -32,8 +32,7 @@ absl::Status CheckVersion() {
 
 absl::Status SetEnvironment(const EnvironmentMap& environment) {
   clearenv();
-  bool set = setenv("PATH", "/usr/bin", 1) == 0 && setenv("HOME", "/workspace", 1) == 0 &&
-             setenv("LANG", "C.UTF-8", 1) == 0;
+  bool set = true;
   for (const auto& [name, value] : environment) {
     set = set && setenv(name.c_str(), value.c_str(), 1) == 0;
   }

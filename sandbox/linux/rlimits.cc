@@ -12,6 +12,8 @@ namespace cloister::sandbox {
 namespace {
 
 constexpr int64_t kLockedBytes = int64_t{64} << 10;
+// Timers of timer_create count as well.
+constexpr int64_t kPendingSignals = 512;
 
 absl::Status LowerRlimit(int resource, int64_t soft, int64_t hard) {
   if (soft < 0 || hard < soft) {
@@ -42,6 +44,7 @@ absl::Status ApplyBaseRlimits() {
   CLOISTER_RETURN_IF_ERROR(LowerRlimit(RLIMIT_RTPRIO, 0));
   CLOISTER_RETURN_IF_ERROR(LowerRlimit(RLIMIT_MSGQUEUE, 0));
   CLOISTER_RETURN_IF_ERROR(LowerRlimit(RLIMIT_MEMLOCK, kLockedBytes));
+  CLOISTER_RETURN_IF_ERROR(LowerRlimit(RLIMIT_SIGPENDING, kPendingSignals));
   return LowerRlimit(RLIMIT_STACK, kStackBytes);
 }
 

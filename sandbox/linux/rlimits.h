@@ -18,7 +18,8 @@ inline constexpr int64_t kStackBytes = int64_t{8} << 20;
 absl::Status LowerRlimit(int resource, int64_t value);
 
 // What every sandbox gets when it is confined, whatever its program: no core files, no real-time
-// priority, no message queues, 64 KiB of locked memory, kStackBytes of stack.
+// priority, no message queues, 64 KiB of locked memory, 512 signals and timers in flight,
+// kStackBytes of stack.
 absl::Status ApplyBaseRlimits();
 
 // What one program gets, when it arrives. Fields that are 0 leave their limit alone. RLIMIT_CPU's

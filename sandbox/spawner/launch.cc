@@ -32,9 +32,10 @@ using internal::v1::ZygoteConfig;
 using internal::v1::ZygoteSpec;
 
 // As root, a sandbox's ids are host ids nobody else has: systemd's registry of uid ranges leaves
-// all from here on unused.
+// all from here on unused. Each template's user namespace has a block of them.
 constexpr uint32_t kFirstHostId = 0x70000000;
 constexpr uint32_t kIdCount = 65536;
+constexpr uint32_t kBlockCount = 4096;
 constexpr uint32_t kSandboxId = 1000;
 constexpr int64_t kDefaultWorkspaceBytes = int64_t{64} << 20;
 
@@ -60,11 +61,14 @@ bool IsAvailable(const Facilities& facilities, std::string_view name) {
   return false;
 }
 
-// As root a whole range of ids. Rootless the only id there is: the caller's, which is 0 in the
+// As root a whole range of ids: the blocks begin elsewhere for each spawner, so that two servers on
+// a machine hardly meet. Rootless the only id there is: the caller's, which is 0 in the
 // spawner's own user namespace, appears as the sandbox's.
-IdMaps MapsFor(const Facilities& facilities) {
+IdMaps MapsFor(const Facilities& facilities, int64_t id_block) {
+  const auto block = static_cast<uint32_t>((getpid() + id_block) % kBlockCount);
+  const uint32_t first = kFirstHostId + block * kIdCount;
   const IdRange range = IsRoot(facilities)
-                            ? IdRange{.inside = 0, .outside = kFirstHostId, .count = kIdCount}
+                            ? IdRange{.inside = 0, .outside = first, .count = kIdCount}
                             : IdRange{.inside = kSandboxId, .outside = 0, .count = 1};
   return {.users = {range}, .groups = {range}};
 }
@@ -247,7 +251,8 @@ absl::Status PrepareProgram(const LaunchOptions& options, Launch& launch) {
 // What the parent still does for a child that waits for it.
 absl::Status Release(const Launch& launch, const LaunchOptions& options, const Nursery& nursery) {
   if (!IsContainer(launch.facilities)) {
-    CLOISTER_RETURN_IF_ERROR(WriteIdMaps(nursery.pid, MapsFor(launch.facilities)));
+    CLOISTER_RETURN_IF_ERROR(
+        WriteIdMaps(nursery.pid, MapsFor(launch.facilities, options.id_block)));
   }
   if (options.cgroup != nullptr) CLOISTER_RETURN_IF_ERROR(options.cgroup->Attach(nursery.pid));
   internal::v1::ZygoteRequest request;
@@ -260,10 +265,13 @@ absl::Status Release(const Launch& launch, const LaunchOptions& options, const N
 
 std::map<std::string, std::string> GuestEnvironment(const Facilities& facilities,
                                                     const ZygoteSpec& spec) {
+  // The user is called as in the image, whatever its id.
   std::map<std::string, std::string> environment = {{"PATH", "/usr/local/bin:/usr/bin:/bin"},
                                                     {"HOME", "/workspace"},
                                                     {"LANG", "C.UTF-8"},
-                                                    {"TMPDIR", "/tmp"}};
+                                                    {"TMPDIR", "/tmp"},
+                                                    {"USER", "sandbox"},
+                                                    {"LOGNAME", "sandbox"}};
   if (IsContainer(facilities)) {
     for (const auto& [name, value] : ImageEnvironment(spec.image_root())) environment[name] = value;
   }
@@ -279,11 +287,11 @@ ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& sp
   if (spec.default_workspace_bytes() <= 0) {
     config.mutable_spec()->set_default_workspace_bytes(kDefaultWorkspaceBytes);
   }
+  // The guest runtime has no environment but this.
+  const auto environment = GuestEnvironment(facilities, spec);
+  *config.mutable_spec()->mutable_environment() = {environment.begin(), environment.end()};
   if (IsContainer(facilities)) {
     config.set_scratch_directory(scratch_directory);
-    // The guest runtime makes its environment of this.
-    const auto environment = GuestEnvironment(facilities, spec);
-    *config.mutable_spec()->mutable_environment() = {environment.begin(), environment.end()};
   } else {
     config.mutable_spec()->set_image_root("/");
   }
@@ -292,6 +300,8 @@ ZygoteConfig MakeZygoteConfig(const Facilities& facilities, const ZygoteSpec& sp
   config.set_seccomp(IsAvailable(facilities, "seccomp"));
   config.set_unsafe_keep_capabilities(!IsAvailable(facilities, "capabilities"));
   config.set_sandbox_uid(kSandboxId);
+  // Not the last, which is nobody's.
+  config.set_sandbox_uid_count(IsRoot(facilities) ? kIdCount - kSandboxId - 2 : 1);
   config.set_sandbox_gid(kSandboxId);
   return config;
 }

@@ -31,6 +31,9 @@ struct LaunchOptions {
   Cgroup* cgroup = nullptr;
   // Where sandboxes without mounts of their own have their files.
   std::string scratch_directory;
+  // Which block of host ids its user namespace gets, of those there are: a number that no other
+  // living zygote has.
+  int64_t id_block = 0;
   // Of the guest binary.
   std::vector<std::string> arguments;
 };

@@ -81,11 +81,15 @@ absl::Status KeepCapabilitiesAcrossExec() {
   return absl::OkStatus();
 }
 
-void RaiseDescriptorLimit() {
+void RaiseLimits() {
   rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)setrlimit(RLIMIT_NOFILE, &limit);
+  // A user namespace is bounded as a whole by what its maker had; each sandbox has a bound of its
+  // own.
+  const rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+  (void)setrlimit(RLIMIT_SIGPENDING, &unlimited);
 }
 
 }  // namespace cloister::sandbox

@@ -18,9 +18,9 @@ absl::Status KeepOnlyCapabilities(absl::Span<const int> kept);
 // Lets everything in the permitted set survive the next execve(2) of a program, whatever the uid.
 absl::Status KeepCapabilitiesAcrossExec();
 
-// Opens as many descriptors as the hard limit allows: three for every live sandbox, and its
-// cgroup's.
-void RaiseDescriptorLimit();
+// As many descriptors as the hard limit allows: three for every live sandbox, and its
+// cgroup's. As root also any number of signals in flight, over all sandboxes.
+void RaiseLimits();
 
 }  // namespace cloister::sandbox
 

@@ -68,7 +68,7 @@ absl::Status Serve(int fd, const std::vector<std::string>& unsafe_without) {
     return SyscallError("--fd must name a packet socket to cloisterd");
   }
   UniqueFd socket(fd);
-  RaiseDescriptorLimit();
+  RaiseLimits();
   CLOISTER_ASSIGN_OR_RETURN(Machine machine, PrepareMachine(/*wants_cgroups=*/true));
   for (const std::string& layer : unsafe_without) {
     CLOISTER_RETURN_IF_ERROR(SwitchOff(layer, machine.facilities));

@@ -38,7 +38,8 @@ absl::StatusOr<std::unique_ptr<ZygoteProcess>> ZygoteProcess::Start(
   }
   CLOISTER_ASSIGN_OR_RETURN(Nursery nursery, LaunchGuest(facilities, request.spec(),
                                                          {.cgroup = zygote->cgroup_.get(),
-                                                          .scratch_directory = scratch_directory}));
+                                                          .scratch_directory = scratch_directory,
+                                                          .id_block = request.zygote_id()}));
   zygote->nursery_ = std::move(nursery.pidfd);
   zygote->nursery_watch_ =
       poller.Watch(zygote->nursery_.get(), EPOLLIN,

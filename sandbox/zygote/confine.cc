@@ -96,8 +96,7 @@ absl::Status ConfinePlan::ConfineSandbox(const SandboxPlace& place, StageClock& 
   // 3. Who it is, while it may still choose.
   clock.Begin("ids");
   if (config_.namespaces() && !config_.unsafe_keep_capabilities()) {
-    CLOISTER_RETURN_IF_ERROR(BecomeUser(static_cast<uid_t>(config_.sandbox_uid()),
-                                        static_cast<gid_t>(config_.sandbox_gid())));
+    CLOISTER_RETURN_IF_ERROR(BecomeUser(place.user, static_cast<gid_t>(config_.sandbox_gid())));
   }
   // 4. None of the four sets holds anything, whatever its uid was.
   clock.Begin("capabilities");

@@ -22,6 +22,7 @@ namespace cloister::sandbox {
 // What is private to one sandbox from before its clone.
 struct SandboxPlace {
   int init_pidfd = -1;  // -1 without namespaces
+  uid_t user = 0;       // whom it becomes; of no meaning without namespaces
   // Has the directories /workspace and /tmp. "": the root of its mount namespace.
   std::string directory;
 };

@@ -37,10 +37,7 @@ absl::Status AnswerRequest(int socket) {
   const SandboxMounts mounts = {.workspace_bytes = request.workspace_bytes(),
                                 .owner = static_cast<uid_t>(request.sandbox_uid()),
                                 .group = static_cast<gid_t>(request.sandbox_gid())};
-  for (int i = 0; i < request.count(); ++i) {
-    if (absl::Status status = OfferInit(socket, mounts); !status.ok()) return status;
-  }
-  return absl::OkStatus();
+  return OfferInit(socket, mounts);
 }
 
 int ExitStatusOf(int zygote_pidfd) { return ReapPidfd(zygote_pidfd).value_or(1); }

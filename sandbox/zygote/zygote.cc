@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <utility>
@@ -129,8 +130,10 @@ absl::Status Zygote::SetUp() {
   if (config_.namespaces() && !has_nursery()) {
     return absl::InternalError("namespaces are wanted, but there is no nursery");
   }
+  user_ids_ = UserIds(static_cast<uid_t>(config_.sandbox_uid()),
+                      static_cast<size_t>(std::max<int64_t>(1, config_.sandbox_uid_count())));
   // Inits are made while the runtime warms up.
-  CLOISTER_RETURN_IF_ERROR(RequestInits(kReadyInits));
+  for (int i = 0; i < kReadyInits; ++i) CLOISTER_RETURN_IF_ERROR(RequestInit());
   stage_ = "confinement";
   CLOISTER_ASSIGN_OR_RETURN(plan_, ConfinePlan::Make(config_));
   CLOISTER_RETURN_IF_ERROR(plan_->ConfineZygote());
@@ -192,10 +195,11 @@ absl::Status Zygote::ReapChildren() {
     const auto child = children_.find(info.si_pid);
     if (child == children_.end()) continue;
     ZygoteEvent event;
-    event.mutable_child_exited()->set_sandbox_id(child->second);
+    event.mutable_child_exited()->set_sandbox_id(child->second.sandbox_id);
     event.mutable_child_exited()->set_wait_code(info.si_code);
     event.mutable_child_exited()->set_wait_status(info.si_status);
     event.mutable_child_exited()->set_cpu_nanoseconds(CpuNanoseconds(usage));
+    if (has_nursery()) user_ids_.Return(child->second.user);
     children_.erase(child);
     CLOISTER_RETURN_IF_ERROR(Send(event));
   }
@@ -216,7 +220,10 @@ absl::Status Zygote::CloneNext() {
   }
   const absl::Status status = CloneSandbox(pending, init);
   if (status.ok()) return absl::OkStatus();
-  if (init.pidfd) (void)SignalPidfd(init.pidfd.get(), SIGKILL);
+  if (init.pidfd) {
+    (void)SignalPidfd(init.pidfd.get(), SIGKILL);
+    user_ids_.Return(init.user);
+  }
   return ReportCloneFailure(pending.sandbox_id, std::string(status.message()));
 }
 
@@ -225,7 +232,7 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   own_clock.Begin("descriptors");
   CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, MakeSandboxPipes());
   if (init.pidfd) CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init.pidfd.get(), CLONE_NEWPID));
-  SandboxPlace place = {.init_pidfd = init.pidfd.get(), .directory = ""};
+  SandboxPlace place = {.init_pidfd = init.pidfd.get(), .user = init.user, .directory = ""};
   if (!config_.namespaces()) {
     CLOISTER_ASSIGN_OR_RETURN(place.directory,
                               MakeScratch(config_.scratch_directory(), pending.sandbox_id));
@@ -243,7 +250,7 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   }
   runtime_.AfterForkInParent();
   CLOISTER_RETURN_IF_ERROR(clone.status());
-  children_.emplace(clone->pid, pending.sandbox_id);
+  children_.emplace(clone->pid, Child{pending.sandbox_id, init.user});
 
   ZygoteEvent event;
   event.mutable_cloned()->set_sandbox_id(pending.sandbox_id);
@@ -267,12 +274,12 @@ absl::Status Zygote::ReportCloneFailure(int64_t sandbox_id, const std::string& s
   return Send(event);
 }
 
-absl::Status Zygote::RequestInits(int count) {
+absl::Status Zygote::RequestInit() {
   if (!has_nursery()) return absl::OkStatus();
+  promised_.push_back(user_ids_.Take());
   InitRequest request;
-  request.set_count(count);
   request.set_workspace_bytes(config_.spec().default_workspace_bytes());
-  request.set_sandbox_uid(config_.sandbox_uid());
+  request.set_sandbox_uid(promised_.back());
   request.set_sandbox_gid(config_.sandbox_gid());
   return SendPacket(nursery_.get(), request);
 }
@@ -281,9 +288,12 @@ absl::StatusOr<Zygote::Init> Zygote::TakeInit() {
   InitOffer offer;
   std::vector<UniqueFd> descriptors;
   CLOISTER_RETURN_IF_ERROR(ReceivePacket(nursery_.get(), &offer, &descriptors));
-  CLOISTER_RETURN_IF_ERROR(RequestInits(1));
+  const uid_t user = promised_.front();
+  promised_.pop_front();
+  if (descriptors.size() != 1) user_ids_.Return(user);
+  CLOISTER_RETURN_IF_ERROR(RequestInit());
   if (descriptors.size() != 1) return absl::InternalError(absl::StrCat("init: ", offer.error()));
-  return Init{offer.pid(), std::move(descriptors.front())};
+  return Init{offer.pid(), std::move(descriptors.front()), user};
 }
 
 absl::Status Zygote::Send(const ZygoteEvent& event, absl::Span<const int> descriptors) {

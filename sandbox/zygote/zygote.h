@@ -19,6 +19,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/zygote/confine.h"
 #include "sandbox/zygote/guest_runtime.h"
+#include "sandbox/zygote/user_ids.h"
 
 namespace cloister::sandbox {
 
@@ -41,6 +42,11 @@ class Zygote {
   struct Init {
     int32_t pid = 0;
     UniqueFd pidfd;
+    uid_t user = 0;
+  };
+  struct Child {
+    int64_t sandbox_id;
+    uid_t user;
   };
 
   // Each of these returns an error only where the zygote must end.
@@ -54,7 +60,7 @@ class Zygote {
   // Clones one sandbox into the namespaces of `init`, and tells the spawner.
   absl::Status CloneSandbox(const PendingClone& pending, const Init& init);
   absl::Status ReportCloneFailure(int64_t sandbox_id, const std::string& stage);
-  absl::Status RequestInits(int count);
+  absl::Status RequestInit();
   absl::StatusOr<Init> TakeInit();
   absl::Status Send(const internal::v1::ZygoteEvent& event, absl::Span<const int> descriptors = {});
 
@@ -70,7 +76,9 @@ class Zygote {
   std::string stage_;  // of the set-up, for ZygoteBroken
   bool retired_ = false;
   std::deque<PendingClone> pending_;
-  std::unordered_map<pid_t, int64_t> children_;  // pid to sandbox id
+  std::unordered_map<pid_t, Child> children_;
+  UserIds user_ids_;
+  std::deque<uid_t> promised_;  // to the inits asked for, in their order
 };
 
 }  // namespace cloister::sandbox

@@ -7,6 +7,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <set>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -44,6 +47,15 @@ bool AnyGroupLeft(const internal::v1::SpawnerReady& ready) {
     if (fs::exists(path)) return true;
   }
   return false;
+}
+
+// As the kernel names it on the machine, whatever user namespace it is in.
+std::string UserOf(pid_t pid) {
+  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("Uid:")) return line;
+  }
+  return "";
 }
 
 class SpawnerTest : public ::testing::Test {
@@ -84,6 +96,23 @@ TEST_F(SpawnerTest, RunsAProgramInItsOwnWorld) {
   EXPECT_TRUE(ReadGuestFrame(sandbox).has_finished());
   client_->Kill(7);
   EXPECT_EQ(client_->WaitForExit(7).wait_code(), CLD_KILLED);
+}
+
+TEST_F(SpawnerTest, GivesEachSandboxAUserOfItsOwn) {
+  ASSERT_TRUE(client_->StartZygote(2, client_->Spec()).event.has_zygote_started());
+  std::vector<CreatedSandbox> sandboxes;
+  std::set<std::string> users;
+  for (int64_t id = 10; id < 14; ++id) {
+    sandboxes.push_back(client_->Create(id, id < 12 ? 1 : 2));
+    EXPECT_TRUE(ReadGuestFrame(sandboxes.back()).has_ready());
+    users.insert(UserOf(sandboxes.back().host_pid));
+  }
+  EXPECT_EQ(users.size(), 4u) << ::testing::PrintToString(users);
+  // What the kernel counts by user, nobody uses up for another.
+  for (const CreatedSandbox& sandbox : sandboxes) {
+    RunProgram(sandbox, "timers 10000");
+    EXPECT_EQ(ReadLines(sandbox.output.get(), 1), "512\n");
+  }
 }
 
 TEST_F(SpawnerTest, LetsProgramsWriteWhereTheyMayOnly) {

@@ -45,6 +45,15 @@ void Describe() {
          directory, static_cast<long long>(workspace.f_blocks * workspace.f_bsize));
 }
 
+// How many timers it may have, of `wanted`.
+int MakeTimers(int wanted) {
+  for (int made = 0; made < wanted; ++made) {
+    timer_t timer;
+    if (timer_create(CLOCK_MONOTONIC, nullptr, &timer) != 0) return made;
+  }
+  return wanted;
+}
+
 void Execute(const std::string& word, int argument) {
   if (word == "describe") Describe();
   if (word == "say") printf("%d\n", argument);
@@ -52,6 +61,7 @@ void Execute(const std::string& word, int argument) {
   if (word == "exit") exit(argument);
   if (word == "abort") abort();
   if (word == "raise") raise(argument);
+  if (word == "timers") printf("%d\n", MakeTimers(argument));
   if (word == "allocate") Allocate(argument);
   if (word == "sleep") pause();
   if (word == "try_open") {

@@ -223,8 +223,12 @@ void GuestHarness::Start(const Options& options) {
   if (!options.warm_up_source.empty()) {
     request.mutable_config()->mutable_spec()->add_warm_up_imports(kWarmUpModule);
   }
+  auto& environment = *request.mutable_config()->mutable_spec()->mutable_environment();
+  environment["PATH"] = "/usr/bin";
+  environment["HOME"] = "/workspace";
+  environment["LANG"] = "C.UTF-8";
   for (const auto& [name, value] : options.environment) {
-    (*request.mutable_config()->mutable_spec()->mutable_environment())[name] = value;
+    environment[name] = value;
   }
   ASSERT_TRUE(SendPacket(control_.get(), request).ok());
   ASSERT_TRUE(ReceivePacket(control_.get(), &start_, nullptr).ok()) << "the zygote died";

@@ -28,7 +28,8 @@ TEST(GuestEnvironmentTest, HoldsNothingOfTheSpawners) {
   setenv("CLOISTER_SECRET", "1", 1);
   EXPECT_THAT(GuestEnvironment(Machine(Facilities::SETTING_ROOT, true), ZygoteSpec()),
               ElementsAre(Pair("HOME", "/workspace"), Pair("LANG", "C.UTF-8"),
-                          Pair("PATH", "/usr/local/bin:/usr/bin:/bin"), Pair("TMPDIR", "/tmp")));
+                          Pair("LOGNAME", "sandbox"), Pair("PATH", "/usr/local/bin:/usr/bin:/bin"),
+                          Pair("TMPDIR", "/tmp"), Pair("USER", "sandbox")));
 }
 
 TEST(GuestEnvironmentTest, TemplatesAddAndReplace) {
@@ -48,6 +49,21 @@ TEST(MakeZygoteConfigTest, AsksForEveryLayerThereIs) {
   EXPECT_TRUE(config.landlock());
   EXPECT_TRUE(config.seccomp());
   EXPECT_NE(config.sandbox_uid(), 0);
+  EXPECT_GT(config.sandbox_uid_count(), 10'000);
+}
+
+TEST(MakeZygoteConfigTest, RootlessAllHaveTheOneIdThereIs) {
+  EXPECT_EQ(MakeZygoteConfig(Machine(Facilities::SETTING_ROOTLESS, true), ZygoteSpec(), "")
+                .sandbox_uid_count(),
+            1);
+}
+
+TEST(MakeZygoteConfigTest, TheGuestHasNoEnvironmentButThis) {
+  ZygoteSpec spec;
+  (*spec.mutable_environment())["LANG"] = "de_DE.UTF-8";
+  const ZygoteConfig config = MakeZygoteConfig(Machine(Facilities::SETTING_ROOT, true), spec, "");
+  EXPECT_EQ(config.spec().environment().at("LANG"), "de_DE.UTF-8");
+  EXPECT_EQ(config.spec().environment().at("PATH"), "/usr/local/bin:/usr/bin:/bin");
 }
 
 TEST(MakeZygoteConfigTest, LeavesOutWhatIsMissing) {
