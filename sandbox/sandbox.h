@@ -10,14 +10,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "cloister/internal/v1/spawner.pb.h"
+#include "cloister/v1/execution.pb.h"
+#include "cloister/v1/notebook.pb.h"
 #include "cloister/v1/outcome.pb.h"
 #include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
@@ -31,6 +35,8 @@ enum class StopReason {
   kCallerGone,  // cancelled, deadline passed, stream broken
   kInterrupt,   // asked to kill at once
   kShutdown,    // the server stops
+  kDeleted,     // its live sandbox was deleted
+  kRestarted,   // its live sandbox was restarted
 };
 
 // How an execution ended. `outcome` is complete but for stage_times.queued and .prepared, which the
@@ -52,35 +58,91 @@ class ExecutionObserver {
   // during the call only.
   virtual void OnOutput(OutputStream stream, std::string_view bytes) = 0;
 
-  // The end, exactly once, after all output. The sandbox may be destroyed from inside the call.
+  // A cell's display, clear_output or input_request: one of these fields is set, nothing else.
+  virtual void OnCellEvent(v1::ExecutionEvent /*event*/) {}
+
+  // The end, exactly once, after all output. The sandbox may be destroyed from inside the call. The
+  // state of a live sandbox is gone unless outcome.state_preserved is set.
   virtual void OnFinished(ExecutionEnd end) = 0;
 };
 
-// One never-used, confined interpreter that waits for its program.
-//
-// Ownership: destroying it, at any time, ends everything inside; the factory sees to the rest.
-class Sandbox {
+// Runs programs, one at a time.
+class ProgramRunner {
  public:
-  virtual ~Sandbox() = default;
+  virtual ~ProgramRunner() = default;
 
-  // For logs; never used twice by one server.
+  // Of the sandbox, for logs; never used twice by one server.
   virtual int64_t id() const = 0;
 
-  // Hands the program over and starts the clocks. Once only. `program` is moved into the frame.
-  // `limits` are enforced from here on: by the kernel, and by the host's own clock and counters.
+  // Hands the program over and starts the clocks. `program` is moved into the frame. `limits` are
+  // enforced from here on: by the kernel, and by the host's own clock and counters.
   virtual void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) = 0;
 
-  // First rung of the ladder: KeyboardInterrupt in the guest; kills after `grace`. Idempotent; the
-  // shortest grace wins. Nothing happens before Run or after the end.
+  // KeyboardInterrupt in the guest, again and again; kills after `grace`. Idempotent; the shortest
+  // grace wins. Nothing happens before Run or after the end.
   virtual void Interrupt(absl::Duration grace) = 0;
 
-  // Kills now. The end is still reported, with INTERRUPTED.
+  // Kills the sandbox now. The end of what runs is still reported, with INTERRUPTED.
   virtual void Stop(StopReason reason) = 0;
 
   // Stops and resumes reading the guest's output; a guest that goes on writing blocks once its pipe
   // is full. Its wall time goes on.
   virtual void PauseOutput() = 0;
   virtual void ResumeOutput() = 0;
+};
+
+// What a live sandbox begins with. Of the limits, memory_bytes, process_count, open_file_count,
+// file_bytes and workspace_bytes hold for its whole life.
+struct SessionSpec {
+  Limits limits;
+  std::vector<std::pair<std::string, std::string>> environment;
+  std::vector<v1::File> files;
+};
+
+// What runs a cell beside its program.
+struct CellSettings {
+  // Rising from 1 within the session.
+  int64_t number = 0;
+  // 0 for a cell that leaves no history.
+  int64_t execution_count = 0;
+  bool allow_input = false;
+  v1::CellOptions options;
+};
+
+// Told of a live sandbox. Must outlive the Sandbox.
+class SessionObserver {
+ public:
+  virtual ~SessionObserver() = default;
+
+  // Once: its limits, environment and files are in place, or why not (RESOURCE_EXHAUSTED: they do
+  // not fit into the limits; INTERNAL otherwise). After an error the sandbox is to be destroyed.
+  virtual void OnOpened(const absl::Status& status) = 0;
+
+  // It ended while nothing ran in it, `how` as of an execution. To be destroyed. One that ends with
+  // an execution is told by that execution's end.
+  virtual void OnLost(const v1::Outcome& how) = 0;
+
+  // What an earlier cell left behind has written or shown; `execution` is not set.
+  virtual void OnLateOutput(int64_t cell, v1::LateOutput output) = 0;
+};
+
+// One never-used, confined interpreter that waits for its program, or for a session.
+//
+// Ownership: destroying it, at any time, ends everything inside; the factory sees to the rest.
+class Sandbox : public ProgramRunner {
+ public:
+  // Instead of Run: makes it live on between executions. Once only.
+  virtual void OpenSession(SessionSpec spec, SessionObserver* observer) = 0;
+
+  // After OnOpened, whenever nothing runs: as Run, in the module __main__ that cells share. Of the
+  // limits, wall_time, cpu_time and output_bytes count. Past one the cell is interrupted, and the
+  // sandbox killed only where that is not answered.
+  virtual void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+                       ExecutionObserver* observer) = 0;
+
+  // Answers the open input_request of the cell that runs. False where none has that number; 0 means
+  // whichever is open. Without `text`: the end of the input.
+  virtual bool SendInput(int64_t request, std::optional<std::string> text) = 0;
 };
 
 // What a zygote told when it became ready.
@@ -107,7 +169,8 @@ class SandboxFactoryObserver {
   // empty where it was asked to stop.
   virtual void OnZygoteExited(int64_t zygote_id, const std::string& reason) = 0;
 
-  // A sandbox that has not been given a program died. Its Sandbox object should be destroyed.
+  // A sandbox that has been given neither a program nor a session died. Its Sandbox object should
+  // be destroyed.
   virtual void OnIdleSandboxLost(int64_t sandbox_id) = 0;
 
   // Nothing of the sandbox is left. Also for sandboxes whose object was destroyed long before.

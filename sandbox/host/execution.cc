@@ -3,36 +3,21 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cmath>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "sandbox/host/guest_limits.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
 namespace {
 
-// RLIMIT_DATA counts what the zygote already holds as well, and is not to come before the cgroup:
-// it is there for the one allocation that could never fit.
-constexpr int64_t kDataSlackBytes = int64_t{128} << 20;
-
 void SetDuration(absl::Duration value, google::protobuf::Duration* proto) {
   absl::Duration rest;
   proto->set_seconds(absl::IDivDuration(value, absl::Seconds(1), &rest));
   proto->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
-}
-
-// Where all sandboxes and the server have one user id, RLIMIT_NPROC counts them together: it cannot
-// bound one sandbox, but it keeps all of them from taking what the server needs. Container
-// platforms commonly allow 1,024 processes or more.
-constexpr int64_t kProcessesOfSharedUser = 900;
-
-// 0 leaves the counting to a pids cgroup.
-int64_t ProcessRlimit(const Limits& limits, const SandboxParts& parts) {
-  if (!parts.meter.must_sample()) return 0;
-  return parts.shares_user ? kProcessesOfSharedUser : limits.process_count;
 }
 
 // Of a guest's words in a text of ours.
@@ -46,29 +31,20 @@ int Cores() {
 
 constexpr char kEndedBefore[] = "the sandbox ended before it had its program";
 
-void FillGuestLimits(const Limits& limits, int64_t process_rlimit,
-                     internal::v1::GuestLimits* guest) {
-  // Whole seconds, above the host's own limit.
-  guest->set_cpu_seconds(static_cast<int64_t>(std::ceil(absl::ToDoubleSeconds(limits.cpu_time))) +
-                         1);
-  guest->set_open_file_count(limits.open_file_count);
-  guest->set_file_bytes(limits.file_bytes);
-  guest->set_data_bytes(limits.memory_bytes + kDataSlackBytes);
-  guest->set_process_count(process_rlimit);
-}
-
 }  // namespace
 
-Execution::Execution(SandboxParts* parts, v1::Program program, const Limits& limits,
-                     ExecutionObserver* observer)
-    : parts_(parts),
-      limits_(limits),
-      observer_(observer),
-      return_files_(program.return_files().begin(), program.return_files().end()) {
-  internal::v1::HostFrame frame;
-  internal::v1::RunProgram* run = frame.mutable_run_program();
-  *run->mutable_program() = std::move(program);
-  FillGuestLimits(limits, ProcessRlimit(limits, *parts), run->mutable_limits());
+Execution::Execution(SandboxParts* parts, internal::v1::HostFrame frame, const Limits& limits,
+                     ExecutionObserver* observer, CellHost* session)
+    : parts_(parts), limits_(limits), observer_(observer), session_(session), exit_watch_(parts) {
+  if (session_ == nullptr) {
+    internal::v1::GuestLimits* guest = frame.mutable_run_program()->mutable_limits();
+    *guest = GuestLimitsOf(limits, *parts);
+    guest->set_cpu_seconds(CpuRlimitSeconds(limits));
+  }
+  const v1::Program& program =
+      session_ == nullptr ? frame.run_program().program() : frame.execute_cell().program();
+  return_files_.assign(program.return_files().begin(), program.return_files().end());
+  cell_ = frame.execute_cell().number();
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   frame_status_ = encoded.status();
   if (encoded.ok()) frame_ = *std::move(encoded);
@@ -82,17 +58,26 @@ void Execution::Start(const std::optional<internal::v1::SetSandboxLimits>& kerne
   }
   phase_deadline_ = parts_->loop->Now() + kHandOverTimeout;
   AwaitFrame();
-  if (!kernel_limits.has_value()) return HandOver();
-  parts_->control->SetLimits(*kernel_limits);
+  if (kernel_limits.has_value()) {
+    parts_->control->SetLimits(*kernel_limits);
+  } else if (parts_->unanswered_signals == 0) {
+    return HandOver();
+  }
   LookAgainAt(phase_deadline_);
 }
 
 void Execution::OnLimitsSet(const std::string& error) {
-  if (phase_ != Phase::kSettingLimits) return;
+  if (phase_ != Phase::kPreparing) return;
   if (!error.empty()) {
     return Stop(HostStop::kNeverStarted, absl::StrCat("its limits could not be set: ", error));
   }
   HandOver();
+}
+
+void Execution::OnSignaled() {
+  if (session_ != nullptr && phase_ == Phase::kPreparing && parts_->unanswered_signals == 0) {
+    HandOver();
+  }
 }
 
 void Execution::HandOver() {
@@ -109,8 +94,11 @@ void Execution::OnHandedOver(const absl::Status& status) {
   if (!status.ok()) return AwaitExit();
   phase_ = Phase::kRunning;
   start_ = parts_->loop->Now();
-  parts_->output.Start(limits_.output_bytes, observer_, [this] { Stop(HostStop::kOutput, ""); });
-  if (interrupted_) parts_->control->SendSignal(parts_->id, SIGINT);
+  parts_->output.Start(
+      limits_.output_bytes, observer_,
+      session_ != nullptr ? OutputReader::PastLimit::kDiscard : OutputReader::PastLimit::kStop,
+      [this] { OnOverflow(); });
+  if (ladder_.TakeSignal(start_)) parts_->SendSignal(SIGINT);
   LookAgainAt(NextLook(start_));
 }
 
@@ -120,6 +108,20 @@ void Execution::AwaitFrame() {
 }
 
 void Execution::OnFrame(GuestChannel::FrameOrError frame) {
+  const std::weak_ptr<char> alive = alive_;
+  HandleFrame(std::move(frame));
+  if (alive.expired() || phase_ == Phase::kAwaitingExit || phase_ == Phase::kEnded) return;
+  // What a cell shows is held back as its output is.
+  frames_left_ = parts_->output.paused();
+  if (!frames_left_) AwaitFrame();
+}
+
+void Execution::ResumeFrames() {
+  if (!std::exchange(frames_left_, false)) return;
+  if (phase_ != Phase::kAwaitingExit && phase_ != Phase::kEnded) AwaitFrame();
+}
+
+void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
   if (absl::IsOutOfRange(frame.status())) return AwaitExit();
   if (!frame.ok()) return Stop(HostStop::kBrokenProtocol, std::string(frame.status().message()));
   if (phase_ == Phase::kRunning && frame->has_setup_failed()) {
@@ -128,6 +130,12 @@ void Execution::OnFrame(GuestChannel::FrameOrError frame) {
         HostStop::kLost,
         absl::StrCat("the interpreter says that it could not begin: ",
                      absl::CHexEscape(frame->setup_failed().message().substr(0, kMaxQuotedBytes))));
+  }
+  if (session_ != nullptr && !frame->has_finished()) {
+    const std::weak_ptr<char> alive = alive_;
+    absl::Status status = session_->OnCellFrame(*std::move(frame));
+    if (alive.expired() || status.ok()) return;
+    return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
   }
   if (phase_ != Phase::kRunning || !frame->has_finished()) {
     return Stop(HostStop::kBrokenProtocol, "a frame out of turn");
@@ -140,11 +148,23 @@ void Execution::OnFrame(GuestChannel::FrameOrError frame) {
   Report(std::move(seen));
 }
 
+bool Execution::TakeLastFrames() {
+  const std::weak_ptr<char> alive = alive_;
+  for (int i = 0; i < kMaxLastFrames; ++i) {
+    std::optional<GuestChannel::FrameOrError> frame = parts_->channel.Poll();
+    if (!frame.has_value()) return false;
+    HandleFrame(*std::move(frame));
+    if (alive.expired() || phase_ != Phase::kRunning) return true;
+  }
+  return false;
+}
+
 absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) const {
   if (finished.kind() == internal::v1::Finished::KIND_UNSPECIFIED ||
       !internal::v1::Finished::Kind_IsValid(finished.kind())) {
     return absl::DataLossError("an end of no known kind");
   }
+  if (finished.cell() != cell_) return absl::DataLossError("the end of another cell");
   // A client may store what comes back under the name it comes with.
   if (static_cast<size_t>(finished.files_size()) > return_files_.size()) {
     return absl::DataLossError("more files than were asked for");
@@ -160,15 +180,20 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
 void Execution::Interrupt(absl::Duration grace) {
   if (phase_ == Phase::kEnded) return;
   if (grace <= absl::ZeroDuration()) return StopLater(HostStop::kInterruptAtOnce, "");
+  if (phase_ != Phase::kAwaitingExit) Ask(HostStop::kInterruptGrace, grace);
+}
+
+void Execution::Ask(HostStop cause, absl::Duration grace) {
+  const absl::Time now = parts_->loop->Now();
+  ladder_.Ask(cause, grace, now);
   // The guest can answer from the moment it has its program.
-  if (!std::exchange(interrupted_, true) && phase_ == Phase::kRunning) {
-    parts_->control->SendSignal(parts_->id, SIGINT);
-  }
-  const absl::Time deadline = parts_->loop->Now() + grace;
-  if (phase_ == Phase::kAwaitingExit || deadline >= interrupt_deadline_) return;
-  interrupt_deadline_ = deadline;
-  grace_ = grace;
-  LookAgainAt(parts_->loop->Now());
+  if (phase_ == Phase::kRunning && ladder_.TakeSignal(now)) parts_->SendSignal(SIGINT);
+  LookAgainAt(NextLook(now));
+}
+
+void Execution::OnOverflow() {
+  if (session_ == nullptr) return Stop(HostStop::kOutput, "");
+  Ask(HostStop::kOutput, kLimitGrace);
 }
 
 void Execution::LookAgainAt(absl::Time time) {
@@ -178,15 +203,22 @@ void Execution::LookAgainAt(absl::Time time) {
 
 void Execution::Look() {
   const absl::Time now = parts_->loop->Now();
-  if (phase_ == Phase::kAwaitingExit) return OnExitOverdue();
-  const HostStop stop = PassedLimit(now);
-  if (stop == HostStop::kNone) return LookAgainAt(NextLook(now));
-  Stop(stop, stop == HostStop::kNeverStarted ? "the guest did not take its program" : "");
+  if (phase_ == Phase::kAwaitingExit) return Report(Observation());
+  HostStop stop = PassedLimit(now);
+  if (session_ != nullptr && (stop == HostStop::kCpuTime || stop == HostStop::kWallTime)) {
+    if (!ladder_.limit_passed()) return Ask(stop, kLimitGrace);
+    stop = HostStop::kNone;
+  }
+  if (stop == HostStop::kNone && ladder_.IsOver(now)) stop = ladder_.cause();
+  if (stop != HostStop::kNone) {
+    return Stop(stop, stop == HostStop::kNeverStarted ? "the guest did not take its program" : "");
+  }
+  if (phase_ == Phase::kRunning && ladder_.TakeSignal(now)) parts_->SendSignal(SIGINT);
+  LookAgainAt(NextLook(now));
 }
 
 HostStop Execution::PassedLimit(absl::Time now) {
   if (phase_ != Phase::kRunning) {
-    if (now >= interrupt_deadline_) return HostStop::kInterruptGrace;
     return now >= phase_deadline_ ? HostStop::kNeverStarted : HostStop::kNone;
   }
   cpu_time_ = parts_->meter.CpuTime();
@@ -194,17 +226,17 @@ HostStop Execution::PassedLimit(absl::Time now) {
     return HostStop::kMemory;
   }
   if (cpu_time_ >= limits_.cpu_time) return HostStop::kCpuTime;
-  if (now >= start_ + limits_.wall_time) return HostStop::kWallTime;
-  if (now >= interrupt_deadline_) return HostStop::kInterruptGrace;
-  return HostStop::kNone;
+  return now >= start_ + limits_.wall_time ? HostStop::kWallTime : HostStop::kNone;
 }
 
 absl::Time Execution::NextLook(absl::Time now) const {
-  if (phase_ != Phase::kRunning) return std::min(phase_deadline_, interrupt_deadline_);
-  // The earliest moment at which all cores together could have used up what is left.
-  const absl::Duration cpu_left = (limits_.cpu_time - cpu_time_) / Cores();
-  absl::Time next = now + std::max(cpu_left, kMinCpuCheck);
-  next = std::min({next, start_ + limits_.wall_time, interrupt_deadline_});
+  if (phase_ != Phase::kRunning) return std::min(phase_deadline_, ladder_.deadline());
+  absl::Time next = ladder_.next_step();
+  if (!ladder_.limit_passed()) {
+    // The earliest moment at which all cores together could have used up what is left.
+    const absl::Duration cpu_left = (limits_.cpu_time - cpu_time_) / Cores();
+    next = std::min({next, now + std::max(cpu_left, kMinCpuCheck), start_ + limits_.wall_time});
+  }
   if (parts_->meter.must_sample()) next = std::min(next, now + ResourceMeter::kSamplePeriod);
   return next;
 }
@@ -224,7 +256,7 @@ void Execution::Stop(HostStop stop, std::string detail) {
   if (stop != HostStop::kBrokenProtocol && stop != HostStop::kLost) {
     if (phase_ == Phase::kAwaitingExit) return parts_->control->Kill(parts_->id);
     if (phase_ == Phase::kRunning) {
-      if (auto frame = parts_->channel.Poll()) return OnFrame(*std::move(frame));
+      if (TakeLastFrames()) return;
       if (parts_->ProcessHasEnded()) return AwaitExit();
     }
   }
@@ -237,55 +269,26 @@ void Execution::Stop(HostStop stop, std::string detail) {
 
 void Execution::AwaitExit() {
   if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit) return;
-  if (phase_ == Phase::kSettingLimits) return StopLater(HostStop::kNeverStarted, kEndedBefore);
+  if (phase_ == Phase::kPreparing && !exit_watch_.exit().has_value()) {
+    return StopLater(HostStop::kNeverStarted, kEndedBefore);
+  }
   phase_ = Phase::kAwaitingExit;
   parts_->channel.CancelAwait();
-  if (exit_.has_value()) return OnProcessExited(*exit_);
-  LookAgainAt(parts_->loop->Now() + kChannelGrace);
-}
-
-void Execution::OnExitOverdue() {
-  if (!HasStarted()) return ReportNeverStarted();
-  if (!std::exchange(exit_is_forced_, true)) {
-    if (!parts_->ProcessHasEnded()) exit_cause_ = HostStop::kChannelClosed;
-    // Whatever an ended process started ends with it.
-    parts_->control->Kill(parts_->id);
-    return LookAgainAt(parts_->loop->Now() + kExitTimeout);
-  }
-  Observation seen;
-  seen.stop = HostStop::kLost;
-  seen.stop_detail = "the interpreter ended, and how was not reported in time";
-  Report(std::move(seen));
+  parts_->loop->Cancel(timer_);
+  // Without a program there is no end of one to learn of: no long wait.
+  if (!HasStarted()) LookAgainAt(parts_->loop->Now() + ExitWatch::kChannelGrace);
+  exit_watch_.Await([this](Observation seen) { Report(std::move(seen)); });
 }
 
 void Execution::OnProcessExited(const internal::v1::SandboxExited& exit) {
   if (phase_ == Phase::kEnded) return;
-  exit_ = exit;
+  const bool is_running = phase_ == Phase::kRunning;
+  const bool is_awaited = phase_ == Phase::kAwaitingExit;
+  exit_watch_.OnExited(exit);
+  if (is_awaited) return;  // reported; this may be gone
   // It may have answered before it ended, however unlikely that was read only now.
-  if (phase_ == Phase::kRunning) {
-    if (auto frame = parts_->channel.Poll()) return OnFrame(*std::move(frame));
-  }
-  Observation seen;
-  seen.stop = exit_cause_;
-  if (!HasStarted()) {
-    // Memory may have run out while it took a program that is too large for its limit.
-    seen.stop = HostStop::kNeverStarted;
-    seen.stop_detail = kEndedBefore;
-  }
-  if (exit.wait_code() != 0) {
-    seen.exit = ProcessEnd{exit.wait_code(), exit.wait_status()};
-  } else if (HasStarted()) {
-    seen.stop = HostStop::kLost;
-    seen.stop_detail = "the interpreter ended together with its zygote";
-  }
-  Report(std::move(seen));
-}
-
-void Execution::ReportNeverStarted() {
-  Observation seen;
-  seen.stop = HostStop::kNeverStarted;
-  seen.stop_detail = kEndedBefore;
-  Report(std::move(seen));
+  if (is_running && TakeLastFrames()) return;
+  AwaitExit();
 }
 
 void Execution::Report(Observation seen) {
@@ -294,18 +297,21 @@ void Execution::Report(Observation seen) {
   parts_->loop->Cancel(timer_);
   parts_->channel.CancelAwait();
   const std::weak_ptr<char> alive = alive_;
-  parts_->output.Finish();
+  if (HasStarted()) parts_->output.Finish();
   if (alive.expired()) return;
 
-  seen.interrupted = interrupted_;
-  seen.grace = grace_;
+  seen.in_session = session_ != nullptr;
+  seen.asked = ladder_.cause();
+  seen.grace = ladder_.grace();
   seen.limits = limits_;
-  seen.output_overflowed = parts_->output.overflowed();
+  seen.output_overflowed = HasStarted() && parts_->output.overflowed();
   seen.cpu_time = parts_->meter.CpuTime();
-  if (exit_.has_value()) {
-    seen.cpu_time = parts_->meter.SinceStart(absl::Nanoseconds(exit_->cpu_nanoseconds()));
-    seen.oom_kills = exit_->oom_kill_count();
+  if (const auto& exit = exit_watch_.exit(); exit.has_value()) {
+    seen.cpu_time = parts_->meter.SinceStart(absl::Nanoseconds(exit->cpu_nanoseconds()));
+    seen.oom_kills = exit->oom_kill_count();
   }
+  const bool preserved =
+      session_ != nullptr && seen.finished.has_value() && !exit_watch_.exit().has_value();
   ExecutionEnd end;
   if (seen.finished.has_value()) {
     end.files.assign(std::make_move_iterator(seen.finished->mutable_files()->begin()),
@@ -313,8 +319,13 @@ void Execution::Report(Observation seen) {
   }
   v1::Outcome usage;
   FillUsage(seen, now, &usage);
-  // Whatever was lost before the start, the program is not to blame.
-  if (!HasStarted() && seen.stop == HostStop::kLost) seen.stop = HostStop::kNeverStarted;
+  // Whatever was lost before the start, the program is not to blame; though memory may have run out
+  // while the guest took a program that is too large for its limit.
+  if (!HasStarted() && (seen.stop == HostStop::kNone || seen.stop == HostStop::kLost ||
+                        seen.stop == HostStop::kChannelClosed)) {
+    seen.stop = HostStop::kNeverStarted;
+    if (seen.stop_detail.empty()) seen.stop_detail = kEndedBefore;
+  }
   const bool never_started = seen.stop == HostStop::kNeverStarted;
   end.outcome = ClassifyOutcome(std::move(seen));
   if (never_started && end.outcome.kind() == v1::Outcome::KIND_INTERPRETER_LOST) {
@@ -322,28 +333,31 @@ void Execution::Report(Observation seen) {
     end.outcome.Clear();
   } else {
     end.outcome.MergeFrom(usage);
+    end.outcome.set_state_preserved(preserved);
   }
+  if (session_ != nullptr) session_->OnCellEnding(preserved);
   observer_->OnFinished(std::move(end));
-  if (!alive.expired()) parts_->control->Kill(parts_->id);
+  if (!alive.expired() && !preserved) parts_->control->Kill(parts_->id);
 }
 
 void Execution::FillUsage(const Observation& seen, absl::Time now, v1::Outcome* outcome) {
-  const bool started = HasStarted();
+  const auto& exit = exit_watch_.exit();
+  v1::Usage* usage = outcome->mutable_usage();
+  usage->set_peak_memory_bytes(exit.has_value() && exit->peak_memory_bytes() > 0
+                                   ? exit->peak_memory_bytes()
+                                   : parts_->meter.PeakMemory());
+  v1::StageTimes* times = outcome->mutable_stage_times();
+  const absl::Duration ran = HasStarted() ? now - start_ : absl::ZeroDuration();
+  SetDuration(ran, usage->mutable_wall_time());
+  SetDuration(ran, times->mutable_ran());
+  SetDuration(HasStarted() ? seen.cpu_time : absl::ZeroDuration(), usage->mutable_cpu_time());
+  if (!HasStarted()) return;  // the reader's counts are an earlier cell's
   const OutputReader::Count& out = parts_->output.count(OutputStream::kStdout);
   const OutputReader::Count& err = parts_->output.count(OutputStream::kStderr);
-  const absl::Duration ran = started ? now - start_ : absl::ZeroDuration();
-  v1::Usage* usage = outcome->mutable_usage();
-  SetDuration(ran, usage->mutable_wall_time());
-  SetDuration(started ? seen.cpu_time : absl::ZeroDuration(), usage->mutable_cpu_time());
-  usage->set_peak_memory_bytes(exit_.has_value() && exit_->peak_memory_bytes() > 0
-                                   ? exit_->peak_memory_bytes()
-                                   : parts_->meter.PeakMemory());
   usage->set_stdout_bytes(out.delivered + out.truncated);
   usage->set_stderr_bytes(err.delivered + err.truncated);
   outcome->set_truncated_stdout_bytes(out.truncated);
   outcome->set_truncated_stderr_bytes(err.truncated);
-  v1::StageTimes* times = outcome->mutable_stage_times();
-  SetDuration(ran, times->mutable_ran());
   if (parts_->output.first_output() != absl::InfinitePast()) {
     SetDuration(std::max(parts_->output.first_output() - start_, absl::ZeroDuration()),
                 times->mutable_first_output());

@@ -30,6 +30,10 @@ HostStop StopOf(StopReason reason) {
       return HostStop::kInterruptAtOnce;
     case StopReason::kShutdown:
       return HostStop::kShutdown;
+    case StopReason::kDeleted:
+      return HostStop::kDeleted;
+    case StopReason::kRestarted:
+      return HostStop::kRestarted;
   }
   return HostStop::kShutdown;
 }
@@ -74,6 +78,7 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
 
 HostSandbox::~HostSandbox() {
   execution_.reset();
+  session_.reset();
   parts_.control->OnDestroyed(parts_.id);
 }
 
@@ -96,7 +101,9 @@ void HostSandbox::ReportIdleLost() {
 }
 
 void HostSandbox::Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) {
-  execution_ = std::make_unique<Execution>(&parts_, std::move(program), limits, observer);
+  internal::v1::HostFrame frame;
+  *frame.mutable_run_program()->mutable_program() = std::move(program);
+  execution_ = std::make_unique<Execution>(&parts_, std::move(frame), limits, observer);
   if (idle_lost_) {
     return execution_->StopLater(HostStop::kNeverStarted,
                                  "the sandbox died before it was given its program");
@@ -117,30 +124,59 @@ std::optional<internal::v1::SetSandboxLimits> HostSandbox::ChangedLimits(
   return same ? std::nullopt : std::make_optional(std::move(wanted));
 }
 
+void HostSandbox::OpenSession(SessionSpec spec, SessionObserver* observer) {
+  const std::optional<internal::v1::SetSandboxLimits> changed = ChangedLimits(spec.limits);
+  session_ = std::make_unique<HostSession>(&parts_, std::move(spec), observer);
+  if (idle_lost_) return session_->Stop(HostStop::kLost, "the sandbox died before it was opened");
+  session_->Open(changed);
+}
+
+void HostSandbox::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+                          ExecutionObserver* observer) {
+  session_->RunCell(std::move(settings), std::move(program), limits, observer);
+}
+
+bool HostSandbox::SendInput(int64_t request, std::optional<std::string> text) {
+  return session_ != nullptr && session_->SendInput(request, std::move(text));
+}
+
 void HostSandbox::Interrupt(absl::Duration grace) {
   if (execution_ != nullptr) execution_->Interrupt(grace);
+  if (session_ != nullptr) session_->Interrupt(grace);
 }
 
 void HostSandbox::Stop(StopReason reason) {
+  if (session_ != nullptr) return session_->Stop(StopOf(reason), "");
   if (execution_ == nullptr) return parts_.control->Kill(parts_.id);
   // The execution asks for the kill itself, once it has seen whether there is anything left to end.
   execution_->StopLater(StopOf(reason), "");
 }
 
+void HostSandbox::ResumeOutput() {
+  parts_.output.Resume();
+  if (session_ != nullptr) session_->ResumeFrames();
+}
+
 void HostSandbox::OnLimitsSet(const std::string& error) {
   if (execution_ != nullptr) execution_->OnLimitsSet(error);
+  if (session_ != nullptr) session_->OnLimitsSet(error);
+}
+
+void HostSandbox::OnSignaled() {
+  --parts_.unanswered_signals;
+  if (session_ != nullptr) session_->OnSignaled();
 }
 
 void HostSandbox::OnExited(const internal::v1::SandboxExited& exit) {
   if (execution_ != nullptr) return execution_->OnProcessExited(exit);
+  if (session_ != nullptr) return session_->OnExited(exit);
   ReportIdleLost();
 }
 
 void HostSandbox::OnSpawnerLost() {
-  if (execution_ != nullptr) {
-    return execution_->StopLater(HostStop::kLost,
-                                 "the spawner was lost, and all sandboxes with it");
-  }
+  constexpr char kDetail[] = "the spawner was lost, and all sandboxes with it";
+  if (execution_ != nullptr) return execution_->StopLater(HostStop::kLost, kDetail);
+  if (session_ != nullptr) return session_->Stop(HostStop::kLost, kDetail);
   ReportIdleLost();
 }
 

@@ -1,5 +1,5 @@
 // The Sandbox of the server: waits until a clone is ready, keeps it while it is idle, and gives it
-// its one program.
+// its one program, or a session.
 //
 // Thread-safety: the loop's thread only.
 // Ownership: owns the sandbox's descriptors. Destroying it, at any time and from inside any
@@ -21,6 +21,7 @@
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/limits.h"
 #include "sandbox/host/execution.h"
+#include "sandbox/host/host_session.h"
 #include "sandbox/host/sandbox_parts.h"
 #include "sandbox/sandbox.h"
 
@@ -42,13 +43,18 @@ class HostSandbox final : public Sandbox {
 
   int64_t id() const override { return parts_.id; }
   void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) override;
+  void OpenSession(SessionSpec spec, SessionObserver* observer) override;
+  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+               ExecutionObserver* observer) override;
+  bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
   void PauseOutput() override { parts_.output.Pause(); }
-  void ResumeOutput() override { parts_.output.Resume(); }
+  void ResumeOutput() override;
 
   // From the spawner. Each may end the execution and so destroy the sandbox.
   void OnLimitsSet(const std::string& error);
+  void OnSignaled();
   void OnExited(const internal::v1::SandboxExited& exit);
   void OnSpawnerLost();
 
@@ -65,7 +71,9 @@ class HostSandbox final : public Sandbox {
   const internal::v1::SetSandboxLimits initial_limits_;
   std::function<void(absl::Status)> ready_;
   bool idle_lost_ = false;
-  std::unique_ptr<Execution> execution_;  // from Run on
+  // One of the two, from Run or OpenSession on.
+  std::unique_ptr<Execution> execution_;
+  std::unique_ptr<HostSession> session_;
 };
 
 }  // namespace cloister::sandbox

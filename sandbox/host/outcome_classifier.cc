@@ -60,21 +60,34 @@ std::optional<Verdict> MemoryVerdict(const Observation& seen) {
   return std::nullopt;
 }
 
+// How a limit of a cell ended it.
+std::string LimitDetail(const Observation& seen, HostStop limit, const std::string& what) {
+  if (seen.asked != limit) {
+    const bool lives_on = seen.in_session && seen.stop == HostStop::kNone;
+    return absl::StrCat(lives_on ? "ended " : "killed ", what);
+  }
+  if (seen.stop == HostStop::kNone) return absl::StrCat("interrupted ", what);
+  return absl::StrCat("interrupted ", what, " and killed: that was not answered within ",
+                      absl::FormatDuration(seen.grace));
+}
+
 std::optional<Verdict> TimeVerdict(const Observation& seen) {
   // The rlimit behind the host's own clock: SIGXCPU first, SIGKILL for those who ignore it. A
   // program can send itself either: only the time used tells.
   const bool killed_by_nobody = seen.stop == HostStop::kNone && EndedBySignal(seen, SIGKILL);
-  const bool by_rlimit = seen.cpu_time >= seen.limits.cpu_time &&
-                         (EndedBySignal(seen, SIGXCPU) || killed_by_nobody);
-  if (seen.stop == HostStop::kCpuTime || by_rlimit) {
+  const bool by_rlimit =
+      seen.cpu_time >= seen.limits.cpu_time && (EndedBySignal(seen, SIGXCPU) || killed_by_nobody);
+  if (seen.stop == HostStop::kCpuTime || seen.asked == HostStop::kCpuTime || by_rlimit) {
     return Verdict{Outcome::KIND_CPU_TIMEOUT,
-                   absl::StrCat("killed after ", absl::FormatDuration(seen.limits.cpu_time),
-                                " of processor time (limits.cpu_time)")};
+                   LimitDetail(seen, HostStop::kCpuTime,
+                               absl::StrCat("after ", absl::FormatDuration(seen.limits.cpu_time),
+                                            " of processor time (limits.cpu_time)"))};
   }
-  if (seen.stop == HostStop::kWallTime) {
+  if (seen.stop == HostStop::kWallTime || seen.asked == HostStop::kWallTime) {
     return Verdict{Outcome::KIND_WALL_TIMEOUT,
-                   absl::StrCat("killed after ", absl::FormatDuration(seen.limits.wall_time),
-                                " of wall time (limits.wall_time)")};
+                   LimitDetail(seen, HostStop::kWallTime,
+                               absl::StrCat("after ", absl::FormatDuration(seen.limits.wall_time),
+                                            " of wall time (limits.wall_time)"))};
   }
   return std::nullopt;
 }
@@ -91,10 +104,14 @@ std::optional<Verdict> InterruptVerdict(const Observation& seen) {
       return Verdict{Outcome::KIND_INTERRUPTED, "killed: its caller went away"};
     case HostStop::kShutdown:
       return Verdict{Outcome::KIND_INTERRUPTED, "killed: the server is stopping"};
+    case HostStop::kDeleted:
+      return Verdict{Outcome::KIND_INTERRUPTED, "killed: its sandbox was deleted"};
+    case HostStop::kRestarted:
+      return Verdict{Outcome::KIND_INTERRUPTED, "killed: its sandbox was restarted"};
     default:
       break;
   }
-  if (!seen.interrupted) return std::nullopt;
+  if (seen.asked != HostStop::kInterruptGrace) return std::nullopt;
   if (RaisedKeyboardInterrupt(seen)) {
     return Verdict{Outcome::KIND_INTERRUPTED, "interrupted: KeyboardInterrupt ended the program"};
   }
@@ -145,10 +162,11 @@ Verdict Judge(const Observation& seen) {
   if (auto verdict = PolicyVerdict(seen)) return *verdict;
   if (auto verdict = MemoryVerdict(seen)) return *verdict;
   if (auto verdict = TimeVerdict(seen)) return *verdict;
-  if (seen.output_overflowed || seen.stop == HostStop::kOutput) {
+  if (seen.output_overflowed || seen.stop == HostStop::kOutput || seen.asked == HostStop::kOutput) {
     return {Outcome::KIND_OUTPUT_LIMIT,
-            absl::StrCat("killed: wrote more than ", seen.limits.output_bytes,
-                         " bytes (limits.output_bytes)")};
+            LimitDetail(seen, HostStop::kOutput,
+                        absl::StrCat("after writing more than ", seen.limits.output_bytes,
+                                     " bytes (limits.output_bytes)"))};
   }
   if (auto verdict = InterruptVerdict(seen)) return *verdict;
   // A process that closed its channel may still have ended by itself before the kill.
@@ -177,6 +195,9 @@ v1::Outcome ClassifyOutcome(Observation seen) {
       *outcome.mutable_exception() = std::move(*seen.finished->mutable_exception());
       break;
     case Outcome::KIND_INTERRUPTED:
+    case Outcome::KIND_CPU_TIMEOUT:
+    case Outcome::KIND_WALL_TIMEOUT:
+    case Outcome::KIND_OUTPUT_LIMIT:
       if (seen.stop == HostStop::kNone && RaisedKeyboardInterrupt(seen)) {
         *outcome.mutable_exception() = std::move(*seen.finished->mutable_exception());
       }

@@ -27,6 +27,8 @@ enum class HostStop {
   kInterruptAtOnce,
   kCallerGone,
   kShutdown,
+  kDeleted,
+  kRestarted,
   kNeverStarted,   // it could not be given its program; not the program's fault
   kChannelClosed,  // the guest closed its channel and lived on
   kLost,           // nothing more will be learnt of it
@@ -43,9 +45,12 @@ struct Observation {
   HostStop stop = HostStop::kNone;
   // What was wrong; for kBrokenProtocol, kNeverStarted and kLost.
   std::string stop_detail;
-  // Whether a KeyboardInterrupt was asked for, and how long the program had to answer it.
-  bool interrupted = false;
+  // Why KeyboardInterrupt was sent, if it was: kInterruptGrace for somebody's wish, or the limit
+  // that a cell passed; and how long the program had to answer it.
+  HostStop asked = HostStop::kNone;
   absl::Duration grace;
+  // Whether the guest goes on after the end it tells.
+  bool in_session = false;
   // What the guest says of the end; none where it said nothing.
   std::optional<internal::v1::Finished> finished;
   // None where the end is reported before the process has ended.

@@ -35,9 +35,14 @@ absl::Status OutputReader::Open() {
   return stderr_.watcher.Open();
 }
 
-void OutputReader::Start(int64_t limit, ExecutionObserver* observer,
+void OutputReader::Start(int64_t limit, ExecutionObserver* observer, PastLimit past_limit,
                          std::function<void()> on_overflow) {
   budget_ = limit;
+  past_limit_ = past_limit;
+  paused_ = false;
+  overflowed_ = false;
+  first_output_ = absl::InfinitePast();
+  stdout_.count = stderr_.count = Count();
   observer_ = observer;
   on_overflow_ = std::move(on_overflow);
   reading_ = true;
@@ -64,12 +69,15 @@ void OutputReader::Await(Pipe* pipe) {
 
 void OutputReader::OnReadable(Pipe* pipe) {
   if (ReadOnce(pipe, kPieceBytes) == ReadResult::kDestroyed) return;
-  if (!overflowed_) return Await(pipe);
   if (!reading_) return;
-  reading_ = false;
-  Pause();
-  auto function = std::exchange(on_overflow_, nullptr);
-  function();  // may destroy this
+  if (!overflowed_ || past_limit_ == PastLimit::kDiscard) {
+    Await(pipe);
+  } else {
+    reading_ = false;
+    Pause();
+  }
+  auto function = overflowed_ ? std::exchange(on_overflow_, nullptr) : nullptr;
+  if (function != nullptr) function();  // may destroy this
 }
 
 OutputReader::ReadResult OutputReader::ReadOnce(Pipe* pipe, size_t size) {
@@ -100,25 +108,29 @@ OutputReader::ReadResult OutputReader::Drain(Pipe* pipe) {
   if (!pipe->open) return ReadResult::kNothing;
   // A guest that goes on writing does not keep us here: only what was there at first is read.
   size_t waiting = BytesWaiting(pipe->watcher.fd());
-  while (waiting > 0 && !overflowed_) {
+  // What is left in the pipe of a session would be taken for the next cell's.
+  const bool discard = past_limit_ == PastLimit::kDiscard;
+  while (waiting > 0 && (discard || !overflowed_)) {
     const int64_t before = pipe->count.delivered + pipe->count.truncated;
     const ReadResult result = ReadOnce(pipe, waiting);
     if (result != ReadResult::kData) return result;
     const int64_t read = pipe->count.delivered + pipe->count.truncated - before;
     waiting -= std::min(waiting, static_cast<size_t>(read));
   }
-  if (overflowed_) pipe->count.truncated += static_cast<int64_t>(waiting);
+  if (overflowed_ && !discard) pipe->count.truncated += static_cast<int64_t>(waiting);
   return ReadResult::kData;
 }
 
 void OutputReader::Finish() {
   const bool started = observer_ != nullptr;
   reading_ = false;
+  on_overflow_ = nullptr;
   stdout_.watcher.CancelReadable();
   stderr_.watcher.CancelReadable();
   if (!started) return;
   if (Drain(&stdout_) == ReadResult::kDestroyed) return;
-  (void)Drain(&stderr_);
+  if (Drain(&stderr_) == ReadResult::kDestroyed) return;
+  observer_ = nullptr;
 }
 
 }  // namespace cloister::sandbox

@@ -24,6 +24,12 @@ namespace cloister::sandbox {
 
 class OutputReader {
  public:
+  // What becomes of output past the limit.
+  enum class PastLimit {
+    kStop,     // nothing is read any more
+    kDiscard,  // it is read and counted, so that the guest can go on
+  };
+
   // What came of one stream.
   struct Count {
     int64_t delivered = 0;
@@ -37,10 +43,11 @@ class OutputReader {
   // As FdWatcher::Open, for both.
   absl::Status Open();
 
-  // Reads from here on. `on_overflow` is called, once and as the last thing, when the guest wrote
-  // more than `limit` in all; what is within the limit was delivered by then, and nothing is read
-  // any more.
-  void Start(int64_t limit, ExecutionObserver* observer, std::function<void()> on_overflow);
+  // Reads from here on, with new counts; after Finish again. `on_overflow` is called, once and as
+  // the last thing, when the guest wrote more than `limit` in all; what is within the limit was
+  // delivered by then.
+  void Start(int64_t limit, ExecutionObserver* observer, PastLimit past_limit,
+             std::function<void()> on_overflow);
 
   void Pause();
   void Resume();
@@ -49,6 +56,7 @@ class OutputReader {
   // size), and ends the reading. Calls no overflow function.
   void Finish();
 
+  bool paused() const { return paused_; }
   bool overflowed() const { return overflowed_; }
   // When the first byte was read; InfinitePast where there was none.
   absl::Time first_output() const { return first_output_; }
@@ -78,6 +86,7 @@ class OutputReader {
   AsioLoop* const loop_;
   Pipe stdout_;
   Pipe stderr_;
+  PastLimit past_limit_ = PastLimit::kStop;
   bool reading_ = false;
   bool paused_ = false;
   bool overflowed_ = false;

@@ -21,14 +21,14 @@ class SandboxControl {
  public:
   virtual ~SandboxControl() = default;
 
-  // To the first process.
+  // To the first process. Answered by HostSandbox::OnSignaled.
   virtual void SendSignal(int64_t sandbox_id, int signal) = 0;
   // Ends everything inside. Idempotent.
   virtual void Kill(int64_t sandbox_id) = 0;
   // Answered by HostSandbox::OnLimitsSet.
   virtual void SetLimits(const internal::v1::SetSandboxLimits& limits) = 0;
 
-  // It died before it was given a program.
+  // It died before it was given a program or a session.
   virtual void OnIdleLost(int64_t sandbox_id) = 0;
   // The object is gone; what is left of the sandbox has to end.
   virtual void OnDestroyed(int64_t sandbox_id) = 0;
@@ -42,6 +42,12 @@ struct SandboxParts {
     return ::poll(&exited, 1, 0) == 1;
   }
 
+  // To the first process.
+  void SendSignal(int signal) {
+    ++unanswered_signals;
+    control->SendSignal(id, signal);
+  }
+
   const int64_t id;
   const bool shares_user;  // as in SandboxCreated
   AsioLoop* const loop;
@@ -50,6 +56,7 @@ struct SandboxParts {
   GuestChannel channel;
   OutputReader output;
   ResourceMeter meter;
+  int unanswered_signals = 0;  // asked for, and not known to have been sent
 };
 
 }  // namespace cloister::sandbox

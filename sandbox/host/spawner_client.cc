@@ -204,6 +204,11 @@ void SpawnerClient::HandleEvent(const SpawnerEvent& event, std::vector<UniqueFd>
       if (entry == sandboxes_.end() || entry->second.sandbox == nullptr) return;
       return entry->second.sandbox->OnLimitsSet(event.sandbox_limits_set().error());
     }
+    case SpawnerEvent::kSandboxSignaled: {
+      const auto entry = sandboxes_.find(event.sandbox_signaled().sandbox_id());
+      if (entry == sandboxes_.end() || entry->second.sandbox == nullptr) return;
+      return entry->second.sandbox->OnSignaled();
+    }
     case SpawnerEvent::kSandboxExited:
       return OnSandboxExited(event.sandbox_exited());
     case SpawnerEvent::kSpawnerReady:

@@ -81,10 +81,7 @@ void Spawner::Dispatch(const SpawnerRequest& request) {
     case SpawnerRequest::kCreateSandbox:
       return CreateSandbox(request.create_sandbox());
     case SpawnerRequest::kSignalSandbox:
-      if (LiveSandbox* sandbox = FindSandbox(request.signal_sandbox().sandbox_id())) {
-        sandbox->Signal(request.signal_sandbox().signal());
-      }
-      return;
+      return SignalSandbox(request.signal_sandbox());
     case SpawnerRequest::kKillSandbox:
       return KillSandbox(request.kill_sandbox().sandbox_id());
     case SpawnerRequest::kSetSandboxLimits:
@@ -125,6 +122,14 @@ void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {
                      std::make_unique<LiveSandbox>(request.sandbox_id(), request.zygote_id(),
                                                    poller_, cgroups_.get()));
   zygote->second->Clone(request.sandbox_id());
+}
+
+void Spawner::SignalSandbox(const internal::v1::SignalSandbox& request) {
+  LiveSandbox* sandbox = FindSandbox(request.sandbox_id());
+  if (sandbox != nullptr) sandbox->Signal(request.signal());
+  SpawnerEvent event;
+  event.mutable_sandbox_signaled()->set_sandbox_id(request.sandbox_id());
+  Tell(event);
 }
 
 void Spawner::SetSandboxLimits(const internal::v1::SetSandboxLimits& request) {

@@ -41,6 +41,7 @@ class Spawner {
   void StartZygote(const internal::v1::StartZygote& request);
   void StopZygote(int64_t zygote_id);
   void CreateSandbox(const internal::v1::CreateSandbox& request);
+  void SignalSandbox(const internal::v1::SignalSandbox& request);
   void SetSandboxLimits(const internal::v1::SetSandboxLimits& request);
   void KillSandbox(int64_t sandbox_id);
 

@@ -13,6 +13,7 @@ void FakeSandbox::Write(std::string_view bytes, sandbox::OutputStream stream) {
 void FakeSandbox::Finish(v1::Outcome::Kind kind) {
   sandbox::ExecutionEnd end;
   end.outcome.set_kind(kind);
+  end.outcome.set_state_preserved(session_.has_value());
   Finish(std::move(end));
 }
 
@@ -27,6 +28,41 @@ void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
   limits_ = limits;
   observer_ = observer;
   if (factory_->on_run) factory_->on_run(*this);
+}
+
+void FakeSandbox::OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) {
+  session_ = std::move(spec);
+  session_observer_ = observer;
+  factory_->loop()->Post([factory = factory_, id = id_] {
+    const auto found = factory->live().find(id);
+    if (found == factory->live().end()) return;
+    found->second->session_observer_->OnOpened(factory->session_error);
+  });
+}
+
+void FakeSandbox::RunCell(sandbox::CellSettings settings, v1::Program program,
+                          const sandbox::Limits& limits, sandbox::ExecutionObserver* observer) {
+  cell_ = std::move(settings);
+  Run(std::move(program), limits, observer);
+}
+
+bool FakeSandbox::SendInput(int64_t request, std::optional<std::string> text) {
+  if (request != open_request) return false;
+  inputs_.push_back(text.value_or("<end>"));
+  return true;
+}
+
+void FakeSandbox::Lose(v1::Outcome::Kind kind) {
+  v1::Outcome how;
+  how.set_kind(kind);
+  how.set_detail("lost in the test");
+  session_observer_->OnLost(how);
+}
+
+void FakeSandbox::SayLate(int64_t cell, const std::string& text) {
+  v1::LateOutput output;
+  output.set_stdout(text);
+  session_observer_->OnLateOutput(cell, std::move(output));
 }
 
 void FakeSandbox::Stop(sandbox::StopReason reason) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -30,7 +31,8 @@ class FakeSandbox final : public sandbox::Sandbox {
       : factory_(factory), id_(id), zygote_id_(zygote_id) {}
   ~FakeSandbox() override;
 
-  // What the guest does. Only after Run; Finish once.
+  // What the guest does. Only after Run; Finish once. In a session state is preserved, unless `end`
+  // says otherwise.
   void Write(std::string_view bytes,
              sandbox::OutputStream stream = sandbox::OutputStream::kStdout);
   void Finish(v1::Outcome::Kind kind = v1::Outcome::KIND_SUCCEEDED);
@@ -45,8 +47,24 @@ class FakeSandbox final : public sandbox::Sandbox {
   const std::vector<absl::Duration>& interrupts() const { return interrupts_; }
   const std::vector<sandbox::StopReason>& stops() const { return stops_; }
 
+  // What its session was opened with; none before.
+  const std::optional<sandbox::SessionSpec>& session() const { return session_; }
+  // Of the cell that was run last.
+  const sandbox::CellSettings& cell() const { return cell_; }
+  const std::vector<std::string>& inputs() const { return inputs_; }
+  // What the guest of a session does beside cells.
+  void Lose(v1::Outcome::Kind kind);
+  void SayLate(int64_t cell, const std::string& text);
+  void SayEvent(v1::ExecutionEvent event) { observer_->OnCellEvent(std::move(event)); }
+
   // sandbox::Sandbox
   int64_t id() const override { return id_; }
+  void OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) override;
+  void RunCell(sandbox::CellSettings settings, v1::Program program, const sandbox::Limits& limits,
+               sandbox::ExecutionObserver* observer) override;
+  // True for this request only.
+  int64_t open_request = 0;
+  bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Run(v1::Program program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
@@ -61,6 +79,10 @@ class FakeSandbox final : public sandbox::Sandbox {
   const int64_t zygote_id_;
   v1::Program program_;
   sandbox::Limits limits_;
+  std::optional<sandbox::SessionSpec> session_;
+  sandbox::SessionObserver* session_observer_ = nullptr;
+  sandbox::CellSettings cell_;
+  std::vector<std::string> inputs_;
   sandbox::ExecutionObserver* observer_ = nullptr;
   std::vector<absl::Duration> interrupts_;
   std::vector<sandbox::StopReason> stops_;
@@ -90,7 +112,9 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   bool report_gone = true;
   // Reported of every sandbox that goes.
   int64_t peak_memory_bytes = 0;
-  // Called at the end of every Sandbox::Run, if set.
+  // Not OK: opening a session fails so.
+  absl::Status session_error;
+  // Called at the end of every Sandbox::Run and RunCell, if set.
   std::function<void(FakeSandbox&)> on_run;
 
   // ---- What the test makes happen.

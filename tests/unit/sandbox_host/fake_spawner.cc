@@ -116,15 +116,22 @@ void FakeGuest::SayRaw(std::string_view bytes) {
             static_cast<ssize_t>(bytes.size()));
 }
 
-internal::v1::RunProgram FakeGuest::ReadProgram() {
+internal::v1::HostFrame FakeGuest::ReadHostFrame() {
   internal::v1::HostFrame frame;
   const absl::Status status = ReadFrame(channel_.get(), &frame, kMaxHostFrameBytes);
   EXPECT_TRUE(status.ok()) << status;
-  return frame.run_program();
+  return frame;
 }
+
+internal::v1::RunProgram FakeGuest::ReadProgram() { return ReadHostFrame().run_program(); }
 
 void FakeGuest::WriteTo(int fd, std::string_view bytes) {
   ASSERT_EQ(::write(fd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+}
+
+bool FakeGuest::CanRead() const {
+  pollfd readable{channel_.get(), POLLIN, 0};
+  return ::poll(&readable, 1, 0) == 1;
 }
 
 bool FakeGuest::CanWrite() const {

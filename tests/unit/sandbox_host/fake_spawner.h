@@ -49,8 +49,13 @@ class FakeGuest {
   void SayFinished(internal::v1::Finished::Kind kind = internal::v1::Finished::KIND_SUCCEEDED);
   void SayRaw(std::string_view bytes);
   void CloseChannel() { channel_.reset(); }
-  // The program, once the host has sent it. Waits for it.
+  // The next frame, once the host has sent it. Waits for it.
+  internal::v1::HostFrame ReadHostFrame();
+  // The program in it.
   internal::v1::RunProgram ReadProgram();
+
+  // Whether the host has sent anything.
+  bool CanRead() const;
 
   void Write(std::string_view bytes) { WriteTo(stdout_.get(), bytes); }
   void WriteError(std::string_view bytes) { WriteTo(stderr_.get(), bytes); }

@@ -55,7 +55,7 @@ Observation With(Observation seen, void (*change)(Observation&)) {
 }
 void OutOfMemory(Observation& seen) { seen.oom_kills = 1; }
 void Overflow(Observation& seen) { seen.output_overflowed = true; }
-void Interrupted(Observation& seen) { seen.interrupted = true; }
+void Interrupted(Observation& seen) { seen.asked = HostStop::kInterruptGrace; }
 void AllCpuUsed(Observation& seen) { seen.cpu_time = seen.limits.cpu_time; }
 void KilledByUs(Observation& seen) { seen.exit = ProcessEnd{CLD_KILLED, SIGKILL}; }
 void SigSys(Observation& seen) { seen.exit = ProcessEnd{CLD_DUMPED, SIGSYS}; }

@@ -1,0 +1,228 @@
+#include "sandbox/host/host_session.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/host/cell_frame.h"
+#include "sandbox/host/guest_limits.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::GuestFrame;
+using internal::v1::HostFrame;
+
+absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
+
+}  // namespace
+
+HostSession::HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver* observer)
+    : parts_(parts), limits_(spec.limits), observer_(observer), exit_watch_(parts) {
+  HostFrame frame;
+  internal::v1::OpenSession& open = *frame.mutable_open_session();
+  *open.mutable_limits() = GuestLimitsOf(spec.limits, *parts);
+  for (auto& [name, value] : spec.environment) {
+    (*open.mutable_environment())[name] = std::move(value);
+  }
+  for (v1::File& file : spec.files) *open.add_files() = std::move(file);
+  absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
+  open_status_ = encoded.status();
+  if (encoded.ok()) open_frame_ = *std::move(encoded);
+}
+
+HostSession::~HostSession() { parts_->loop->Cancel(timer_); }
+
+// ---- opening ------------------------------------------------------------------------------------
+
+void HostSession::Open(const std::optional<internal::v1::SetSandboxLimits>& kernel_limits) {
+  timer_ = parts_->loop->CallAfter(kOpenTimeout, [this] { OnOpenTimeout(); });
+  AwaitFrame();
+  if (!kernel_limits.has_value()) return SendOpen();
+  parts_->control->SetLimits(*kernel_limits);
+}
+
+void HostSession::OnLimitsSet(const std::string& error) {
+  if (phase_ != Phase::kSettingLimits) return;
+  if (error.empty()) return SendOpen();
+  ReportOpened(absl::InternalError(absl::StrCat("its limits could not be set: ", error)));
+}
+
+void HostSession::SendOpen() {
+  phase_ = Phase::kOpening;
+  parts_->channel.AllowLongFrames();
+  if (!open_status_.ok()) return Lose(HostStop::kNeverStarted, open_status_.ToString());
+  // An error shows as the channel's end.
+  parts_->channel.Send(std::move(open_frame_), [](const absl::Status&) {});
+}
+
+void HostSession::OnOpenTimeout() {
+  if (phase_ == Phase::kOpen) return;
+  ReportOpened(absl::InternalError("the sandbox did not take its environment and files in time"));
+}
+
+void HostSession::ReportOpened(const absl::Status& status) {
+  parts_->loop->Cancel(timer_);
+  phase_ = status.ok() ? Phase::kOpen : Phase::kEnded;
+  // Never inline from the call that caused it.
+  parts_->loop->Post([this, status, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired()) observer_->OnOpened(status);
+  });
+}
+
+// ---- between cells ------------------------------------------------------------------------------
+
+void HostSession::AwaitFrame() {
+  parts_->channel.AwaitFrame(
+      [this](GuestChannel::FrameOrError frame) { OnFrame(std::move(frame)); });
+}
+
+void HostSession::OnFrame(GuestChannel::FrameOrError frame) {
+  if (absl::IsOutOfRange(frame.status())) return AwaitExit();
+  if (!frame.ok()) {
+    return Lose(HostStop::kBrokenProtocol, std::string(frame.status().message()));
+  }
+  if (phase_ == Phase::kOpening && frame->has_setup_failed()) {
+    return ReportOpened(absl::ResourceExhaustedError(frame->setup_failed().message()));
+  }
+  if (phase_ == Phase::kOpening && frame->has_session_opened()) {
+    AwaitFrame();
+    return ReportOpened(absl::OkStatus());
+  }
+  idle_bytes_ += static_cast<int64_t>(frame->ByteSizeLong());
+  const std::weak_ptr<char> alive = alive_;
+  absl::Status status = phase_ == Phase::kOpen ? OnLate(*std::move(frame)) : OutOfTurn();
+  if (alive.expired()) return;
+  if (!status.ok()) return Lose(HostStop::kBrokenProtocol, std::string(status.message()));
+  if (idle_bytes_ <= kMaxIdleBytes && !CellIsRunning()) AwaitFrame();
+}
+
+absl::Status HostSession::OnLate(GuestFrame frame) {
+  absl::StatusOr<LateFrame> late = TakeLateFrame(std::move(frame));
+  if (!late.ok()) return late.status();
+  if (late->cell <= 0 || late->cell > last_cell_) return OutOfTurn();
+  observer_->OnLateOutput(late->cell, std::move(late->output));
+  return absl::OkStatus();
+}
+
+// ---- cells --------------------------------------------------------------------------------------
+
+void HostSession::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+                          ExecutionObserver* observer) {
+  HostFrame frame;
+  internal::v1::ExecuteCell& cell = *frame.mutable_execute_cell();
+  cell.set_number(settings.number);
+  cell.set_execution_count(settings.execution_count);
+  cell.set_allow_input(settings.allow_input);
+  *cell.mutable_options() = std::move(settings.options);
+  *cell.mutable_program() = std::move(program);
+  // The sandbox's own limit holds, whatever the cell's resolved ones say.
+  Limits in_force = limits;
+  in_force.memory_bytes = limits_.memory_bytes;
+  cell_number_ = last_cell_ = settings.number;
+  open_request_ = 0;
+  idle_bytes_ = 0;
+  cell_observer_ = observer;
+  CellHost* const self = this;  // private to make_unique
+  cell_ = std::make_unique<Execution>(parts_, std::move(frame), in_force, observer, self);
+  if (phase_ != Phase::kOpen) {
+    return cell_->StopLater(HostStop::kNeverStarted, "the sandbox had ended before");
+  }
+  cell_->Start(std::nullopt);
+}
+
+absl::Status HostSession::OnCellFrame(GuestFrame frame) {
+  const int64_t cell = CellOf(frame);
+  if (cell != cell_number_ || frame.has_late_output()) return OnLate(std::move(frame));
+  absl::StatusOr<v1::ExecutionEvent> event = TakeCellEvent(std::move(frame));
+  if (!event.ok()) return event.status();
+  if (event->has_input_request()) open_request_ = event->input_request().number();
+  cell_observer_->OnCellEvent(*std::move(event));
+  return absl::OkStatus();
+}
+
+void HostSession::OnCellEnding(bool preserved) {
+  cell_number_ = 0;
+  open_request_ = 0;
+  if (preserved) {
+    AwaitFrame();
+  } else {
+    phase_ = Phase::kEnded;
+  }
+}
+
+bool HostSession::SendInput(int64_t request, std::optional<std::string> text) {
+  if (open_request_ == 0 || (request != 0 && request != open_request_)) return false;
+  HostFrame frame;
+  internal::v1::SendInput& input = *frame.mutable_send_input();
+  input.set_cell(cell_number_);
+  input.set_end_of_file(!text.has_value());
+  if (text.has_value()) input.set_text(*std::move(text));
+  absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
+  if (!encoded.ok()) return false;
+  open_request_ = 0;
+  // The guest asked, so it has read all that was sent before.
+  parts_->channel.Send(*std::move(encoded), [](const absl::Status&) {});
+  return true;
+}
+
+void HostSession::Interrupt(absl::Duration grace) {
+  if (CellIsRunning()) cell_->Interrupt(grace);
+}
+
+void HostSession::ResumeFrames() {
+  if (CellIsRunning()) cell_->ResumeFrames();
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void HostSession::Stop(HostStop stop, const std::string& detail) {
+  if (CellIsRunning()) return cell_->StopLater(stop, detail);
+  parts_->loop->Post([this, stop, detail, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired() && !CellIsRunning()) Lose(stop, detail);
+  });
+}
+
+void HostSession::OnSignaled() {
+  if (CellIsRunning()) cell_->OnSignaled();
+}
+
+void HostSession::OnExited(const internal::v1::SandboxExited& exit) {
+  if (CellIsRunning()) return cell_->OnProcessExited(exit);
+  exit_watch_.OnExited(exit);
+  AwaitExit();
+}
+
+void HostSession::AwaitExit() {
+  if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit) return;
+  if (phase_ != Phase::kOpen) {
+    return ReportOpened(absl::InternalError("the sandbox ended while it was opened"));
+  }
+  phase_ = Phase::kAwaitingExit;
+  parts_->channel.CancelAwait();
+  exit_watch_.Await([this](Observation seen) { Report(std::move(seen)); });
+}
+
+void HostSession::Lose(HostStop stop, std::string detail) {
+  if (phase_ == Phase::kEnded) return;
+  parts_->control->Kill(parts_->id);
+  if (phase_ == Phase::kSettingLimits || phase_ == Phase::kOpening) {
+    return ReportOpened(absl::InternalError(detail));
+  }
+  Observation seen;
+  seen.stop = stop;
+  seen.stop_detail = std::move(detail);
+  Report(std::move(seen));
+}
+
+void HostSession::Report(Observation seen) {
+  phase_ = Phase::kEnded;
+  parts_->channel.CancelAwait();
+  seen.limits = limits_;
+  if (exit_watch_.exit().has_value()) seen.oom_kills = exit_watch_.exit()->oom_kill_count();
+  const std::weak_ptr<char> alive = alive_;
+  observer_->OnLost(ClassifyOutcome(std::move(seen)));
+  if (!alive.expired()) parts_->control->Kill(parts_->id);
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,99 @@
+// A live sandbox from the host's side: opens the session, runs its cells one after another, and
+// notices its end while nothing runs.
+//
+//   kSettingLimits ─▶ kOpening ─▶ kOpen ─▶ kEnded
+//           └────────────┴──────────┴─▶ kAwaitingExit ─▶ kEnded
+//
+// Thread-safety: the loop's thread only.
+// Ownership: borrows the sandbox's parts. May be destroyed at any time, from inside an observer
+// too.
+
+#ifndef CLOISTER_SANDBOX_HOST_HOST_SESSION_H_
+#define CLOISTER_SANDBOX_HOST_HOST_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/host/execution.h"
+#include "sandbox/host/exit_watch.h"
+#include "sandbox/host/sandbox_parts.h"
+#include "sandbox/sandbox.h"
+
+namespace cloister::sandbox {
+
+class HostSession final : private CellHost {
+ public:
+  // How long limits, environment and files may take.
+  static constexpr absl::Duration kOpenTimeout = absl::Seconds(10);
+  // What earlier cells may say while none runs; then nothing more is read until the next one.
+  static constexpr int64_t kMaxIdleBytes = int64_t{1} << 20;
+
+  HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver* observer);
+  HostSession(const HostSession&) = delete;
+  HostSession& operator=(const HostSession&) = delete;
+  ~HostSession() override;
+
+  // After the spawner has set `kernel_limits` where there are any.
+  void Open(const std::optional<internal::v1::SetSandboxLimits>& kernel_limits);
+
+  // As Sandbox says.
+  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+               ExecutionObserver* observer);
+  bool SendInput(int64_t request, std::optional<std::string> text);
+  void Interrupt(absl::Duration grace);
+  void ResumeFrames();
+
+  // Kills it; what runs ends with this cause.
+  void Stop(HostStop stop, const std::string& detail);
+
+  // From the spawner.
+  void OnLimitsSet(const std::string& error);
+  void OnSignaled();
+  void OnExited(const internal::v1::SandboxExited& exit);
+
+ private:
+  enum class Phase { kSettingLimits, kOpening, kOpen, kAwaitingExit, kEnded };
+
+  void SendOpen();
+  void AwaitFrame();
+  void OnFrame(GuestChannel::FrameOrError frame);
+  void OnOpenTimeout();
+  // Of an earlier cell.
+  absl::Status OnLate(internal::v1::GuestFrame frame);
+  bool CellIsRunning() const { return cell_ != nullptr && cell_number_ != 0; }
+
+  // Ends the session while nothing runs.
+  void AwaitExit();
+  void Lose(HostStop stop, std::string detail);
+  void Report(Observation seen);
+  void ReportOpened(const absl::Status& status);
+
+  // CellHost.
+  absl::Status OnCellFrame(internal::v1::GuestFrame frame) override;
+  void OnCellEnding(bool preserved) override;
+
+  SandboxParts* const parts_;
+  const Limits limits_;
+  SessionObserver* const observer_;
+  std::string open_frame_;
+  absl::Status open_status_;  // of its encoding
+  Phase phase_ = Phase::kSettingLimits;
+  Loop::TimerId timer_ = 0;
+  ExitWatch exit_watch_;
+  std::unique_ptr<Execution> cell_;  // the last one, whether or not it has ended
+  ExecutionObserver* cell_observer_ = nullptr;
+  int64_t cell_number_ = 0;  // of the one that runs; 0 for none
+  int64_t last_cell_ = 0;
+  int64_t open_request_ = 0;  // number of the input request that waits; 0 for none
+  int64_t idle_bytes_ = 0;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_HOST_SESSION_H_
