@@ -22,6 +22,10 @@ bool HasMemoryOnV1(const std::vector<CgroupMount>& mounts) {
   });
 }
 
+// A group's next user may be charged for so much of what it did not use. More stays where copies of a
+// sandbox still have its pages: such a group is not used again.
+constexpr int64_t kMaxInheritedBytes = int64_t{4} << 20;
+
 // Ready for another sandbox: empty, without its predecessor's pages and peak.
 absl::Status Reset(Cgroup& group) {
   CLOISTER_ASSIGN_OR_RETURN(const bool empty, group.IsEmpty());
@@ -29,7 +33,11 @@ absl::Status Reset(Cgroup& group) {
     return absl::UnavailableError(
         absl::StrCat("cgroup ", group.name(), " still has processes in it"));
   }
-  CLOISTER_RETURN_IF_ERROR(group.Reclaim());
+  CLOISTER_ASSIGN_OR_RETURN(const int64_t left, group.Reclaim());
+  if (left > kMaxInheritedBytes) {
+    return absl::UnimplementedError(
+        absl::StrCat(left, " bytes stay charged to cgroup ", group.name()));
+  }
   return group.ResetPeak();
 }
 
@@ -87,7 +95,7 @@ absl::Status CgroupManager::Release(std::unique_ptr<Cgroup> group) {
   } else if (!absl::IsUnimplemented(status)) {
     stuck_.push_back(std::move(group));
   } else {
-    // It is empty, but its peak would be that of all who used it: make a new one next time.
+    // It is empty, but what it counts would be of all who used it: make a new one next time.
     return absl::OkStatus();
   }
   return status;

@@ -68,9 +68,9 @@ class Cgroup {
   // Whether no process is left in it; zombies do not count.
   virtual absl::StatusOr<bool> IsEmpty() = 0;
 
-  // Gives cached pages back, so that the next user of the group starts near zero. Costs up to a
-  // millisecond; does nothing where little is in use.
-  virtual absl::Status Reclaim() = 0;
+  // Gives cached pages back, so that the next user of the group starts near zero, and returns what is
+  // still charged to it. Costs up to a millisecond; does nothing where little is in use.
+  virtual absl::StatusOr<int64_t> Reclaim() = 0;
 };
 
 // Where groups can be made: one version of the kernel interface.

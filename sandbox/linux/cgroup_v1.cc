@@ -92,12 +92,12 @@ class CgroupV1 final : public Cgroup {
     return pids.empty();
   }
 
-  absl::Status Reclaim() override {
-    if (!usage_.is_present()) return absl::OkStatus();
+  absl::StatusOr<int64_t> Reclaim() override {
+    if (!usage_.is_present()) return 0;
     CLOISTER_ASSIGN_OR_RETURN(const int64_t bytes, CurrentBytes());
-    if (bytes < kNegligibleBytes) return absl::OkStatus();
+    if (bytes < kNegligibleBytes) return bytes;
     force_empty_.Write(0).IgnoreError();  // a page somebody else maps may stay
-    return absl::OkStatus();
+    return CurrentBytes();
   }
 
  private:

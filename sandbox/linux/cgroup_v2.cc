@@ -85,12 +85,12 @@ class CgroupV2 final : public Cgroup {
     return populated == 0;
   }
 
-  absl::Status Reclaim() override {
-    if (!reclaim_.is_present()) return absl::OkStatus();
+  absl::StatusOr<int64_t> Reclaim() override {
+    if (!reclaim_.is_present()) return 0;
     CLOISTER_ASSIGN_OR_RETURN(const int64_t bytes, CurrentBytes());
-    if (bytes < kNegligibleBytes) return absl::OkStatus();
+    if (bytes < kNegligibleBytes) return bytes;
     reclaim_.Write(bytes).IgnoreError();  // EAGAIN says that less could be had
-    return absl::OkStatus();
+    return CurrentBytes();
   }
 
  private:

@@ -80,6 +80,12 @@ absl::StatusOr<pid_t> PidOfPidfd(int pidfd) {
   return static_cast<pid_t>(pid);
 }
 
+absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {
+  UniqueFd pidfd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) return SyscallError("pidfd_open");
+  return pidfd;
+}
+
 absl::Status SignalPidfd(int pidfd, int signal) {
   if (syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0) == 0 || errno == ESRCH) {
     return absl::OkStatus();

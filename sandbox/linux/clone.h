@@ -43,6 +43,9 @@ absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options = {});
 // The pid of a pidfd's process in the reader's pid namespace. NOT_FOUND once it has been reaped.
 absl::StatusOr<pid_t> PidOfPidfd(int pidfd);
 
+// A pidfd of a child that has not been reaped.
+absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid);
+
 // Sends a signal through a pidfd. A process that has ended already is no error.
 absl::Status SignalPidfd(int pidfd, int signal);
 

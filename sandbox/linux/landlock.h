@@ -50,6 +50,8 @@ class LandlockPolicy {
   absl::Status Enforce() &&;
 
   int abi() const { return abi_; }
+  // The ruleset, for another process to enforce on itself.
+  int fd() const { return ruleset_.get(); }
 
  private:
   LandlockPolicy(int abi, UniqueFd ruleset) : abi_(abi), ruleset_(std::move(ruleset)) {}

@@ -4,6 +4,8 @@
 #ifndef CLOISTER_SANDBOX_LINUX_RLIMITS_H_
 #define CLOISTER_SANDBOX_LINUX_RLIMITS_H_
 
+#include <sys/types.h>
+
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -25,6 +27,9 @@ absl::Status ApplyBaseRlimits();
 // What one program gets, when it arrives. Fields that are 0 leave their limit alone. RLIMIT_CPU's
 // hard limit is a second above the soft one, so that SIGXCPU comes before SIGKILL.
 absl::Status ApplyProgramRlimits(const internal::v1::GuestLimits& limits);
+
+// The same for another process, which needs its uid or CAP_SYS_RESOURCE over it.
+absl::Status ApplyProgramRlimitsTo(pid_t pid, const internal::v1::GuestLimits& limits);
 
 }  // namespace cloister::sandbox
 

@@ -350,6 +350,8 @@ constexpr std::string_view kConfinementCalls[] = {"clone3",
                                                   "seccomp",
                                                   "pidfd_open",
                                                   "pidfd_send_signal",
+                                                  "ptrace",
+                                                  "kcmp",
                                                   "landlock_create_ruleset",
                                                   "landlock_add_rule",
                                                   "landlock_restrict_self"};
@@ -395,6 +397,8 @@ bool IsNeededToConfine(std::string_view name) {
 }
 
 bool IsNeededToConfine(const ArgumentRule& rule) {
+  // Of any process, and for another one: what a zygote does for a sandbox's copy.
+  if (rule.name == "clone" || rule.name == "prlimit64") return true;
   return rule.name == "prctl" &&
          std::find(std::begin(kConfinementOptions), std::end(kConfinementOptions), rule.value) !=
              std::end(kConfinementOptions);

@@ -20,19 +20,42 @@ namespace cloister::sandbox {
 
 LiveSandbox::~LiveSandbox() { StopWatching(); }
 
-absl::Status LiveSandbox::Adopt(UniqueFd first_process, UniqueFd init,
-                                const internal::v1::ZygoteSpec& spec) {
-  first_process_ = std::move(first_process);
-  init_ = std::move(init);
+absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteSpec& spec) {
+  first_process_ = std::move(processes.first);
+  init_ = std::move(processes.init);
   init_gone_ = !init_;
+  has_shadow_ = static_cast<bool>(processes.shadow);
   workspace_bytes_ = spec.default_workspace_bytes();
+  if (copy_.has_value() && copy_->workspace_bytes() > 0 &&
+      copy_->workspace_bytes() != workspace_bytes_) {
+    CLOISTER_RETURN_IF_ERROR(ResizeWorkspace(copy_->workspace_bytes()));
+  }
   if (cgroups_ == nullptr) return absl::OkStatus();
-  CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(spec.default_limits()));
+  return JoinCgroup(copy_.has_value() ? copy_->limits() : spec.default_limits(),
+                    processes.shadow.get());
+}
+
+absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow) {
+  CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(WithShadow(limits)));
   CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(first_process_.get()));
   CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(pid));
+  if (has_shadow_) {
+    // The kernel charges memory to the group of the process that made the address space.
+    CLOISTER_ASSIGN_OR_RETURN(const pid_t shadow_pid, PidOfPidfd(shadow));
+    CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(shadow_pid));
+  }
   // Without a memory controller there is nothing to count.
   oom_kill_baseline_ = cgroup_->OomKillCount().value_or(0);
   return absl::OkStatus();
+}
+
+internal::v1::CgroupLimits LiveSandbox::WithShadow(
+    const internal::v1::CgroupLimits& limits) const {
+  internal::v1::CgroupLimits changed = limits;
+  if (has_shadow_ && limits.process_count() > 0) {
+    changed.set_process_count(limits.process_count() + 1);
+  }
+  return changed;
 }
 
 absl::Status LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
@@ -60,7 +83,7 @@ void LiveSandbox::Signal(int signal) {
 
 absl::Status LiveSandbox::SetLimits(const internal::v1::CgroupLimits& limits,
                                     int64_t workspace_bytes) {
-  if (cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(cgroup_->SetLimits(limits));
+  if (cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(cgroup_->SetLimits(WithShadow(limits)));
   if (workspace_bytes <= 0 || workspace_bytes == workspace_bytes_) return absl::OkStatus();
   return ResizeWorkspace(workspace_bytes);
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -33,13 +34,31 @@ class LiveSandbox {
   int64_t id() const { return id_; }
   int64_t zygote_id() const { return zygote_id_; }
 
-  // Takes over what the zygote cloned, in a cgroup of its own from here on. `init` may be none.
-  absl::Status Adopt(UniqueFd first_process, UniqueFd init, const internal::v1::ZygoteSpec& spec);
+  // It is a copy of another: its limits are those asked for, and it waits for FinishCopy.
+  void BecomeCopy(const internal::v1::ForkSandbox& request) { copy_ = request; }
+  bool is_copy() const { return copy_.has_value(); }
+
+  // Pidfds; but for the first they may be none.
+  struct Processes {
+    UniqueFd first;
+    UniqueFd init;
+    UniqueFd shadow;
+  };
+  // Takes over what the zygote cloned, in a cgroup of its own from here on.
+  absl::Status Adopt(Processes processes, const internal::v1::ZygoteSpec& spec);
   bool is_adopted() const { return static_cast<bool>(first_process_); }
 
   // For a kill that came while it was still being cloned.
   void KillWhenAdopted() { kill_when_adopted_ = true; }
   bool kill_when_adopted() const { return kill_when_adopted_; }
+
+  // What a copy is announced with, once it has its files.
+  struct Announcement {
+    internal::v1::SandboxCloned cloned;
+    std::vector<UniqueFd> pipes;
+  };
+  void KeepAnnouncement(Announcement announcement) { announcement_ = std::move(announcement); }
+  std::optional<Announcement> TakeAnnouncement() { return std::exchange(announcement_, {}); }
 
   // Fills in what cloisterd is told of it.
   absl::Status Describe(internal::v1::SandboxCreated* created) const;
@@ -65,6 +84,9 @@ class LiveSandbox {
  private:
   void StopWatching();
   void EndFirstProcess();
+  absl::Status JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow);
+  // What the group is told to allow: the shadow is not the program's, and counts.
+  internal::v1::CgroupLimits WithShadow(const internal::v1::CgroupLimits& limits) const;
   absl::Status ResizeWorkspace(int64_t bytes);
   void ReadCgroup(internal::v1::SandboxExited* exited);
 
@@ -80,7 +102,10 @@ class LiveSandbox {
   int64_t ending_since_ = 0;  // monotonic nanoseconds; 0 while it lives
   Poller::Token init_watch_ = 0;
   bool init_gone_ = false;
+  bool has_shadow_ = false;
   bool kill_when_adopted_ = false;
+  std::optional<internal::v1::ForkSandbox> copy_;
+  std::optional<Announcement> announcement_;
   std::optional<internal::v1::ChildExited> child_exited_;
 };
 

@@ -80,6 +80,8 @@ void Spawner::Dispatch(const SpawnerRequest& request) {
       return StopZygote(request.stop_zygote().zygote_id());
     case SpawnerRequest::kCreateSandbox:
       return CreateSandbox(request.create_sandbox());
+    case SpawnerRequest::kForkSandbox:
+      return ForkSandbox(request.fork_sandbox());
     case SpawnerRequest::kSignalSandbox:
       return SignalSandbox(request.signal_sandbox());
     case SpawnerRequest::kKillSandbox:
@@ -121,7 +123,21 @@ void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {
   sandboxes_.emplace(request.sandbox_id(),
                      std::make_unique<LiveSandbox>(request.sandbox_id(), request.zygote_id(),
                                                    poller_, cgroups_.get()));
-  zygote->second->Clone(request.sandbox_id());
+  zygote->second->Clone(request);
+}
+
+void Spawner::ForkSandbox(const internal::v1::ForkSandbox& request) {
+  const LiveSandbox* parent = FindSandbox(request.parent_id());
+  // A retired zygote still copies the sandboxes it has.
+  const auto zygote = parent == nullptr ? zygotes_.end() : zygotes_.find(parent->zygote_id());
+  if (zygote == zygotes_.end() || !parent->is_adopted() || parent->is_ending()) {
+    return FailSandbox(request.sandbox_id(), "the sandbox to copy has ended");
+  }
+  auto sandbox = std::make_unique<LiveSandbox>(request.sandbox_id(), parent->zygote_id(), poller_,
+                                               cgroups_.get());
+  sandbox->BecomeCopy(request);
+  sandboxes_.emplace(request.sandbox_id(), std::move(sandbox));
+  zygote->second->Copy(request);
 }
 
 void Spawner::SignalSandbox(const internal::v1::SignalSandbox& request) {
@@ -186,9 +202,11 @@ void Spawner::DispatchZygoteEvent(ZygoteProcess& zygote, const ZygoteEvent& even
     case ZygoteEvent::kCloned:
       return OnCloned(zygote, event.cloned(), std::move(descriptors));
     case ZygoteEvent::kCloneFailed:
-      return FailSandbox(event.clone_failed().sandbox_id(), event.clone_failed().stage());
+      return OnCloneFailed(event.clone_failed());
     case ZygoteEvent::kChildExited:
       return OnChildExited(event.child_exited());
+    case ZygoteEvent::kCopyFinished:
+      return OnCopyFinished(event.copy_finished().sandbox_id());
     case ZygoteEvent::EVENT_NOT_SET:
       return;
   }
@@ -199,20 +217,46 @@ void Spawner::OnCloned(ZygoteProcess& zygote, const internal::v1::SandboxCloned&
   constexpr size_t kPipes = 3;  // the channel, stdout, stderr
   LiveSandbox* sandbox = FindSandbox(cloned.sandbox_id());
   if (sandbox == nullptr || descriptors.size() < kPipes + 1) return;
-  UniqueFd init = descriptors.size() > kPipes + 1 ? std::move(descriptors[1]) : UniqueFd();
-  const std::vector<UniqueFd> pipes(std::make_move_iterator(descriptors.end() - kPipes),
-                                    std::make_move_iterator(descriptors.end()));
-  absl::Status status = sandbox->Adopt(std::move(descriptors[0]), std::move(init), zygote.spec());
+  LiveSandbox::Processes processes;
+  processes.first = std::move(descriptors[0]);
+  const size_t others = descriptors.size() - kPipes;
+  if (others > 1) processes.init = std::move(descriptors[1]);
+  if (others > 2 && cloned.has_shadow()) processes.shadow = std::move(descriptors[2]);
+  std::vector<UniqueFd> pipes(std::make_move_iterator(descriptors.end() - kPipes),
+                              std::make_move_iterator(descriptors.end()));
+  absl::Status status = sandbox->Adopt(std::move(processes), zygote.spec());
   if (status.ok() && sandbox->kill_when_adopted()) {
     status = absl::CancelledError("killed before it was ready");
   }
+  if (status.ok() && sandbox->is_copy()) {
+    sandbox->KeepAnnouncement({cloned, std::move(pipes)});
+    return zygote.FinishCopy(sandbox->id());
+  }
   if (status.ok()) status = AnnounceSandbox(*sandbox, cloned, pipes);
-  if (status.ok()) return;
+  if (!status.ok()) FailAdopted(*sandbox, ReasonOfEarlyEnd(pipes[0].get(), status));
+}
+
+void Spawner::OnCopyFinished(int64_t sandbox_id) {
+  LiveSandbox* sandbox = FindSandbox(sandbox_id);
+  if (sandbox == nullptr || sandbox->is_ending()) return;
+  const auto announcement = sandbox->TakeAnnouncement();
+  if (!announcement.has_value()) return;
+  const absl::Status status = AnnounceSandbox(*sandbox, announcement->cloned, announcement->pipes);
+  if (!status.ok()) FailAdopted(*sandbox, std::string(status.message()));
+}
+
+void Spawner::OnCloneFailed(const internal::v1::CloneFailed& failed) {
+  LiveSandbox* sandbox = FindSandbox(failed.sandbox_id());
+  if (sandbox != nullptr && sandbox->is_adopted()) return FailAdopted(*sandbox, failed.stage());
+  FailSandbox(failed.sandbox_id(), failed.stage());
+}
+
+void Spawner::FailAdopted(LiveSandbox& sandbox, const std::string& message) {
   SpawnerEvent event;
-  event.mutable_sandbox_failed()->set_sandbox_id(cloned.sandbox_id());
-  event.mutable_sandbox_failed()->set_message(ReasonOfEarlyEnd(pipes[0].get(), status));
+  event.mutable_sandbox_failed()->set_sandbox_id(sandbox.id());
+  event.mutable_sandbox_failed()->set_message(message);
   Tell(event);
-  TearDown(*sandbox);
+  TearDown(sandbox);
 }
 
 absl::Status Spawner::AnnounceSandbox(LiveSandbox& sandbox,

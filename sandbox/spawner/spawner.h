@@ -42,6 +42,7 @@ class Spawner {
   void StopZygote(int64_t zygote_id);
   void CreateSandbox(const internal::v1::CreateSandbox& request);
   void SignalSandbox(const internal::v1::SignalSandbox& request);
+  void ForkSandbox(const internal::v1::ForkSandbox& request);
   void SetSandboxLimits(const internal::v1::SetSandboxLimits& request);
   void KillSandbox(int64_t sandbox_id);
 
@@ -53,6 +54,10 @@ class Spawner {
                 std::vector<UniqueFd> descriptors);
   absl::Status AnnounceSandbox(LiveSandbox& sandbox, const internal::v1::SandboxCloned& cloned,
                                const std::vector<UniqueFd>& pipes);
+  void OnCopyFinished(int64_t sandbox_id);
+  void OnCloneFailed(const internal::v1::CloneFailed& failed);
+  // Of one that was adopted; its end is told as well.
+  void FailAdopted(LiveSandbox& sandbox, const std::string& message);
   void OnChildExited(const internal::v1::ChildExited& exited);
   void OnNurseryExited(int64_t zygote_id);
 

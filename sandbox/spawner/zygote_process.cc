@@ -56,9 +56,26 @@ ZygoteProcess::~ZygoteProcess() {
   (void)ReapPidfd(nursery_.get());
 }
 
-void ZygoteProcess::Clone(int64_t sandbox_id) {
+void ZygoteProcess::Clone(const internal::v1::CreateSandbox& wanted) {
   internal::v1::ZygoteRequest request;
-  request.mutable_clone_sandbox()->set_sandbox_id(sandbox_id);
+  request.mutable_clone_sandbox()->set_sandbox_id(wanted.sandbox_id());
+  request.mutable_clone_sandbox()->set_forkable(wanted.forkable());
+  if (control_ != nullptr) control_->Send(request);
+}
+
+void ZygoteProcess::Copy(const internal::v1::ForkSandbox& wanted) {
+  internal::v1::ZygoteRequest request;
+  internal::v1::CopySandbox& copy = *request.mutable_copy_sandbox();
+  copy.set_parent_id(wanted.parent_id());
+  copy.set_sandbox_id(wanted.sandbox_id());
+  *copy.mutable_guest_limits() = wanted.guest_limits();
+  copy.set_snapshot(wanted.snapshot());
+  if (control_ != nullptr) control_->Send(request);
+}
+
+void ZygoteProcess::FinishCopy(int64_t sandbox_id) {
+  internal::v1::ZygoteRequest request;
+  request.mutable_finish_copy()->set_sandbox_id(sandbox_id);
   if (control_ != nullptr) control_->Send(request);
 }
 

@@ -44,7 +44,10 @@ class ZygoteProcess {
   State state() const { return state_; }
   void set_state(State state) { state_ = state; }
 
-  void Clone(int64_t sandbox_id);
+  void Clone(const internal::v1::CreateSandbox& request);
+  // Copies one of its sandboxes: SandboxCloned, then FinishCopy, then CopyFinished.
+  void Copy(const internal::v1::ForkSandbox& request);
+  void FinishCopy(int64_t sandbox_id);
   // No more clones; it ends with its last sandbox. One that still warms up is killed.
   void Retire();
 

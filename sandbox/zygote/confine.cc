@@ -134,13 +134,21 @@ absl::Status ConfinePlan::DieWithZygote() const {
 
 absl::Status ConfinePlan::EnforceLandlock(const std::string& workspace,
                                           const std::string& tmp) const {
+  CLOISTER_ASSIGN_OR_RETURN(const UniqueFd workspace_fd, OpenPath(workspace.c_str()));
+  CLOISTER_ASSIGN_OR_RETURN(const UniqueFd tmp_fd, OpenPath(tmp.c_str()));
+  CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy,
+                            MakeLandlockPolicy(workspace_fd.get(), tmp_fd.get()));
+  return std::move(policy).Enforce();
+}
+
+absl::StatusOr<LandlockPolicy> ConfinePlan::MakeLandlockPolicy(int workspace, int tmp) const {
   CLOISTER_ASSIGN_OR_RETURN(LandlockPolicy policy, LandlockPolicy::Create());
   for (const auto& [fd, access] : shared_paths_) {
     CLOISTER_RETURN_IF_ERROR(policy.Allow(fd.get(), access));
   }
   CLOISTER_RETURN_IF_ERROR(policy.Allow(tmp, LandlockAccess::kReadWrite));
   CLOISTER_RETURN_IF_ERROR(policy.Allow(workspace, LandlockAccess::kReadWrite));
-  return std::move(policy).Enforce();
+  return policy;
 }
 
 }  // namespace cloister::sandbox

@@ -15,6 +15,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/linux/landlock.h"
 #include "sandbox/linux/seccomp_filter.h"
+#include "sandbox/linux/traced_process.h"
 #include "sandbox/zygote/stage_clock.h"
 
 namespace cloister::sandbox {
@@ -25,6 +26,16 @@ struct SandboxPlace {
   uid_t user = 0;       // whom it becomes; of no meaning without namespaces
   // Has the directories /workspace and /tmp. "": the root of its mount namespace.
   std::string directory;
+};
+
+// What a copy of a sandbox finds when it is confined: see CopyConfinement in confine_copy.cc.
+struct CopyPlace {
+  // In the copy: its init's pidfd, and the ruleset of MakeLandlockPolicy. Both are closed.
+  int init_pidfd = -1;
+  int landlock_ruleset = -1;
+  uid_t user = 0;
+  // Memory of `kScratchBytes` that no other process has.
+  uint64_t scratch = 0;
 };
 
 // Everything about confinement that is the same for every sandbox of a zygote, made once.
@@ -47,6 +58,15 @@ class ConfinePlan {
   // `kLastKeptDescriptor`. On an error the child must exit: `clock` names the step.
   absl::Status ConfineSandbox(const SandboxPlace& place, StageClock& clock) const;
 
+  // The same for a stopped copy of a sandbox, from outside: what its memory holds is hostile already.
+  // It has the zygote's privileges and filter, as a clone of the zygote would, and its own standard
+  // descriptors and channel.
+  absl::Status ConfineCopy(const TracedProcess& copy, const CopyPlace& place,
+                           StageClock& clock) const;
+
+  // What a sandbox may do to files, with its own two directories.
+  absl::StatusOr<LandlockPolicy> MakeLandlockPolicy(int workspace, int tmp) const;
+
   // 0 to 2 and the channel.
   static constexpr int kLastKeptDescriptor = 3;
 
@@ -58,6 +78,9 @@ class ConfinePlan {
   bool filters_zygote() const { return config_.seccomp() && config_.namespaces(); }
   absl::Status DieWithZygote() const;
   absl::Status EnforceLandlock(const std::string& workspace, const std::string& tmp) const;
+  absl::Status TakeCopyPrivileges(const TracedProcess& copy, const CopyPlace& place,
+                                  StageClock& clock) const;
+  std::string CopyScratch(uint64_t address) const;
 
   internal::v1::ZygoteConfig config_;
   SeccompProgram zygote_filter_;

@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -15,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <utility>
 #include <vector>
 
@@ -57,28 +57,6 @@ absl::Status CheckSingleThreaded() {
   return absl::FailedPreconditionError(
       absl::StrCat("the warm-up left ", threads,
                    " threads; a zygote must have one. Remove the import that starts them"));
-}
-
-// The host's ends of one sandbox's descriptors, and the sandbox's.
-struct SandboxPipes {
-  UniqueFd host_channel, host_output, host_error;
-  UniqueFd channel, output, error;
-};
-
-absl::StatusOr<SandboxPipes> MakeSandboxPipes() {
-  SandboxPipes pipes;
-  int ends[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-    return SyscallError("socketpair");
-  pipes.host_channel.reset(ends[0]);
-  pipes.channel.reset(ends[1]);
-  if (pipe2(ends, O_CLOEXEC) != 0) return SyscallError("pipe");
-  pipes.host_output.reset(ends[0]);
-  pipes.output.reset(ends[1]);
-  if (pipe2(ends, O_CLOEXEC) != 0) return SyscallError("pipe");
-  pipes.host_error.reset(ends[0]);
-  pipes.error.reset(ends[1]);
-  return pipes;
 }
 
 // Makes a sandbox's directories where it has no mounts of its own. They go when it does, or when
@@ -138,6 +116,9 @@ absl::Status Zygote::SetUp() {
   CLOISTER_ASSIGN_OR_RETURN(plan_, ConfinePlan::Make(config_));
   CLOISTER_RETURN_IF_ERROR(plan_->ConfineZygote());
   CLOISTER_ASSIGN_OR_RETURN(child_signals_, BlockAndWatchChildSignals());
+  if (has_nursery()) {
+    CLOISTER_ASSIGN_OR_RETURN(copier_, SandboxCopier::Make(*plan_, config_));
+  }
   stage_ = "warm-up";
   CLOISTER_ASSIGN_OR_RETURN(std::string version, runtime_.WarmUp(config_.spec()));
   CLOISTER_RETURN_IF_ERROR(CheckSingleThreaded());
@@ -176,7 +157,16 @@ absl::Status Zygote::HandleRequest() {
   if (request.has_retire()) {
     retired_ = true;
   } else if (request.has_clone_sandbox()) {
-    pending_.push_back({request.clone_sandbox().sandbox_id(), MonotonicNanoseconds()});
+    pending_.push_back({.sandbox_id = request.clone_sandbox().sandbox_id(),
+                        .asked_at = MonotonicNanoseconds(),
+                        .forkable = request.clone_sandbox().forkable(),
+                        .copy = std::nullopt});
+  } else if (request.has_copy_sandbox()) {
+    pending_.push_back({.sandbox_id = request.copy_sandbox().sandbox_id(),
+                        .asked_at = MonotonicNanoseconds(),
+                        .copy = request.copy_sandbox()});
+  } else if (request.has_finish_copy()) {
+    return FinishCopy(request.finish_copy().sandbox_id());
   }
   return absl::OkStatus();
 }
@@ -192,21 +182,48 @@ absl::Status Zygote::ReapChildren() {
     if (syscall(SYS_waitid, P_ALL, 0, &info, WEXITED | WNOHANG, &usage) != 0 || info.si_pid == 0) {
       return absl::OkStatus();  // none left, or none that has ended
     }
-    const auto child = children_.find(info.si_pid);
-    if (child == children_.end()) continue;
-    ZygoteEvent event;
-    event.mutable_child_exited()->set_sandbox_id(child->second.sandbox_id);
-    event.mutable_child_exited()->set_wait_code(info.si_code);
-    event.mutable_child_exited()->set_wait_status(info.si_status);
-    event.mutable_child_exited()->set_cpu_nanoseconds(CpuNanoseconds(usage));
-    if (has_nursery()) user_ids_.Return(child->second.user);
-    children_.erase(child);
-    CLOISTER_RETURN_IF_ERROR(Send(event));
+    internal::v1::ChildExited exited;
+    exited.set_wait_code(info.si_code);
+    exited.set_wait_status(info.si_status);
+    exited.set_cpu_nanoseconds(CpuNanoseconds(usage));
+    CLOISTER_RETURN_IF_ERROR(OnReaped(info.si_pid, exited));
   }
 }
 
+absl::Status Zygote::OnReaped(pid_t pid, const internal::v1::ChildExited& exited) {
+  if (auto copy = file_copies_.extract(pid); !copy.empty()) {
+    return OnFilesCopied(copy.mapped(),
+                         exited.wait_code() == CLD_EXITED && exited.wait_status() == 0);
+  }
+  const auto found = children_.find(pid);
+  if (found == children_.end()) return absl::OkStatus();  // of a clone that failed
+  const Child child = found->second;
+  children_.erase(found);
+  ZygoteEvent event;
+  if (child.role == Role::kShadow) {
+    copier_->OnShadowGone(child.sandbox_id);
+    const auto ended = ended_.extract(child.sandbox_id);
+    if (ended.empty()) return absl::OkStatus();  // it lives, and cannot be copied any more
+    *event.mutable_child_exited() = ended.mapped();
+    return Send(event);
+  }
+  if (has_nursery()) user_ids_.Return(child.user);
+  *event.mutable_child_exited() = exited;
+  event.mutable_child_exited()->set_sandbox_id(child.sandbox_id);
+  if (copier_ != nullptr) {
+    const std::optional<pid_t> shadow = copier_->Forget(child.sandbox_id);
+    if (shadow == pid) {
+      copier_->OnShadowGone(child.sandbox_id);
+    } else if (shadow.has_value()) {
+      ended_.emplace(child.sandbox_id, event.child_exited());
+      return absl::OkStatus();
+    }
+  }
+  return Send(event);
+}
+
 absl::Status Zygote::CloneNext() {
-  const PendingClone pending = pending_.front();
+  const PendingClone pending = std::move(pending_.front());
   pending_.pop_front();
   Init init;
   if (has_nursery()) {
@@ -218,7 +235,8 @@ absl::Status Zygote::CloneNext() {
     }
     init = *std::move(taken);
   }
-  const absl::Status status = CloneSandbox(pending, init);
+  const absl::Status status =
+      pending.copy.has_value() ? CopySandbox(pending, init) : CloneSandbox(pending, init);
   if (status.ok()) return absl::OkStatus();
   if (init.pidfd) {
     (void)SignalPidfd(init.pidfd.get(), SIGKILL);
@@ -227,39 +245,68 @@ absl::Status Zygote::CloneNext() {
   return ReportCloneFailure(pending.sandbox_id, std::string(status.message()));
 }
 
+absl::Status Zygote::ChooseNamespace(const PendingClone& pending, const Init& init) {
+  if (!init.pidfd) return absl::OkStatus();
+  // A shadow stays outside; it joins for its own clone.
+  if (pending.forkable) return copier_->GoHome();
+  return JoinNamespaces(init.pidfd.get(), CLONE_NEWPID);
+}
+
 absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init) {
   StageClock own_clock;
   own_clock.Begin("descriptors");
-  CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, MakeSandboxPipes());
-  if (init.pidfd) CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init.pidfd.get(), CLONE_NEWPID));
+  if (pending.forkable && copier_ == nullptr) {
+    return absl::UnimplementedError("without namespaces, sandboxes cannot be copied");
+  }
+  CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, SandboxPipes::Make());
+  CLOISTER_RETURN_IF_ERROR(ChooseNamespace(pending, init));
   SandboxPlace place = {.init_pidfd = init.pidfd.get(), .user = init.user, .directory = ""};
   if (!config_.namespaces()) {
     CLOISTER_ASSIGN_OR_RETURN(place.directory,
                               MakeScratch(config_.scratch_directory(), pending.sandbox_id));
   }
-  const SandboxDescriptors descriptors = {.channel = pipes.channel.get(),
-                                          .standard_output = pipes.output.get(),
-                                          .standard_error = pipes.error.get()};
   own_clock.Begin("clone");
   StageClock child_clock;
   child_clock.Begin("clone");
   runtime_.BeforeFork();
   absl::StatusOr<CloneResult> clone = CloneProcess();
   if (clone.ok() && clone->in_child) {
-    RunSandboxProcess(*plan_, place, descriptors, runtime_, child_clock);
+    if (pending.forkable && !copier_->SplitOff(place.init_pidfd).ok()) _exit(EXIT_FAILURE);
+    RunSandboxProcess(*plan_, place, pipes.ForSandbox(), runtime_, child_clock);
   }
   runtime_.AfterForkInParent();
   CLOISTER_RETURN_IF_ERROR(clone.status());
-  children_.emplace(clone->pid, Child{pending.sandbox_id, init.user});
+  CLOISTER_ASSIGN_OR_RETURN(const Cloned cloned, AdoptClone(pending, init, *std::move(clone)));
+  return TellCloned(pending, own_clock, cloned, init, pipes);
+}
 
+absl::StatusOr<Zygote::Cloned> Zygote::AdoptClone(const PendingClone& pending, const Init& init,
+                                                  CloneResult clone) {
+  if (!pending.forkable) {
+    children_[clone.pid] = {pending.sandbox_id, Role::kFirstProcess, init.user};
+    return Cloned{std::move(clone.pidfd), UniqueFd()};
+  }
+  CLOISTER_ASSIGN_OR_RETURN(
+      const pid_t first, copier_->AdoptShadow(pending.sandbox_id, clone.pid, init.Duplicate()));
+  children_[clone.pid] = {pending.sandbox_id, Role::kShadow, init.user};
+  children_[first] = {pending.sandbox_id, Role::kFirstProcess, init.user};
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd first_process, OpenPidfd(first));
+  return Cloned{std::move(first_process), std::move(clone.pidfd)};
+}
+
+absl::Status Zygote::TellCloned(const PendingClone& pending, const StageClock& clock,
+                                const Cloned& cloned, const Init& init,
+                                const SandboxPipes& pipes) {
   ZygoteEvent event;
   event.mutable_cloned()->set_sandbox_id(pending.sandbox_id);
   internal::v1::StageTime* queued = event.mutable_cloned()->add_stage_times();
   queued->set_stage("queue");
-  queued->set_nanoseconds(own_clock.begin() - pending.asked_at);
-  own_clock.Report(event.mutable_cloned()->mutable_stage_times());
-  std::vector<int> sent = {clone->pidfd.get()};
+  queued->set_nanoseconds(clock.begin() - pending.asked_at);
+  clock.Report(event.mutable_cloned()->mutable_stage_times());
+  std::vector<int> sent = {cloned.first_process.get()};
   if (init.pidfd) sent.push_back(init.pidfd.get());
+  event.mutable_cloned()->set_has_shadow(static_cast<bool>(cloned.shadow));
+  if (cloned.shadow) sent.push_back(cloned.shadow.get());
   sent.insert(sent.end(),
               {pipes.host_channel.get(), pipes.host_output.get(), pipes.host_error.get()});
   return Send(event, sent);

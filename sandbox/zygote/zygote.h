@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -17,9 +18,13 @@
 #include "absl/types/span.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/linux/clone.h"
 #include "sandbox/zygote/confine.h"
+#include "sandbox/zygote/copier.h"
 #include "sandbox/zygote/guest_runtime.h"
 #include "sandbox/zygote/user_ids.h"
+#include "sandbox/zygote/sandbox_pipes.h"
+#include "sandbox/zygote/stage_clock.h"
 
 namespace cloister::sandbox {
 
@@ -38,15 +43,26 @@ class Zygote {
   struct PendingClone {
     int64_t sandbox_id;
     int64_t asked_at;  // monotonic nanoseconds
+    bool forkable = false;
+    std::optional<internal::v1::CopySandbox> copy;  // of another sandbox, not of the zygote
   };
-  struct Init {
-    int32_t pid = 0;
-    UniqueFd pidfd;
-    uid_t user = 0;
-  };
+  using Init = SandboxCopier::Init;
+
+  enum class Role { kFirstProcess, kShadow };
   struct Child {
     int64_t sandbox_id;
+    Role role;
     uid_t user;
+  };
+  // What the spawner is told of.
+  struct Cloned {
+    UniqueFd first_process;
+    UniqueFd shadow;  // or none
+  };
+  // A process that copies files into a sandbox, and the pipe on which it says what went wrong.
+  struct FileCopy {
+    int64_t sandbox_id;
+    UniqueFd report;
   };
 
   // Each of these returns an error only where the zygote must end.
@@ -55,17 +71,33 @@ class Zygote {
   absl::Status Serve();
   absl::Status HandleRequest();
   absl::Status ReapChildren();
+  absl::Status OnReaped(pid_t pid, const internal::v1::ChildExited& exited);
   absl::Status CloneNext();
 
   // Clones one sandbox into the namespaces of `init`, and tells the spawner.
   absl::Status CloneSandbox(const PendingClone& pending, const Init& init);
+  // Which namespace the next child is born into.
+  absl::Status ChooseNamespace(const PendingClone& pending, const Init& init);
+  // In the parent: learns the first process, and keeps the shadow where it is to have one.
+  absl::StatusOr<Cloned> AdoptClone(const PendingClone& pending, const Init& init,
+                                    CloneResult clone);
+  // The same for a copy of another sandbox.
+  absl::Status CopySandbox(const PendingClone& pending, const Init& init);
+  absl::Status FinishCopy(int64_t sandbox_id);
+  absl::Status ReleaseCopy(int64_t sandbox_id);
+  absl::Status OnFilesCopied(const FileCopy& copy, bool succeeded);
+  absl::Status TellCloned(const PendingClone& pending, const StageClock& clock,
+                          const Cloned& cloned, const Init& init, const SandboxPipes& pipes);
+  absl::Status FailCopy(int64_t sandbox_id, const absl::Status& status);
   absl::Status ReportCloneFailure(int64_t sandbox_id, const std::string& stage);
   absl::Status RequestInit();
   absl::StatusOr<Init> TakeInit();
   absl::Status Send(const internal::v1::ZygoteEvent& event, absl::Span<const int> descriptors = {});
 
   bool has_nursery() const { return static_cast<bool>(nursery_); }
-  bool finished() const { return retired_ && children_.empty() && pending_.empty(); }
+  bool finished() const {
+    return retired_ && children_.empty() && file_copies_.empty() && pending_.empty();
+  }
 
   GuestRuntime& runtime_;
   const UniqueFd control_;
@@ -79,6 +111,10 @@ class Zygote {
   std::unordered_map<pid_t, Child> children_;
   UserIds user_ids_;
   std::deque<uid_t> promised_;  // to the inits asked for, in their order
+  // Of sandboxes whose shadow has not been reaped yet: what they shared is not gone before.
+  std::unordered_map<int64_t, internal::v1::ChildExited> ended_;
+  std::unordered_map<pid_t, FileCopy> file_copies_;
+  std::unique_ptr<SandboxCopier> copier_;  // none without a nursery
 };
 
 }  // namespace cloister::sandbox

@@ -135,26 +135,25 @@ Received SpawnerClient::StartZygote(int64_t id, const internal::v1::ZygoteSpec& 
   return Next();
 }
 
-CreatedSandbox SpawnerClient::Create(int64_t sandbox_id, int64_t zygote_id) {
+CreatedSandbox SpawnerClient::Create(int64_t sandbox_id, int64_t zygote_id, bool forkable) {
   SpawnerRequest request;
   request.mutable_create_sandbox()->set_sandbox_id(sandbox_id);
   request.mutable_create_sandbox()->set_zygote_id(zygote_id);
+  request.mutable_create_sandbox()->set_forkable(forkable);
   Send(request);
-  Received received = Next();
-  if (!received.event.has_sandbox_created()) Die(received.event.ShortDebugString());
-  if (received.descriptors.size() < 4) Die("too few descriptors");
-  CreatedSandbox sandbox;
-  sandbox.id = received.event.sandbox_created().sandbox_id();
-  sandbox.host_pid = static_cast<pid_t>(received.event.sandbox_created().host_pid());
-  sandbox.pidfd = std::move(received.descriptors[0]);
-  sandbox.channel = std::move(received.descriptors[1]);
-  sandbox.output = std::move(received.descriptors[2]);
-  sandbox.error = std::move(received.descriptors[3]);
-  if (received.descriptors.size() == 6) {
-    sandbox.peak = std::move(received.descriptors[4]);
-    sandbox.events = std::move(received.descriptors[5]);
-  }
-  return sandbox;
+  return TakeCreated(Next());
+}
+
+Received SpawnerClient::Fork(int64_t parent_id, int64_t sandbox_id, bool snapshot) {
+  SpawnerRequest request;
+  internal::v1::ForkSandbox& fork = *request.mutable_fork_sandbox();
+  fork.set_parent_id(parent_id);
+  fork.set_sandbox_id(sandbox_id);
+  *fork.mutable_limits() = Spec().default_limits();
+  fork.set_workspace_bytes(Spec().default_workspace_bytes());
+  fork.set_snapshot(snapshot);
+  Send(request);
+  return Next();
 }
 
 void SpawnerClient::Kill(int64_t sandbox_id) {
@@ -182,6 +181,39 @@ int SpawnerClient::Wait() {
   waitpid(pid_, &status, 0);
   pid_ = -1;
   return status;
+}
+
+CreatedSandbox TakeCreated(Received received) {
+  if (!received.event.has_sandbox_created()) Die(received.event.ShortDebugString());
+  if (received.descriptors.size() < 4) Die("too few descriptors");
+  CreatedSandbox sandbox;
+  sandbox.id = received.event.sandbox_created().sandbox_id();
+  sandbox.host_pid = static_cast<pid_t>(received.event.sandbox_created().host_pid());
+  sandbox.pidfd = std::move(received.descriptors[0]);
+  sandbox.channel = std::move(received.descriptors[1]);
+  sandbox.output = std::move(received.descriptors[2]);
+  sandbox.error = std::move(received.descriptors[3]);
+  if (received.descriptors.size() == 6) {
+    sandbox.peak = std::move(received.descriptors[4]);
+    sandbox.events = std::move(received.descriptors[5]);
+  }
+  return sandbox;
+}
+
+void PrepareFork(const CreatedSandbox& sandbox) {
+  internal::v1::HostFrame frame;
+  frame.mutable_prepare_fork();
+  const absl::Status status = WriteFrame(sandbox.channel.get(), frame, kMaxHostFrameBytes);
+  if (!status.ok()) Die(status.ToString());
+  const internal::v1::GuestFrame prepared = ReadGuestFrame(sandbox);
+  if (!prepared.has_fork_prepared()) Die(prepared.ShortDebugString());
+}
+
+void ResumeParent(const CreatedSandbox& sandbox) {
+  internal::v1::HostFrame frame;
+  frame.mutable_resume_parent();
+  const absl::Status status = WriteFrame(sandbox.channel.get(), frame, kMaxHostFrameBytes);
+  if (!status.ok()) Die(status.ToString());
 }
 
 void RunProgram(const CreatedSandbox& sandbox, const std::string& code) {

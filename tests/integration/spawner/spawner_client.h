@@ -49,7 +49,9 @@ class SpawnerClient {
   internal::v1::ZygoteSpec Spec() const;
   // Starts a zygote and answers ZygoteStarted or ZygoteFailed.
   Received StartZygote(int64_t id, const internal::v1::ZygoteSpec& spec);
-  CreatedSandbox Create(int64_t sandbox_id, int64_t zygote_id);
+  CreatedSandbox Create(int64_t sandbox_id, int64_t zygote_id, bool forkable = false);
+  // Copies a sandbox that stands still; whichever event answers.
+  Received Fork(int64_t parent_id, int64_t sandbox_id, bool snapshot = false);
   void Kill(int64_t sandbox_id);
   internal::v1::SandboxExited WaitForExit(int64_t sandbox_id);
 
@@ -64,6 +66,13 @@ class SpawnerClient {
   UniqueFd socket_;
   internal::v1::SpawnerReady ready_;
 };
+
+// The descriptors of SandboxCreated, by name.
+CreatedSandbox TakeCreated(Received received);
+
+// Has a sandbox stand still, and go on.
+void PrepareFork(const CreatedSandbox& sandbox);
+void ResumeParent(const CreatedSandbox& sandbox);
 
 // Hands a program to a sandbox that waits for one.
 void RunProgram(const CreatedSandbox& sandbox, const std::string& code);

@@ -1,6 +1,7 @@
 // A guest binary with a language of a few words instead of Python, so that the tests of the spawner
 // need no runtime image. One word per line, see Execute.
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/wire/frame.h"
+#include "sandbox/zygote/fork_point.h"
 #include "sandbox/zygote/guest_main.h"
 
 namespace cloister::sandbox {
@@ -30,6 +32,35 @@ void Allocate(int mebibytes) {
     if (piece == MAP_FAILED) _exit(3);
     memset(piece, 1, 1 << 20);
   }
+}
+
+// What a copy must have, and have for itself.
+int counter = 0;
+char* heap = nullptr;
+
+void Grow(int mebibytes) {
+  const size_t bytes = static_cast<size_t>(mebibytes) << 20;
+  heap = static_cast<char*>(
+      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  for (size_t i = 0; i < bytes; i += 4096) heap[i] = 7;
+}
+
+// As files keep what is written to them.
+void AppendToFile(const char* path, int number) {
+  FILE* file = fopen(path, "a");
+  if (file == nullptr) _exit(4);
+  fprintf(file, "%d ", number);
+  fclose(file);
+}
+
+void PrintFile(const char* path) {
+  char text[256] = "";
+  FILE* file = fopen(path, "r");
+  if (file != nullptr) {
+    if (fgets(text, sizeof(text), file) == nullptr) text[0] = '\0';
+    fclose(file);
+  }
+  printf("%s=%s\n", path, text);
 }
 
 void Describe() {
@@ -56,6 +87,31 @@ int MakeTimers(int wanted) {
 
 void Execute(const std::string& word, int argument) {
   if (word == "describe") Describe();
+  if (word == "count") printf("counter=%d\n", counter += argument);
+  if (word == "grow") Grow(argument);
+  if (word == "share") {
+    mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  }
+  if (word == "append") {
+    AppendToFile("/workspace/log", argument);
+    AppendToFile("/tmp/log", argument);
+  }
+  if (word == "print") {
+    PrintFile("/workspace/log");
+    PrintFile("/tmp/log");
+  }
+  if (word == "signal_all") {
+    for (int pid = 1; pid < 2000; ++pid) {
+      if (pid != getpid() && kill(pid, 0) == 0) printf("reached=%d\n", pid);
+    }
+    printf("done\n");
+  }
+  if (word == "descriptors") {
+    for (int fd = 0; fd < 1024; ++fd) {
+      if (fcntl(fd, F_GETFD) >= 0) printf("%d ", fd);
+    }
+    printf("\n");
+  }
   if (word == "say") printf("%d\n", argument);
   if (word == "complain") fprintf(stderr, "%d\n", argument);
   if (word == "exit") exit(argument);
@@ -89,9 +145,37 @@ class TinyRuntime : public GuestRuntime {
   absl::Status Prepare() override { return absl::OkStatus(); }
 
   int Serve(int channel) override {
-    internal::v1::HostFrame frame;
-    if (!ReadFrame(channel, &frame, kMaxHostFrameBytes).ok()) return 9;
     setvbuf(stdout, nullptr, _IONBF, 0);
+    // One program after the other, until the end of the channel, or a kill.
+    internal::v1::HostFrame frame;
+    while (ReadFrame(channel, &frame, kMaxHostFrameBytes).ok()) {
+      bool ok = true;
+      if (frame.has_prepare_fork()) {
+        StandStill([&] { ok = WaitForCopies(channel); }, [&] { ok = SayReady(channel); });
+      } else {
+        ok = RunProgram(frame, channel);
+      }
+      if (!ok) return 8;
+    }
+    return 0;
+  }
+
+ private:
+  static bool WaitForCopies(int channel) {
+    internal::v1::GuestFrame prepared;
+    prepared.mutable_fork_prepared();
+    internal::v1::HostFrame resume;
+    return WriteFrame(channel, prepared, kMaxGuestFrameBytes).ok() &&
+           ReadFrame(channel, &resume, kMaxHostFrameBytes).ok() && resume.has_resume_parent();
+  }
+
+  static bool SayReady(int channel) {
+    internal::v1::GuestFrame ready;
+    ready.mutable_ready();
+    return WriteFrame(channel, ready, kMaxGuestFrameBytes).ok();
+  }
+
+  static bool RunProgram(const internal::v1::HostFrame& frame, int channel) {
     const std::string code = frame.run_program().program().code();
     for (const char* line = code.c_str(); line != nullptr && *line != '\0';) {
       char word[32] = "";
@@ -103,10 +187,7 @@ class TinyRuntime : public GuestRuntime {
     }
     internal::v1::GuestFrame finished;
     finished.mutable_finished()->set_kind(internal::v1::Finished::KIND_SUCCEEDED);
-    if (!WriteFrame(channel, finished, kMaxGuestFrameBytes).ok()) return 8;
-    // The end of the channel, or a kill.
-    (void)ReadFrame(channel, &frame, kMaxHostFrameBytes);
-    return 0;
+    return WriteFrame(channel, finished, kMaxGuestFrameBytes).ok();
   }
 };
 

@@ -1,0 +1,279 @@
+// Copies of live sandboxes, made by a real spawner and zygote of a guest without Python. Needs root.
+
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/spawner/spawner_client.h"
+
+namespace cloister::sandbox {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
+
+std::string NamespaceOf(pid_t pid, const char* name) {
+  return fs::read_symlink(absl::StrCat("/proc/", pid, "/ns/", name)).string();
+}
+
+std::string CgroupOf(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/cgroup"));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string StatusLine(pid_t pid, const std::string& name) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(name + ":", 0) == 0) return line;
+  }
+  return "";
+}
+
+class ForkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    client_ = std::make_unique<SpawnerClient>();
+    ASSERT_TRUE(client_->StartZygote(1, client_->Spec()).event.has_zygote_started());
+  }
+
+  CreatedSandbox CreateParent(int64_t id = 7) {
+    CreatedSandbox parent = client_->Create(id, 1, /*forkable=*/true);
+    EXPECT_TRUE(ReadGuestFrame(parent).has_ready());
+    return parent;
+  }
+
+  // Of a parent that stands still.
+  CreatedSandbox ForkPrepared(const CreatedSandbox& parent, int64_t id) {
+    CreatedSandbox fork = TakeCreated(client_->Fork(parent.id, id));
+    const internal::v1::GuestFrame frame = ReadGuestFrame(fork);
+    EXPECT_TRUE(frame.has_ready()) << frame.ShortDebugString();
+    return fork;
+  }
+
+  CreatedSandbox Fork(const CreatedSandbox& parent, int64_t id) {
+    PrepareFork(parent);
+    CreatedSandbox fork = ForkPrepared(parent, id);
+    ResumeParent(parent);
+    return fork;
+  }
+
+  std::string Run(const CreatedSandbox& sandbox, const std::string& program, int lines) {
+    RunProgram(sandbox, program);
+    std::string text = ReadLines(sandbox.output.get(), lines);
+    EXPECT_TRUE(ReadGuestFrame(sandbox).has_finished());
+    return text;
+  }
+
+  std::unique_ptr<SpawnerClient> client_;
+};
+
+TEST_F(ForkTest, CopiesMemoryOnce) {
+  const CreatedSandbox parent = CreateParent();
+  EXPECT_EQ(Run(parent, "count 5", 1), "counter=5\n");
+  const CreatedSandbox fork = Fork(parent, 8);
+  EXPECT_EQ(Run(fork, "count 1", 1), "counter=6\n");
+  EXPECT_EQ(Run(parent, "count 10", 1), "counter=15\n");
+  EXPECT_EQ(Run(fork, "count 1", 1), "counter=7\n");
+}
+
+TEST_F(ForkTest, CopiesFilesOnce) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "append 1", 0);
+  const CreatedSandbox fork = Fork(parent, 8);
+  Run(parent, "append 2", 0);
+  Run(fork, "append 3", 0);
+  EXPECT_EQ(Run(parent, "print", 2), "/workspace/log=1 2 \n/tmp/log=1 2 \n");
+  EXPECT_EQ(Run(fork, "print", 2), "/workspace/log=1 3 \n/tmp/log=1 3 \n");
+}
+
+TEST_F(ForkTest, IsConfinedLikeAFreshSandbox) {
+  const CreatedSandbox fresh = client_->Create(6, 1);
+  EXPECT_TRUE(ReadGuestFrame(fresh).has_ready());
+  const CreatedSandbox parent = CreateParent();
+  const CreatedSandbox fork = Fork(parent, 8);
+  for (const char* line : {"Gid", "Groups", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
+                           "NoNewPrivs", "Seccomp", "Seccomp_filters", "Threads", "TracerPid",
+                           "Cpus_allowed", "SigBlk", "SigIgn", "SigCgt", "Umask"}) {
+    EXPECT_EQ(StatusLine(fork.host_pid, line), StatusLine(fresh.host_pid, line)) << line;
+    EXPECT_EQ(StatusLine(parent.host_pid, line), StatusLine(fresh.host_pid, line)) << line;
+  }
+  for (const CreatedSandbox* sandbox : {&parent, &fork}) {
+    EXPECT_THAT(Run(*sandbox, "describe", 1),
+                MatchesRegex("pid=2 tid_right=1 uid=[0-9]+ gid=1000 host=sandbox cwd=/workspace "
+                             "workspace=8388608\n"));
+    EXPECT_EQ(Run(*sandbox, "try_open", 1),
+              "/=1 /workspace/file=1 /tmp/file=1 /dev/null=1 /file=0 /etc=0 \n");
+    EXPECT_EQ(Run(*sandbox, "descriptors", 1), "0 1 2 3 \n");
+  }
+}
+
+TEST_F(ForkTest, SharesNothingWithItsParentOrSiblings) {
+  const CreatedSandbox parent = CreateParent();
+  const CreatedSandbox first = Fork(parent, 8);
+  const CreatedSandbox second = Fork(parent, 9);
+  for (const char* name : {"pid", "mnt", "ipc", "uts"}) {
+    const std::set<std::string> namespaces = {NamespaceOf(parent.host_pid, name),
+                                              NamespaceOf(first.host_pid, name),
+                                              NamespaceOf(second.host_pid, name)};
+    EXPECT_EQ(namespaces.size(), 3u) << name;
+  }
+  const std::set<std::string> cgroups = {CgroupOf(parent.host_pid), CgroupOf(first.host_pid),
+                                         CgroupOf(second.host_pid)};
+  EXPECT_EQ(cgroups.size(), 3u);
+  const std::set<std::string> users = {StatusLine(parent.host_pid, "Uid"),
+                                       StatusLine(first.host_pid, "Uid"),
+                                       StatusLine(second.host_pid, "Uid")};
+  EXPECT_EQ(users.size(), 3u);
+  for (const CreatedSandbox* sandbox : {&parent, &first, &second}) {
+    EXPECT_EQ(Run(*sandbox, "signal_all", 1), "done\n");
+  }
+}
+
+TEST_F(ForkTest, OutlivesItsParent) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "count 5\nappend 5", 1);
+  const CreatedSandbox fork = Fork(parent, 8);
+  kill(parent.host_pid, SIGKILL);
+  EXPECT_EQ(client_->WaitForExit(7).wait_status(), SIGKILL);
+  EXPECT_EQ(Run(fork, "count 1", 1), "counter=6\n");
+  EXPECT_EQ(Run(fork, "print", 2), "/workspace/log=5 \n/tmp/log=5 \n");
+}
+
+TEST_F(ForkTest, EndsWithoutItsParentNoticing) {
+  const CreatedSandbox parent = CreateParent();
+  {
+    const CreatedSandbox fork = Fork(parent, 8);
+    RunProgram(fork, "exit 42");
+    const internal::v1::SandboxExited exited = client_->WaitForExit(8);
+    EXPECT_EQ(exited.wait_code(), CLD_EXITED);
+    EXPECT_EQ(exited.wait_status(), 42);
+    EXPECT_GT(exited.cpu_nanoseconds(), 0);
+  }
+  EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+  EXPECT_EQ(Run(Fork(parent, 9), "count 1", 1), "counter=2\n");
+}
+
+TEST_F(ForkTest, HasAMemoryLimitOfItsOwn) {
+  const CreatedSandbox parent = CreateParent();
+  const CreatedSandbox fork = Fork(parent, 8);
+  RunProgram(fork, "allocate 256");
+  EXPECT_GE(client_->WaitForExit(8).oom_kill_count(), 1);
+  EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+}
+
+TEST_F(ForkTest, MakesAChainOfHundred) {
+  CreatedSandbox sandbox = CreateParent(1000);
+  for (int64_t id = 1001; id <= 1100; ++id) {
+    Run(sandbox, "count 1\nappend 1", 1);
+    CreatedSandbox fork = Fork(sandbox, id);
+    client_->Kill(sandbox.id);
+    client_->WaitForExit(sandbox.id);
+    sandbox = std::move(fork);
+  }
+  EXPECT_EQ(Run(sandbox, "count 0", 1), "counter=100\n");
+}
+
+TEST_F(ForkTest, MakesHundredAtOnce) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "count 3", 1);
+  PrepareFork(parent);
+  std::vector<CreatedSandbox> forks;
+  for (int64_t id = 100; id < 200; ++id) forks.push_back(ForkPrepared(parent, id));
+  ResumeParent(parent);
+  for (const CreatedSandbox& fork : forks) EXPECT_EQ(Run(fork, "count 1", 1), "counter=4\n");
+  EXPECT_EQ(Run(parent, "count 0", 1), "counter=3\n");
+}
+
+TEST_F(ForkTest, MakesSnapshotsThatNeverRun) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "count 3\nappend 3", 1);
+  PrepareFork(parent);
+  const CreatedSandbox snapshot = TakeCreated(client_->Fork(7, 8, /*snapshot=*/true));
+  ResumeParent(parent);
+  Run(parent, "count 3\nappend 4", 1);
+  client_->Kill(7);
+  client_->WaitForExit(7);
+
+  EXPECT_THAT(StatusLine(snapshot.host_pid, "State"), HasSubstr("tracing stop"));
+  std::vector<CreatedSandbox> made;  // kept: one whose channel is closed ends by itself
+  for (int64_t id = 20; id < 23; ++id) {
+    made.push_back(ForkPrepared(snapshot, id));
+    EXPECT_EQ(Run(made.back(), "count 1", 1), "counter=4\n");
+    EXPECT_EQ(Run(made.back(), "print", 2), "/workspace/log=3 \n/tmp/log=3 \n");
+  }
+  client_->Kill(8);
+  EXPECT_EQ(client_->WaitForExit(8).wait_status(), SIGKILL);
+  EXPECT_THAT(client_->Fork(8, 30).event.sandbox_failed().message(), HasSubstr("has ended"));
+}
+
+TEST_F(ForkTest, RefusesWhatWasNotMadeForIt) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  EXPECT_TRUE(ReadGuestFrame(sandbox).has_ready());
+  EXPECT_THAT(client_->Fork(7, 8).event.sandbox_failed().message(), HasSubstr("not made to be"));
+  EXPECT_THAT(client_->Fork(99, 9).event.sandbox_failed().message(), HasSubstr("has ended"));
+  EXPECT_EQ(Run(sandbox, "count 1", 1), "counter=1\n");
+}
+
+TEST_F(ForkTest, RefusesSharedMemory) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "share", 0);
+  PrepareFork(parent);
+  EXPECT_THAT(client_->Fork(7, 8).event.sandbox_failed().message(), HasSubstr("stay shared"));
+  ResumeParent(parent);
+  EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+}
+
+TEST_F(ForkTest, LeavesNothingBehind) {
+  const pid_t spawner = client_->pid();
+  const std::vector<pid_t> before = ProcessTree(spawner);
+  {
+    const CreatedSandbox parent = CreateParent();
+    const CreatedSandbox fork = Fork(parent, 8);
+    const CreatedSandbox second = Fork(fork, 9);
+    for (int64_t id : {7, 8, 9}) client_->Kill(id);
+    for (int i = 0; i < 3; ++i) client_->Next(internal::v1::SpawnerEvent::kSandboxExited);
+  }
+  // As many: other inits may wait for the next sandboxes.
+  EXPECT_LE(ProcessTree(spawner).size(), before.size() + 1);
+  const CreatedSandbox parent = CreateParent();
+  const CreatedSandbox fork = Fork(parent, 11);
+  const std::vector<pid_t> tree = ProcessTree(spawner);
+  kill(spawner, SIGKILL);
+  client_->Wait();
+  EXPECT_TRUE(AllGone(tree));
+}
+
+TEST_F(ForkTest, CopiesHundredMebibytesInTime) {
+  internal::v1::ZygoteSpec spec = client_->Spec();
+  spec.mutable_default_limits()->set_memory_bytes(512 << 20);
+  ASSERT_TRUE(client_->StartZygote(2, spec).event.has_zygote_started());
+  const CreatedSandbox parent = client_->Create(7, 2, /*forkable=*/true);
+  ReadGuestFrame(parent);
+  Run(parent, "grow 100", 0);
+  for (int64_t id = 100; id < 110; ++id) {
+    const absl::Time start = absl::Now();
+    PrepareFork(parent);
+    const Received received = client_->Fork(7, id);
+    std::string stages;
+    for (const auto& stage : received.event.sandbox_created().stage_times()) {
+      absl::StrAppend(&stages, stage.stage(), "=", stage.nanoseconds() / 1000, " ");
+    }
+    ResumeParent(parent);
+    fprintf(stderr, "%.0f us: %s\n", absl::ToDoubleMicroseconds(absl::Now() - start),
+            stages.c_str());
+  }
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
