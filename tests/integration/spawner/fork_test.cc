@@ -1,7 +1,6 @@
 // Copies of live sandboxes, made by a real spawner and zygote of a guest without Python. Needs root.
 
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -9,8 +8,6 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/spawner/spawner_client.h"
@@ -252,27 +249,6 @@ TEST_F(ForkTest, LeavesNothingBehind) {
   kill(spawner, SIGKILL);
   client_->Wait();
   EXPECT_TRUE(AllGone(tree));
-}
-
-TEST_F(ForkTest, CopiesHundredMebibytesInTime) {
-  internal::v1::ZygoteSpec spec = client_->Spec();
-  spec.mutable_default_limits()->set_memory_bytes(512 << 20);
-  ASSERT_TRUE(client_->StartZygote(2, spec).event.has_zygote_started());
-  const CreatedSandbox parent = client_->Create(7, 2, /*forkable=*/true);
-  ReadGuestFrame(parent);
-  Run(parent, "grow 100", 0);
-  for (int64_t id = 100; id < 110; ++id) {
-    const absl::Time start = absl::Now();
-    PrepareFork(parent);
-    const Received received = client_->Fork(7, id);
-    std::string stages;
-    for (const auto& stage : received.event.sandbox_created().stage_times()) {
-      absl::StrAppend(&stages, stage.stage(), "=", stage.nanoseconds() / 1000, " ");
-    }
-    ResumeParent(parent);
-    fprintf(stderr, "%.0f us: %s\n", absl::ToDoubleMicroseconds(absl::Now() - start),
-            stages.c_str());
-  }
 }
 
 }  // namespace

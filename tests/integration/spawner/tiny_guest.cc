@@ -36,14 +36,6 @@ void Allocate(int mebibytes) {
 
 // What a copy must have, and have for itself.
 int counter = 0;
-char* heap = nullptr;
-
-void Grow(int mebibytes) {
-  const size_t bytes = static_cast<size_t>(mebibytes) << 20;
-  heap = static_cast<char*>(
-      mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-  for (size_t i = 0; i < bytes; i += 4096) heap[i] = 7;
-}
 
 // As files keep what is written to them.
 void AppendToFile(const char* path, int number) {
@@ -88,7 +80,6 @@ int MakeTimers(int wanted) {
 void Execute(const std::string& word, int argument) {
   if (word == "describe") Describe();
   if (word == "count") printf("counter=%d\n", counter += argument);
-  if (word == "grow") Grow(argument);
   if (word == "share") {
     mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   }
