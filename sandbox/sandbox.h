@@ -195,7 +195,8 @@ class SandboxFactory {
   virtual void SetObserver(SandboxFactoryObserver* observer) = 0;
 
   // Starts a zygote and returns its id at once; `done` follows when it can be cloned, or with
-  // UNAVAILABLE (spawner lost) or FAILED_PRECONDITION (what failed and the remedy).
+  // UNAVAILABLE (spawner lost), FAILED_PRECONDITION (what failed and the remedy), or
+  // INVALID_ARGUMENT (the spec is at fault and another attempt would fail as well).
   virtual int64_t StartZygote(const internal::v1::ZygoteSpec& spec, ZygoteCallback done) = 0;
 
   // The zygote clones no more and ends with its last sandbox.

@@ -119,6 +119,7 @@ int Main(int argc, char** argv) {
   const auto config = MakeConfig(*flags);
   if (!config.ok()) return Fail(config.status(), kBadUsage);
   if (flags->check_config) {
+    if (auto images = LoadImages(*config); !images.ok()) return Fail(images.status(), kBadUsage);
     printf("cloisterd: the configuration is valid\n");
     return 0;
   }

@@ -45,7 +45,10 @@ absl::Status SetUpStreams() {
 absl::Status Import(const std::string& name) {
   PyRef module = PyRef::Steal(PyImport_ImportModule(name.c_str()));
   if (module) return absl::OkStatus();
-  return TakePythonError(absl::StrCat("import ", name, " (a warm-up import of the template)"));
+  // However often it is tried: the template asks for what the image cannot do.
+  return absl::InvalidArgumentError(
+      TakePythonError(absl::StrCat("import ", name, " (of the template's warm_up_imports)"))
+          .message());
 }
 
 // Everything alive now stays for good: no collection in a clone looks at it, which would copy it.

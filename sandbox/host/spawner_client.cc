@@ -228,7 +228,8 @@ void SpawnerClient::OnZygoteStarted(const internal::v1::ZygoteStarted& event) {
 void SpawnerClient::OnZygoteFailed(const internal::v1::ZygoteFailed& event) {
   auto zygote = zygotes_.extract(event.zygote_id());
   if (zygote.empty() || zygote.mapped().done == nullptr) return;
-  zygote.mapped().done(absl::FailedPreconditionError(event.message()));
+  zygote.mapped().done(event.is_permanent() ? absl::InvalidArgumentError(event.message())
+                                            : absl::FailedPreconditionError(event.message()));
 }
 
 void SpawnerClient::OnZygoteExited(const internal::v1::ZygoteExited& event) {

@@ -198,6 +198,7 @@ void Spawner::DispatchZygoteEvent(ZygoteProcess& zygote, const ZygoteEvent& even
       told.mutable_zygote_failed()->set_zygote_id(zygote.id());
       told.mutable_zygote_failed()->set_message(
           absl::StrCat(event.broken().stage(), ": ", event.broken().message()));
+      told.mutable_zygote_failed()->set_is_permanent(event.broken().is_permanent());
       return Tell(told);
     case ZygoteEvent::kCloned:
       return OnCloned(zygote, event.cloned(), std::move(descriptors));

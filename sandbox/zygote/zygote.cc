@@ -89,6 +89,7 @@ int Zygote::Run() {
     ZygoteEvent event;
     event.mutable_broken()->set_stage(stage_);
     event.mutable_broken()->set_message(std::string(status.message()));
+    event.mutable_broken()->set_is_permanent(absl::IsInvalidArgument(status));
     (void)Send(event);
     return 1;
   }

@@ -32,12 +32,14 @@ class SandboxSource {
 
   virtual ~SandboxSource() = default;
 
-  // Asks for a sandbox of the template; `done` follows, never inline, exactly once unless abandoned.
-  // Requests for one template are served in the order they came. `deadline` is on the loop's clock.
+  // Asks for a sandbox of the template; `done` follows, never inline, exactly once unless
+  // abandoned. Requests for one template are served in the order they came. `deadline` is on the
+  // loop's clock.
   //
   // Refused at once, with `done` not called: TEMPLATE_UNKNOWN, OVERLOADED (queue full),
-  // SERVER_DRAINING, NOT_STARTED (deadline passed already), SANDBOX_SETUP_FAILED (spawner lost).
-  // Through `done`: POOL_EXHAUSTED, NOT_STARTED, SANDBOX_SETUP_FAILED, SERVER_DRAINING.
+  // SERVER_DRAINING, NOT_STARTED (deadline passed already), SANDBOX_SETUP_FAILED (spawner lost,
+  // template broken). Through `done`: POOL_EXHAUSTED, NOT_STARTED, SANDBOX_SETUP_FAILED,
+  // SERVER_DRAINING.
   virtual absl::StatusOr<Ticket> RequestLease(const std::string& template_name, absl::Time deadline,
                                               LeaseCallback done) = 0;
 

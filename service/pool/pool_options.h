@@ -20,6 +20,10 @@ struct ZygoteOptions {
   int64_t maximum_forks = 100'000;
   absl::Duration maximum_age = absl::Hours(1);
   base::BackOffOptions back_off;
+  // After a failure that another attempt will hardly mend: a configuration that names what the
+  // image does not have.
+  base::BackOffOptions permanent_back_off = {.initial = absl::Seconds(10),
+                                             .maximum = absl::Minutes(10)};
 };
 
 struct PoolOptions {

@@ -15,8 +15,8 @@ constexpr double kSmoothing = 0.1;
 constexpr absl::Duration kMinimumRetryDelay = absl::Milliseconds(100);
 constexpr absl::Duration kMaximumRetryDelay = absl::Seconds(10);
 
-// Replacing a zygote replaces the stock as well, which takes that many forks of the new one: were it
-// replaced after so few, the pool would do nothing else.
+// Replacing a zygote replaces the stock as well, which takes that many forks of the new one: were
+// it replaced after so few, the pool would do nothing else.
 ZygoteOptions WithRoomForTheStock(ZygoteOptions zygote, int maximum_ready) {
   zygote.maximum_forks = std::max<int64_t>(zygote.maximum_forks, int64_t{2} * maximum_ready);
   return zygote;
@@ -56,6 +56,12 @@ absl::Status SandboxPool::RequestLease(Ticket ticket, absl::Time deadline,
                            "the deadline passed before the program could start; allow more time");
   }
   const bool ready_for_it = ready_.size() > queue_.size();
+  if (!ready_for_it && zygotes_.is_hopeless() && zygotes_.current() == 0) {
+    observer_->OnLeaseFailed(name(), core::LeaseFailure::kSetup);
+    return core::MakeError(v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
+                           "the template's configuration or image is broken; the server's log and "
+                           "readiness say how");
+  }
   if (!ready_for_it && queue_.size() >= ready_.size() + options_.maximum_waiting) {
     observer_->OnAdmission(name(), core::Admission::kShed);
     observer_->OnLeaseFailed(name(), core::LeaseFailure::kOverloaded);
@@ -80,8 +86,8 @@ void SandboxPool::AbandonRequest(Ticket ticket) {
 }
 
 void SandboxPool::Drain() {
-  refusal_ = core::MakeError(v1::ERROR_REASON_SERVER_DRAINING,
-                             "the server is about to stop; try another");
+  refusal_ =
+      core::MakeError(v1::ERROR_REASON_SERVER_DRAINING, "the server is about to stop; try another");
   target_ = 0;
   FailWaiters(refusal_, core::LeaseFailure::kDraining);
   while (!ready_.empty()) Discard(ready_.begin(), core::RecycleReason::kDrain);
@@ -97,8 +103,7 @@ int SandboxPool::UpdateWish() {
 
 void SandboxPool::Tick() {
   while (static_cast<int>(ready_.size()) > target_) {
-    Discard(ready_.begin(),
-            Staleness(ready_.front()).value_or(core::RecycleReason::kScaleDown));
+    Discard(ready_.begin(), Staleness(ready_.front()).value_or(core::RecycleReason::kScaleDown));
   }
   Pump();
 }
@@ -272,8 +277,7 @@ void SandboxPool::OnWaiterExpired(LeaseQueue::Waiter waiter) {
     waiter.done(core::WithRetryDelay(
         core::MakeError(v1::ERROR_REASON_POOL_EXHAUSTED,
                         absl::StrCat("no sandbox became free within ",
-                                     absl::FormatDuration(options_.maximum_wait),
-                                     "; retry later")),
+                                     absl::FormatDuration(options_.maximum_wait), "; retry later")),
         RetryDelay()));
   }
   observer_->OnPoolState(name(), State());
@@ -334,7 +338,10 @@ std::string SandboxPool::WhyNotHealthy() const {
   if (!ready_.empty()) return "";
   const std::string cause = failing_ ? last_error_ : zygotes_.last_error();
   if (zygotes_.current() == 0) {
-    return absl::StrCat("template ", name(), " has no zygote: ",
+    return absl::StrCat("template ", name(),
+                        zygotes_.is_hopeless()
+                            ? " cannot work before its configuration or image is corrected: "
+                            : " has no zygote: ",
                         cause.empty() ? "it is being warmed" : cause);
   }
   if (failing_) return absl::StrCat("template ", name(), " makes no sandboxes: ", cause);

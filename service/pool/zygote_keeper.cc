@@ -13,7 +13,8 @@ ZygoteKeeper::ZygoteKeeper(sandbox::Loop* loop, sandbox::SandboxFactory* factory
       template_name_(std::move(template_name)),
       options_(std::move(options)),
       listener_(listener),
-      back_off_(options_.back_off) {}
+      back_off_(options_.back_off),
+      permanent_back_off_(options_.permanent_back_off) {}
 
 ZygoteKeeper::~ZygoteKeeper() {
   *alive_ = false;
@@ -35,8 +36,8 @@ void ZygoteKeeper::Stop() {
 }
 
 void ZygoteKeeper::CountFork() {
-  // Only a zygote whose clones live has earned it: one that dies at its first fork, again and again,
-  // is to be left alone for longer each time.
+  // Only a zygote whose clones live has earned it: one that dies at its first fork, again and
+  // again, is to be left alone for longer each time.
   back_off_.Reset();
   if (++forks_ >= options_.maximum_forks) StartNext();
 }
@@ -49,7 +50,7 @@ void ZygoteKeeper::OnZygoteExited(int64_t zygote_id, const std::string& reason) 
     current_ = 0;
     loop_->Cancel(age_timer_);
     observer_->OnZygoteEnded(template_name_, core::ZygoteEnd::kCrashed, reason);
-    RetryLater();
+    RetryLater(&back_off_);
   }
   listener_->OnZygoteLost(zygote_id);
 }
@@ -59,8 +60,7 @@ void ZygoteKeeper::StartNext() {
   if (stopped_ || starting_ != 0 || retry_timer_ != 0) return;
   auto id = std::make_shared<int64_t>(0);
   *id = starting_ = factory_->StartZygote(
-      options_.spec,
-      [this, id, alive = alive_](absl::StatusOr<sandbox::ZygoteInfo> info) {
+      options_.spec, [this, id, alive = alive_](absl::StatusOr<sandbox::ZygoteInfo> info) {
         if (*alive) OnStarted(*id, std::move(info));
       });
 }
@@ -68,12 +68,14 @@ void ZygoteKeeper::StartNext() {
 void ZygoteKeeper::OnStarted(int64_t zygote_id, absl::StatusOr<sandbox::ZygoteInfo> info) {
   if (zygote_id != starting_) return;  // stopped meanwhile
   starting_ = 0;
+  is_hopeless_ = absl::IsInvalidArgument(info.status());
   if (!info.ok()) {
     last_error_ = std::string(info.status().message());
     observer_->OnZygoteStartFailed(template_name_, info.status());
-    RetryLater();
+    RetryLater(is_hopeless_ ? &permanent_back_off_ : &back_off_);
     return;
   }
+  permanent_back_off_.Reset();
   Retire();
   current_ = zygote_id;
   forks_ = 0;
@@ -92,13 +94,13 @@ void ZygoteKeeper::Retire() {
   retired_.insert(current_);
   factory_->StopZygote(current_);
   current_ = 0;
-  observer_->OnZygoteEnded(
-      template_name_, stopped_ ? core::ZygoteEnd::kStopped : core::ZygoteEnd::kRotated, "");
+  observer_->OnZygoteEnded(template_name_,
+                           stopped_ ? core::ZygoteEnd::kStopped : core::ZygoteEnd::kRotated, "");
 }
 
-void ZygoteKeeper::RetryLater() {
+void ZygoteKeeper::RetryLater(base::BackOff* back_off) {
   if (stopped_ || retry_timer_ != 0 || starting_ != 0) return;
-  retry_timer_ = loop_->CallAfter(back_off_.Next(), [this] {
+  retry_timer_ = loop_->CallAfter(back_off->Next(), [this] {
     retry_timer_ = 0;
     StartNext();
   });

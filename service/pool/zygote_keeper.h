@@ -17,9 +17,10 @@
 
 namespace cloister::pool {
 
-// Starts a zygote, starts another when it dies (later each time it fails), and replaces it after its
-// number of forks or its age: the new one is warmed before the old one stops, so that there is always
-// one to fork from. Clones of one zygote share hash seed and address layout; that is why they age.
+// Starts a zygote, starts another when it dies (later each time it fails), and replaces it after
+// its number of forks or its age: the new one is warmed before the old one stops, so that there is
+// always one to fork from. Clones of one zygote share hash seed and address layout; that is why
+// they age.
 //
 // Thread-safety: loop thread only.
 class ZygoteKeeper {
@@ -55,6 +56,8 @@ class ZygoteKeeper {
   void OnZygoteExited(int64_t zygote_id, const std::string& reason);
 
   const std::string& python_version() const { return python_version_; }
+  // The last attempt failed for good: the template's configuration or its image has to be changed.
+  bool is_hopeless() const { return is_hopeless_; }
   // The last failure, whether or not it was overcome; empty if none.
   const std::string& last_error() const { return last_error_; }
 
@@ -62,7 +65,7 @@ class ZygoteKeeper {
   void StartNext();
   void OnStarted(int64_t zygote_id, absl::StatusOr<sandbox::ZygoteInfo> info);
   void Retire();
-  void RetryLater();
+  void RetryLater(base::BackOff* back_off);
 
   sandbox::Loop* const loop_;
   sandbox::SandboxFactory* const factory_;
@@ -71,6 +74,8 @@ class ZygoteKeeper {
   const ZygoteOptions options_;
   Listener* const listener_;
   base::BackOff back_off_;
+  base::BackOff permanent_back_off_;
+  bool is_hopeless_ = false;
   bool stopped_ = true;
   int64_t current_ = 0;
   int64_t starting_ = 0;

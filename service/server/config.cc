@@ -56,24 +56,6 @@ void SetIfUnset(Message* message, bool (Message::*is_set)() const,
   if (!(message->*is_set)()) *(message->*field)() = base::ToProto(value);
 }
 
-// Limits a request gets where neither it nor the configuration says: the built-in ones, as far as
-// the configured maximum goes.
-v1::Limits BuiltInDefaults(const v1::Limits& maximum) {
-  const sandbox::Limits defaults;
-  v1::Limits limits = core::ToProto(defaults);
-  *limits.mutable_wall_time() =
-      base::ToProto(std::min(defaults.wall_time, base::FromProto(maximum.wall_time())));
-  *limits.mutable_cpu_time() =
-      base::ToProto(std::min(defaults.cpu_time, base::FromProto(maximum.cpu_time())));
-  limits.set_memory_bytes(std::min(limits.memory_bytes(), maximum.memory_bytes()));
-  limits.set_output_bytes(std::min(limits.output_bytes(), maximum.output_bytes()));
-  limits.set_process_count(std::min(limits.process_count(), maximum.process_count()));
-  limits.set_open_file_count(std::min(limits.open_file_count(), maximum.open_file_count()));
-  limits.set_file_bytes(std::min(limits.file_bytes(), maximum.file_bytes()));
-  limits.set_workspace_bytes(std::min(limits.workspace_bytes(), maximum.workspace_bytes()));
-  return limits;
-}
-
 // `defaults`, with whatever `limits` sets in their place.
 void FillLimits(v1::Limits defaults, v1::Limits* limits) {
   defaults.MergeFrom(*limits);
@@ -137,7 +119,7 @@ void FillDefaults(ServerConfig* config) {
   if (config->templates().empty()) config->add_templates()->set_name(kDefaultTemplate);
   for (TemplateConfig& entry : *config->mutable_templates()) FillTemplate(&entry);
   FillLimits(core::ToProto(rpc::BuiltInMaximumLimits()), config->mutable_maximum_limits());
-  FillLimits(BuiltInDefaults(config->maximum_limits()), config->mutable_default_limits());
+  FillLimits(core::ToProto(sandbox::Limits()), config->mutable_default_limits());
   const pool::PoolOptions defaults;
   if (config->queue().maximum_waiting() == 0) {
     config->mutable_queue()->set_maximum_waiting(defaults.maximum_waiting);

@@ -1,11 +1,14 @@
 // ValidateConfig: every rule of config.proto.
 
+#include <algorithm>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sandbox/linux/feature_probe.h"
 #include "service/base/proto_time.h"
 #include "service/observability/logging.h"
 #include "service/rpc/limits_resolver.h"
@@ -107,6 +110,17 @@ void CheckTemplates(const ServerConfig& config, Violations* violations) {
   }
 }
 
+void CheckFloor(const ServerConfig& config, Violations* violations) {
+  const std::vector<std::string> known(sandbox::LayerNames().begin(), sandbox::LayerNames().end());
+  for (int i = 0; i < config.isolation_floor().required_layers_size(); ++i) {
+    const std::string& name = config.isolation_floor().required_layers(i);
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
+    violations->Add(absl::StrCat("isolation_floor.required_layers[", i, "]"),
+                    absl::StrCat("is ", rpc::Quoted(name), ", which is no layer; there are ",
+                                 absl::StrJoin(known, ", ")));
+  }
+}
+
 void CheckTimes(const ServerConfig& config, Violations* violations) {
   rpc::CheckedDuration(config.execution_retention(), kDay, "execution_retention", violations);
   rpc::CheckedDuration(config.drain_timeout(), kDay, "drain_timeout", violations);
@@ -125,6 +139,7 @@ absl::Status ValidateConfig(const ServerConfig& config) {
   const sandbox::Limits maximum = rpc::ResolveLimits(
       config.maximum_limits(), {HardLimits(), HardLimits()}, "maximum_limits", &violations);
   rpc::ResolveLimits(config.default_limits(), {maximum, maximum}, "default_limits", &violations);
+  CheckFloor(config, &violations);
   CheckTimes(config, &violations);
   CheckRange(config.queue().maximum_waiting(), 1, 1'000'000, "queue.maximum_waiting", &violations);
   CheckRange(config.queue().maximum_bytes(), 1 << 20, int64_t{1} << 40, "queue.maximum_bytes",

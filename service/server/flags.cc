@@ -54,7 +54,8 @@ std::optional<Flags> ParseFlags(int argc, char** argv, int* exit_code) {
   app.add_option("--log_level", flags.log_level, "debug, info, warn or error (default: info)")
       ->type_name("LEVEL");
   app.add_flag("--check_config", flags.check_config,
-               "say whether configuration and flags are valid, and exit");
+               "say whether configuration and flags are valid and the images they name are here, "
+               "and exit");
   const std::string revision = Revision();
   app.set_version_flag("--version",
                        absl::StrCat("cloisterd ", Version(), revision.empty() ? "" : " (", revision,

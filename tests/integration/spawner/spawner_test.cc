@@ -225,8 +225,10 @@ TEST_F(SpawnerTest, RefusesWhatDoesNotExist) {
 TEST_F(SpawnerTest, SaysWhyAZygoteCannotStart) {
   internal::v1::ZygoteSpec spec = client_->Spec();
   spec.add_warm_up_imports("missing");
-  EXPECT_THAT(client_->StartZygote(2, spec).event.zygote_failed().message(),
+  const Received failed = client_->StartZygote(2, spec);
+  EXPECT_THAT(failed.event.zygote_failed().message(),
               HasSubstr("warm-up: no module named missing"));
+  EXPECT_TRUE(failed.event.zygote_failed().is_permanent());
   spec.set_warm_up_imports(0, "die");
   EXPECT_THAT(client_->StartZygote(3, spec).event.zygote_failed().message(),
               HasSubstr("killed by signal 6"));

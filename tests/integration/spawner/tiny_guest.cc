@@ -126,7 +126,7 @@ class TinyRuntime : public GuestRuntime {
   absl::StatusOr<std::string> WarmUp(const internal::v1::ZygoteSpec& spec) override {
     for (const std::string& name : spec.warm_up_imports()) {
       if (name == "die") abort();
-      if (name == "missing") return absl::NotFoundError("no module named missing");
+      if (name == "missing") return absl::InvalidArgumentError("no module named missing");
     }
     return std::string("tiny 1.0");
   }

@@ -39,6 +39,22 @@ TEST_F(ZygoteTest, FailedStartBacksOffAndRecovers) {
   EXPECT_TRUE(pools_->Health().ok());
 }
 
+TEST_F(ZygoteTest, WhatTheTemplateAsksForInVainIsTriedSeldomAndRefusedAtOnce) {
+  factory_.zygote_error = absl::InvalidArgumentError("warm-up: import jsonn: no such module");
+  StartPool();
+  EXPECT_NE(State().not_healthy_reason.find("jsonn"), std::string::npos);
+  EXPECT_NE(State().not_healthy_reason.find("corrected"), std::string::npos);
+  EXPECT_EQ(Ask()->reason(), v1::ERROR_REASON_SANDBOX_SETUP_FAILED);
+  loop_.Advance(absl::Seconds(7));
+  EXPECT_EQ(factory_.zygotes().size(), 1u);
+  loop_.Advance(absl::Hours(1));
+  EXPECT_LT(factory_.zygotes().size(), 15u);
+  // The image was corrected.
+  factory_.zygote_error = absl::OkStatus();
+  loop_.Advance(absl::Minutes(10));
+  EXPECT_TRUE(pools_->Health().ok());
+}
+
 TEST_F(ZygoteTest, DeathTakesItsIdleSandboxesAlongAndAnotherFollows) {
   StartPool();
   auto waiting_for_new = [this] { return Ask(); };

@@ -71,14 +71,6 @@ TEST(ConfigTest, KeepsWhatIsSet) {
   EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
 }
 
-TEST(ConfigTest, DefaultsFollowALowerMaximum) {
-  const ServerConfig config =
-      Complete("maximum_limits { memory_bytes: 10000000 wall_time { seconds: 1 } }");
-  EXPECT_EQ(LimitsPolicyOf(config).defaults.memory_bytes, 10000000);
-  EXPECT_EQ(LimitsPolicyOf(config).defaults.wall_time, absl::Seconds(1));
-  EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
-}
-
 TEST(ConfigTest, NamesLineAndFieldOfWhatDoesNotParse) {
   const auto unknown = ParseConfig("listen: 'unix:/a'\n  nonsense: 3\n", "file");
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kInvalidArgument);
@@ -139,6 +131,12 @@ const BadCase kBadCases[] = {
      "default_limits.memory_bytes"},
     {"DefaultZero", "default_limits { process_count: 0 }", "default_limits.process_count"},
     {"MaximumOutput", "maximum_limits { output_bytes: 100000000 }", "maximum_limits.output_bytes"},
+    {"DefaultAboveALowerMaximum", "maximum_limits { memory_bytes: 10000000 }",
+     "default_limits.memory_bytes"},
+    {"DefaultTimeAboveALowerMaximum", "maximum_limits { wall_time { seconds: 1 } }",
+     "default_limits.wall_time"},
+    {"FloorLayer", "isolation_floor { required_layers: 'seccomp' required_layers: 'landlok' }",
+     "isolation_floor.required_layers[1]"},
     {"QueueLength", "queue { maximum_waiting: -1 }", "queue.maximum_waiting"},
     {"QueueBytes", "queue { maximum_bytes: 1000 }", "queue.maximum_bytes"},
     {"QueueWait", "queue { maximum_wait { seconds: 100000 } }", "queue.maximum_wait"},
