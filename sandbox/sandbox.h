@@ -202,6 +202,9 @@ class SandboxFactory {
   // The zygote clones no more and ends with its last sandbox.
   virtual void StopZygote(int64_t zygote_id) = 0;
 
+  // The zygote ends at once, and every sandbox of it: for one that does not answer.
+  virtual void AbortZygote(int64_t zygote_id) = 0;
+
   // Clones a sandbox; `done` follows when it is confined and waits for a program. Errors: NOT_FOUND
   // (no such zygote), UNAVAILABLE (zygote or spawner lost), INTERNAL (which step failed),
   // DEADLINE_EXCEEDED (it did not become ready in 10 s).

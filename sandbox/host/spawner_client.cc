@@ -112,6 +112,13 @@ void SpawnerClient::StopZygote(int64_t zygote_id) {
   Send(std::move(request));
 }
 
+void SpawnerClient::AbortZygote(int64_t zygote_id) {
+  SpawnerRequest request;
+  request.mutable_stop_zygote()->set_zygote_id(zygote_id);
+  request.mutable_stop_zygote()->set_kill(true);
+  Send(std::move(request));
+}
+
 void SpawnerClient::CreateSandbox(int64_t zygote_id, SandboxCallback done) {
   const auto zygote = zygotes_.find(zygote_id);
   const bool started = zygote != zygotes_.end() && zygote->second.done == nullptr;

@@ -46,6 +46,7 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   void SetObserver(SandboxFactoryObserver* observer) override { observer_ = observer; }
   int64_t StartZygote(const internal::v1::ZygoteSpec& spec, ZygoteCallback done) override;
   void StopZygote(int64_t zygote_id) override;
+  void AbortZygote(int64_t zygote_id) override;
   void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
 
  private:

@@ -29,6 +29,10 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(10);
 constexpr absl::Duration kBetweenAttempts = absl::Milliseconds(5);
 
+// One that ends sooner counts as ended at its start; after some of these another is no help.
+constexpr absl::Duration kShortestLife = absl::Seconds(1);
+constexpr int kMostShortLives = 5;
+
 // The top directory of a hierarchy is often not writable even for its owner; and what still lives
 // in a group has another uid.
 constexpr int kNeeded[] = {CAP_DAC_OVERRIDE, CAP_KILL};
@@ -94,6 +98,12 @@ absl::StatusOr<std::string> MakeScratchDirectory() {
 
 absl::StatusOr<Keeper> Keeper::Start(const std::vector<std::string>& cgroup_paths,
                                      std::string scratch_directory) {
+  Keeper keeper(cgroup_paths, std::move(scratch_directory));
+  CLOISTER_RETURN_IF_ERROR(keeper.StartProcess());
+  return keeper;
+}
+
+absl::Status Keeper::StartProcess() {
   std::array<int, 2> ends;
   if (pipe2(ends.data(), O_CLOEXEC) != 0) return SyscallError("pipe");
   UniqueFd lifeline(ends[0]);
@@ -101,8 +111,22 @@ absl::StatusOr<Keeper> Keeper::Start(const std::vector<std::string>& cgroup_path
   // A full pipe has enough to wake it.
   if (fcntl(held.get(), F_SETFL, O_NONBLOCK) != 0) return SyscallError("fcntl");
   CLOISTER_ASSIGN_OR_RETURN(CloneResult clone, CloneProcess());
-  if (clone.in_child) RunKeeper(cgroup_paths, scratch_directory, lifeline.get());
-  return Keeper(std::move(scratch_directory), std::move(held), std::move(clone.pidfd));
+  if (clone.in_child) RunKeeper(cgroup_paths_, scratch_directory_, lifeline.get());
+  lifeline_ = std::move(held);
+  process_ = std::move(clone.pidfd);
+  started_ = absl::Now();
+  return absl::OkStatus();
+}
+
+absl::Status Keeper::Restart() {
+  (void)ReapPidfd(process_.get());
+  process_.reset();
+  short_lives_ = absl::Now() - started_ < kShortestLife ? short_lives_ + 1 : 0;
+  if (short_lives_ > kMostShortLives) {
+    return absl::InternalError(
+        "the keeper, which cleans up after the spawner, ends again and again");
+  }
+  return StartProcess();
 }
 
 Keeper::~Keeper() {

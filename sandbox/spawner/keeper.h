@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "sandbox/base/unique_fd.h"
 
 namespace cloister::sandbox {
@@ -33,6 +34,12 @@ class Keeper {
   Keeper& operator=(Keeper&&) = delete;
   ~Keeper();
 
+  // Readable when the process has ended, which it should not before this object.
+  int process() const { return process_.get(); }
+  // Starts another process in place of one that has ended. Errors: also where one after another
+  // ended at its start.
+  absl::Status Restart();
+
   const std::string& scratch_directory() const { return scratch_directory_; }
 
   // Takes a sandbox's directory out of use at once; removing what is in it, which may be a lot, is
@@ -40,12 +47,15 @@ class Keeper {
   void Discard(int64_t sandbox_id);
 
  private:
-  Keeper(std::string scratch_directory, UniqueFd lifeline, UniqueFd process)
-      : scratch_directory_(std::move(scratch_directory)),
-        lifeline_(std::move(lifeline)),
-        process_(std::move(process)) {}
+  Keeper(std::vector<std::string> cgroup_paths, std::string scratch_directory)
+      : cgroup_paths_(std::move(cgroup_paths)), scratch_directory_(std::move(scratch_directory)) {}
 
+  absl::Status StartProcess();
+
+  std::vector<std::string> cgroup_paths_;
   std::string scratch_directory_;
+  absl::Time started_;
+  int short_lives_ = 0;
   UniqueFd lifeline_;
   UniqueFd process_;
 };

@@ -1,5 +1,7 @@
 #include "sandbox/spawner/spawner.h"
 
+#include <sys/epoll.h>
+
 #include <cstdio>
 #include <utility>
 
@@ -37,7 +39,10 @@ Spawner::Spawner(Poller poller, UniqueFd socket, internal::v1::Facilities facili
       keeper_(keeper),
       cloisterd_(poller_, std::move(socket), [this] { HandleRequests(); }) {}
 
-Spawner::~Spawner() { EndEverything(); }
+Spawner::~Spawner() {
+  poller_.Forget(keeper_watch_);
+  EndEverything();
+}
 
 absl::Status Spawner::Run() {
   SpawnerEvent event;
@@ -48,10 +53,25 @@ absl::Status Spawner::Run() {
     }
   }
   Tell(event);
+  WatchKeeper();
   absl::Status status;
-  while (status.ok() && !cloisterd_gone_) status = poller_.RunOnce();
+  while (status.ok() && failure_.ok() && !cloisterd_gone_) status = poller_.RunOnce();
   EndEverything();
-  return status;
+  return status.ok() ? failure_ : status;
+}
+
+// ---- the keeper ---------------------------------------------------------------------------------
+
+void Spawner::WatchKeeper() {
+  keeper_watch_ = poller_.Watch(keeper_.process(), EPOLLIN, [this](uint32_t) { OnKeeperExited(); });
+}
+
+// Without one nobody would clean up after this process.
+void Spawner::OnKeeperExited() {
+  poller_.Forget(std::exchange(keeper_watch_, 0));
+  fprintf(stderr, "cloister-spawner: the keeper was ended by somebody; starting another\n");
+  failure_ = keeper_.Restart();
+  if (failure_.ok()) WatchKeeper();
 }
 
 // ---- requests of cloisterd ----------------------------------------------------------------------
@@ -77,7 +97,7 @@ void Spawner::Dispatch(const SpawnerRequest& request) {
     case SpawnerRequest::kStartZygote:
       return StartZygote(request.start_zygote());
     case SpawnerRequest::kStopZygote:
-      return StopZygote(request.stop_zygote().zygote_id());
+      return StopZygote(request.stop_zygote());
     case SpawnerRequest::kCreateSandbox:
       return CreateSandbox(request.create_sandbox());
     case SpawnerRequest::kForkSandbox:
@@ -109,9 +129,10 @@ void Spawner::StartZygote(const internal::v1::StartZygote& request) {
   Tell(event);
 }
 
-void Spawner::StopZygote(int64_t zygote_id) {
-  const auto zygote = zygotes_.find(zygote_id);
-  if (zygote != zygotes_.end()) zygote->second->Retire();
+void Spawner::StopZygote(const internal::v1::StopZygote& request) {
+  const auto zygote = zygotes_.find(request.zygote_id());
+  if (zygote == zygotes_.end()) return;
+  request.kill() ? zygote->second->Kill() : zygote->second->Retire();
 }
 
 void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {

@@ -39,7 +39,7 @@ class Spawner {
   void HandleRequests();
   void Dispatch(const internal::v1::SpawnerRequest& request);
   void StartZygote(const internal::v1::StartZygote& request);
-  void StopZygote(int64_t zygote_id);
+  void StopZygote(const internal::v1::StopZygote& request);
   void CreateSandbox(const internal::v1::CreateSandbox& request);
   void SignalSandbox(const internal::v1::SignalSandbox& request);
   void ForkSandbox(const internal::v1::ForkSandbox& request);
@@ -61,6 +61,9 @@ class Spawner {
   void OnChildExited(const internal::v1::ChildExited& exited);
   void OnNurseryExited(int64_t zygote_id);
 
+  void WatchKeeper();
+  void OnKeeperExited();
+
   void TearDown(LiveSandbox& sandbox);
   void FinishIfOver(int64_t sandbox_id);
   void FailSandbox(int64_t sandbox_id, const std::string& message);
@@ -72,8 +75,10 @@ class Spawner {
   const internal::v1::Facilities facilities_;
   const std::unique_ptr<CgroupManager> cgroups_;
   Keeper& keeper_;
+  Poller::Token keeper_watch_ = 0;
   Connection cloisterd_;
   bool cloisterd_gone_ = false;
+  absl::Status failure_;
   std::unordered_map<int64_t, std::unique_ptr<ZygoteProcess>> zygotes_;
   std::unordered_map<int64_t, std::unique_ptr<LiveSandbox>> sandboxes_;
 };

@@ -87,6 +87,10 @@ void ZygoteProcess::Retire() {
   if (control_ != nullptr) control_->Send(request);
 }
 
+void ZygoteProcess::Kill() {
+  if (nursery_) (void)SignalPidfd(nursery_.get(), SIGKILL);
+}
+
 absl::Status ZygoteProcess::Receive(internal::v1::ZygoteEvent* event,
                                     std::vector<UniqueFd>* descriptors) {
   if (control_ == nullptr) return absl::UnavailableError("the zygote has closed its socket");

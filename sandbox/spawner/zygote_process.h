@@ -50,6 +50,8 @@ class ZygoteProcess {
   void FinishCopy(int64_t sandbox_id);
   // No more clones; it ends with its last sandbox. One that still warms up is killed.
   void Retire();
+  // It ends at once, and everything below it.
+  void Kill();
 
   // As ReceivePacket, never waiting. After the end of the connection nothing is readable any more.
   absl::Status Receive(internal::v1::ZygoteEvent* event, std::vector<UniqueFd>* descriptors);

@@ -19,6 +19,8 @@ struct ZygoteOptions {
   // long, whichever comes first.
   int64_t maximum_forks = 100'000;
   absl::Duration maximum_age = absl::Hours(1);
+  // One that has not become ready by then is given up.
+  absl::Duration start_timeout = absl::Minutes(2);
   base::BackOffOptions back_off;
   // After a failure that another attempt will hardly mend: a configuration that names what the
   // image does not have.

@@ -176,6 +176,7 @@ void SandboxPool::OnCreated(int64_t zygote_id, absl::Time started,
   if (!created.ok()) {
     observer_->OnSandboxStartFailed(name(), created.status());
     // What a zygote that is gone could not do says nothing about its successor.
+    if (absl::IsDeadlineExceeded(created.status())) zygotes_.OnForkOverdue(zygote_id, started);
     if (zygote_id == zygotes_.current()) NoteFailure(std::string(created.status().message()));
     Pump();
     return;

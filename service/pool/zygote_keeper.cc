@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace cloister::pool {
 
 ZygoteKeeper::ZygoteKeeper(sandbox::Loop* loop, sandbox::SandboxFactory* factory,
@@ -19,6 +21,7 @@ ZygoteKeeper::ZygoteKeeper(sandbox::Loop* loop, sandbox::SandboxFactory* factory
 ZygoteKeeper::~ZygoteKeeper() {
   *alive_ = false;
   loop_->Cancel(age_timer_);
+  loop_->Cancel(start_timer_);
   loop_->Cancel(retry_timer_);
 }
 
@@ -30,6 +33,7 @@ void ZygoteKeeper::Start() {
 void ZygoteKeeper::Stop() {
   if (stopped_) return;
   stopped_ = true;
+  loop_->Cancel(start_timer_);
   loop_->Cancel(retry_timer_);
   if (starting_ != 0) factory_->StopZygote(std::exchange(starting_, 0));
   Retire();
@@ -39,11 +43,20 @@ void ZygoteKeeper::CountFork() {
   // Only a zygote whose clones live has earned it: one that dies at its first fork, again and
   // again, is to be left alone for longer each time.
   back_off_.Reset();
+  last_fork_ = loop_->Now();
   if (++forks_ >= options_.maximum_forks) StartNext();
 }
 
-void ZygoteKeeper::OnZygoteExited(int64_t zygote_id, const std::string& reason) {
+void ZygoteKeeper::OnForkOverdue(int64_t zygote_id, absl::Time asked) {
+  if (zygote_id != current_ || zygote_id == aborted_ || last_fork_ > asked) return;
+  aborted_ = zygote_id;
+  factory_->AbortZygote(zygote_id);
+}
+
+void ZygoteKeeper::OnZygoteExited(int64_t zygote_id, const std::string& why) {
   const bool was_current = zygote_id == current_;
+  const std::string reason =
+      zygote_id == aborted_ ? "it did not answer and was killed: " + why : why;
   if (!was_current && retired_.erase(zygote_id) == 0) return;
   if (was_current) {
     last_error_ = "the zygote died: " + (reason.empty() ? "no reason known" : reason);
@@ -63,11 +76,22 @@ void ZygoteKeeper::StartNext() {
       options_.spec, [this, id, alive = alive_](absl::StatusOr<sandbox::ZygoteInfo> info) {
         if (*alive) OnStarted(*id, std::move(info));
       });
+  start_timer_ = loop_->CallAfter(options_.start_timeout, [this] { OnStartOverdue(); });
+}
+
+void ZygoteKeeper::OnStartOverdue() {
+  start_timer_ = 0;
+  const int64_t zygote_id = starting_;
+  factory_->AbortZygote(zygote_id);
+  OnStarted(zygote_id,
+            absl::DeadlineExceededError(absl::StrCat(
+                "its warm-up took longer than ", absl::FormatDuration(options_.start_timeout))));
 }
 
 void ZygoteKeeper::OnStarted(int64_t zygote_id, absl::StatusOr<sandbox::ZygoteInfo> info) {
   if (zygote_id != starting_) return;  // stopped meanwhile
   starting_ = 0;
+  loop_->Cancel(std::exchange(start_timer_, 0));
   is_hopeless_ = absl::IsInvalidArgument(info.status());
   if (!info.ok()) {
     last_error_ = std::string(info.status().message());

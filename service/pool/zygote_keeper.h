@@ -52,6 +52,10 @@ class ZygoteKeeper {
   // A sandbox of the current zygote became ready.
   void CountFork();
 
+  // A sandbox asked of this zygote at `asked` was not ready in time. If none has become ready
+  // since, the zygote is taken for stopped or hung, and ended with everything that is left of it.
+  void OnForkOverdue(int64_t zygote_id, absl::Time asked);
+
   // From the factory. Unknown ids are ignored.
   void OnZygoteExited(int64_t zygote_id, const std::string& reason);
 
@@ -63,6 +67,7 @@ class ZygoteKeeper {
 
  private:
   void StartNext();
+  void OnStartOverdue();
   void OnStarted(int64_t zygote_id, absl::StatusOr<sandbox::ZygoteInfo> info);
   void Retire();
   void RetryLater(base::BackOff* back_off);
@@ -81,9 +86,12 @@ class ZygoteKeeper {
   int64_t starting_ = 0;
   std::unordered_set<int64_t> retired_;  // stopped, with sandboxes left
   int64_t forks_ = 0;                    // of current_
+  absl::Time last_fork_ = absl::InfinitePast();
+  int64_t aborted_ = 0;
   std::string python_version_;
   std::string last_error_;
   sandbox::Loop::TimerId age_timer_ = 0;
+  sandbox::Loop::TimerId start_timer_ = 0;
   sandbox::Loop::TimerId retry_timer_ = 0;
   // Lets answers that arrive after the destructor be recognised.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

@@ -6,6 +6,8 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/probe.h"
@@ -82,6 +84,24 @@ TEST_F(LifecycleTest, KillingTheSpawnerLeavesNothing) {
   const int status = server_->WaitForExit();
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status << server_->Log();
   ExpectNothingLeft();
+}
+
+TEST_F(LifecycleTest, AStoppedZygoteIsReplaced) {
+  ASSERT_EQ(::kill(Find("zygote"), SIGSTOP), 0);
+  // The stock goes, what is asked of the zygote in its place never comes, and after ten seconds of
+  // that another zygote makes it.
+  const absl::Time deadline = absl::Now() + absl::Seconds(40);
+  int served = 0;
+  while (served < 20 && absl::Now() < deadline) {
+    grpc::ClientContext context;
+    v1::RunCodeRequest request;
+    request.mutable_program()->set_code("print(1)");
+    v1::RunCodeResponse response;
+    if (server_->executions().RunCode(&context, request, &response).ok()) ++served;
+  }
+  EXPECT_EQ(served, 20) << server_->Log();
+  EXPECT_NE(server_->Log().find("did not answer and was killed"), std::string::npos);
+  EndStream();
 }
 
 TEST_F(LifecycleTest, KillingTheZygoteIsSurvived) {

@@ -33,8 +33,7 @@ class FakeSandbox final : public sandbox::Sandbox {
 
   // What the guest does. Only after Run; Finish once. In a session state is preserved, unless `end`
   // says otherwise.
-  void Write(std::string_view bytes,
-             sandbox::OutputStream stream = sandbox::OutputStream::kStdout);
+  void Write(std::string_view bytes, sandbox::OutputStream stream = sandbox::OutputStream::kStdout);
   void Finish(v1::Outcome::Kind kind = v1::Outcome::KIND_SUCCEEDED);
   void Finish(sandbox::ExecutionEnd end);
 
@@ -128,9 +127,9 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
 
   // ---- What was asked of it.
 
-  const std::vector<int64_t>& zygotes() const { return zygotes_; }          // ever started
+  const std::vector<int64_t>& zygotes() const { return zygotes_; }  // ever started
   const std::vector<int64_t>& stopped_zygotes() const { return stopped_; }
-  int64_t created_count() const { return created_count_; }                  // sandboxes ever ready
+  int64_t created_count() const { return created_count_; }  // sandboxes ever ready
   int64_t destroyed_count() const { return destroyed_count_; }
   int64_t requested_count() const { return requested_count_; }
   size_t pending_sandboxes() const { return pending_sandboxes_.size(); }
@@ -144,6 +143,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   void SetObserver(sandbox::SandboxFactoryObserver* observer) override { observer_ = observer; }
   int64_t StartZygote(const internal::v1::ZygoteSpec& spec, ZygoteCallback done) override;
   void StopZygote(int64_t zygote_id) override { stopped_.push_back(zygote_id); }
+  void AbortZygote(int64_t zygote_id) override { KillZygote(zygote_id, "killed"); }
   void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
 
  private:

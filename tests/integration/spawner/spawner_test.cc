@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/spawner/spawner_client.h"
@@ -240,6 +242,37 @@ TEST_F(SpawnerTest, SaysWhyAZygoteCannotStart) {
   spec.set_guest_binary("/nonexistent");
   EXPECT_THAT(client_->StartZygote(5, spec).event.zygote_failed().message(),
               HasSubstr("open the guest binary /nonexistent"));
+}
+
+TEST_F(SpawnerTest, EndsAZygoteThatDoesNotAnswer) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  ReadGuestFrame(sandbox);
+  ASSERT_EQ(kill(FindProcess("zygote"), SIGSTOP), 0);
+  SpawnerRequest request;
+  request.mutable_stop_zygote()->set_zygote_id(1);
+  request.mutable_stop_zygote()->set_kill(true);
+  client_->Send(request);
+  EXPECT_EQ(client_->Next(SpawnerEvent::kSandboxExited).event.sandbox_exited().sandbox_id(), 7);
+  EXPECT_THAT(client_->Next(SpawnerEvent::kZygoteExited).event.zygote_exited().reason(),
+              HasSubstr("signal 9"));
+}
+
+TEST_F(SpawnerTest, StartsAnotherKeeperThatCleansUpAfterIt) {
+  const pid_t first = FindProcess("keeper");
+  ASSERT_EQ(kill(first, SIGKILL), 0);
+  pid_t second = first;
+  const absl::Time deadline = absl::Now() + absl::Seconds(10);
+  while ((second == first || second < 0) && absl::Now() < deadline) {
+    for (pid_t pid : ProcessTree(client_->pid())) {
+      if (pid != first && ProcessName(pid) == "keeper") second = pid;
+    }
+  }
+  ASSERT_NE(second, first);
+  const std::vector<pid_t> tree = ProcessTree(client_->pid());
+  ASSERT_EQ(kill(client_->pid(), SIGKILL), 0);
+  client_->Wait();
+  EXPECT_TRUE(AllGone(tree));
+  EXPECT_FALSE(AnyGroupLeft(client_->ready()));
 }
 
 TEST_F(SpawnerTest, RetiresAZygoteAfterItsLastSandbox) {

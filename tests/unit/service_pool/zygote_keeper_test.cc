@@ -55,6 +55,45 @@ TEST_F(ZygoteTest, WhatTheTemplateAsksForInVainIsTriedSeldomAndRefusedAtOnce) {
   EXPECT_TRUE(pools_->Health().ok());
 }
 
+TEST_F(ZygoteTest, OneThatStopsForkingIsReplaced) {
+  StartPool();
+  factory_.sandbox_error = absl::DeadlineExceededError("the sandbox was not ready within 10s");
+  auto first = Ask();
+  EXPECT_TRUE(first->granted());
+  loop_.Advance(absl::Milliseconds(1));
+  EXPECT_THAT(observer_.zygote_ends, ElementsAre(core::ZygoteEnd::kCrashed));
+  EXPECT_NE(State().last_error.find("did not answer"), std::string::npos) << State().last_error;
+  factory_.sandbox_error = absl::OkStatus();
+  loop_.Advance(absl::Seconds(2));
+  EXPECT_EQ(factory_.zygotes().size(), 2u);
+  EXPECT_EQ(State().ready, 4);
+}
+
+TEST_F(ZygoteTest, OneThatOnlyForksSlowlyIsNot) {
+  StartPool();
+  factory_.answer_sandboxes = false;
+  Ask();
+  Ask();
+  ASSERT_EQ(factory_.pending_sandboxes(), 2u);
+  loop_.Advance(absl::Seconds(5));
+  factory_.AnswerSandbox();
+  factory_.sandbox_error = absl::DeadlineExceededError("the sandbox was not ready within 10s");
+  loop_.Advance(absl::Seconds(5));
+  factory_.AnswerSandbox();
+  loop_.Run();
+  EXPECT_TRUE(observer_.zygote_ends.empty());
+}
+
+TEST_F(ZygoteTest, AWarmUpThatNeverEndsIsGivenUp) {
+  factory_.answer_zygotes = false;
+  StartPool();
+  loop_.Advance(options_.zygote.start_timeout);
+  EXPECT_NE(State().not_healthy_reason.find("warm-up took longer than 2m"), std::string::npos)
+      << State().not_healthy_reason;
+  loop_.Advance(absl::Milliseconds(100));
+  EXPECT_EQ(factory_.zygotes().size(), 2u);
+}
+
 TEST_F(ZygoteTest, DeathTakesItsIdleSandboxesAlongAndAnotherFollows) {
   StartPool();
   auto waiting_for_new = [this] { return Ask(); };
