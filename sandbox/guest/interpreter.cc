@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/guest/builtin_modules.h"
 #include "sandbox/guest/python_object.h"
 
 #if PY_VERSION_HEX < 0x030D0000 || PY_VERSION_HEX >= 0x03100000
@@ -99,6 +100,7 @@ absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment,
   TuneMalloc();
   // What C code prints is in the pipe when its call returns, as with Python's own streams.
   setvbuf(stdout, nullptr, _IONBF, 0);
+  if (!AddBuiltinModules()) return absl::ResourceExhaustedError("no memory for modules");
   CLOISTER_RETURN_IF_ERROR(PreInitialize());
   CLOISTER_RETURN_IF_ERROR(Initialize(root));
   PyGC_Disable();

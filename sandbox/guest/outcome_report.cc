@@ -84,15 +84,19 @@ void DescribeBriefly(PyObject* exception, v1::Exception* description) {
   description->set_traceback(description->type() + "\n");
 }
 
+void DescribeType(PyObject* object, v1::Value* value) {
+  PyRef type_name = PyRef::Steal(PyType_GetFullyQualifiedName(Py_TYPE(object)));
+  if (!type_name) PyErr_Clear();
+  value->set_type_name(ReportString(type_name.get()));
+}
+
 bool DescribeValue(PyObject* object, v1::Value* value) {
   PyRef text = PyRef::Steal(PyObject_Repr(object));
   if (!text) return false;
   bool truncated = false;
   value->set_text(ToUtf8(text.get(), kMaxValueBytes, Cut::kEnd, &truncated));
   value->set_truncated(truncated);
-  PyRef type_name = PyRef::Steal(PyType_GetFullyQualifiedName(Py_TYPE(object)));
-  if (!type_name) PyErr_Clear();
-  value->set_type_name(ReportString(type_name.get()));
+  DescribeType(object, value);
   return true;
 }
 

@@ -20,6 +20,9 @@ void FillFromDict(PyObject* dict, google::protobuf::Message* message);
 // All that can be said of an exception without running a line of Python.
 void DescribeBriefly(PyObject* exception, v1::Exception* description);
 
+// The type of a value.
+void DescribeType(PyObject* object, v1::Value* value);
+
 // Text and type of a value. False with a Python exception set where its repr() raises.
 bool DescribeValue(PyObject* object, v1::Value* value);
 

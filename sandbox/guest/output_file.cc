@@ -10,6 +10,8 @@ namespace {
 
 // ---- OutputFile ---------------------------------------------------------------------------------
 
+OutputDiverter diverter = nullptr;
+
 // Writes `data` to `fd` without the GIL; signal handlers run between the parts.
 bool WriteAll(int fd, const char* data, Py_ssize_t size) {
   while (size > 0) {
@@ -40,7 +42,11 @@ PyObject* OutputFileWrite(PyObject* self, PyObject* data) {
   Py_buffer buffer;
   if (PyObject_GetBuffer(data, &buffer, PyBUF_CONTIG_RO) != 0) return nullptr;
   const Py_ssize_t size = buffer.len;
-  const bool written = WriteAll(fd, static_cast<const char*>(buffer.buf), size);
+  const char* bytes = static_cast<const char*>(buffer.buf);
+  Diverted diverted = Diverted::kNo;
+  if (diverter != nullptr) diverted = diverter(fd, {bytes, static_cast<size_t>(size)});
+  const bool written =
+      diverted == Diverted::kNo ? WriteAll(fd, bytes, size) : diverted == Diverted::kYes;
   PyBuffer_Release(&buffer);
   return written ? PyLong_FromSsize_t(size) : nullptr;
 }
@@ -143,6 +149,8 @@ PyRef MakeOutputFileType() {
   return PyRef::Steal(PyType_FromSpecWithBases(&output_file_spec, file_io.get()));
 }
 
+void SetOutputDiverter(OutputDiverter function) { diverter = function; }
+
 bool InstallPrint(PyObject* standard_output) {
   PyRef builtins = PyRef::Steal(PyImport_ImportModule("builtins"));
   if (!builtins) return false;
@@ -156,6 +164,10 @@ bool InstallPrint(PyObject* standard_output) {
   standard_output_stream = Py_NewRef(standard_output);
   original_print = original.release();
   return write_name != nullptr;
+}
+
+void SetPrintStream(PyObject* standard_output) {
+  Py_XSETREF(standard_output_stream, Py_NewRef(standard_output));
 }
 
 }  // namespace cloister::sandbox

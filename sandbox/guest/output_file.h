@@ -3,6 +3,8 @@
 #ifndef CLOISTER_SANDBOX_GUEST_OUTPUT_FILE_H_
 #define CLOISTER_SANDBOX_GUEST_OUTPUT_FILE_H_
 
+#include <string_view>
+
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -17,6 +19,19 @@ PyRef MakeOutputFileType();
 // else is left to the original: other files, and arguments whose conversion to text could itself
 // print. False with a Python exception set on failure. Before warm-up imports, once.
 bool InstallPrint(PyObject* standard_output);
+
+// Another stream for the print() that is installed.
+void SetPrintStream(PyObject* standard_output);
+
+enum class Diverted {
+  kNo,      // write it to the descriptor
+  kYes,     // nothing is left to do
+  kFailed,  // a Python exception is set
+};
+
+// Asked, once set, before each write() of an OutputFile, with the GIL.
+using OutputDiverter = Diverted (*)(int fd, std::string_view data);
+void SetOutputDiverter(OutputDiverter function);
 
 }  // namespace cloister::sandbox
 

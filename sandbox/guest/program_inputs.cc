@@ -43,22 +43,22 @@ bool Append(PyObject* list, std::string_view text) {
 
 }  // namespace
 
-bool ApplyFiles(const v1::Program& program) {
+bool ApplyFiles(const v1::Program& program, const char* workspace) {
   if (program.files().empty()) return true;
-  const UniqueFd workspace(open(".", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!workspace) return RaiseOsError(errno, ".");
+  const UniqueFd directory(open(workspace, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return RaiseOsError(errno, workspace);
   for (const v1::File& file : program.files()) {
-    const FileError error = PlaceFile(workspace.get(), file);
+    const FileError error = PlaceFile(directory.get(), file);
     if (error.error_number != 0) return RaiseOsError(error.error_number, error.path);
   }
   return true;
 }
 
-bool ApplyStandardInput(const v1::Program& program) {
-  if (program.stdin().empty()) return true;  // descriptor 0 is /dev/null
+bool ApplyStandardInput(const std::string& text) {
+  if (text.empty()) return true;  // descriptor 0 is /dev/null
   // A file in memory rather than a pipe: any size fits without anybody to feed it.
   const UniqueFd input(memfd_create("stdin", MFD_CLOEXEC));
-  const bool given = input && WriteAll(input.get(), program.stdin()) &&
+  const bool given = input && WriteAll(input.get(), text) &&
                      lseek(input.get(), 0, SEEK_SET) == 0 && dup2(input.get(), STDIN_FILENO) == 0;
   return given || RaiseOsError(errno, "<stdin>");
 }

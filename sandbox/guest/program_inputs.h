@@ -6,6 +6,8 @@
 #ifndef CLOISTER_SANDBOX_GUEST_PROGRAM_INPUTS_H_
 #define CLOISTER_SANDBOX_GUEST_PROGRAM_INPUTS_H_
 
+#include <string>
+
 #include "cloister/v1/program.pb.h"
 #include "sandbox/guest/python_object.h"
 
@@ -14,11 +16,11 @@ namespace cloister::sandbox {
 // The name a program without one has.
 inline constexpr char kDefaultFileName[] = "main.py";
 
-// Writes the program's files below the current directory.
-bool ApplyFiles(const v1::Program& program);
+// Writes the program's files below `workspace`.
+bool ApplyFiles(const v1::Program& program, const char* workspace);
 
-// Makes the program's input what descriptor 0 reads, then end of file.
-bool ApplyStandardInput(const v1::Program& program);
+// Makes `input` what descriptor 0 reads, then end of file.
+bool ApplyStandardInput(const std::string& input);
 
 // Adds the program's variables to `environ` (os.environ), and so to the C environment.
 bool ApplyEnvironment(const v1::Program& program, PyObject* environ);

@@ -124,9 +124,10 @@ void ClearMain() {
 
 absl::Status ProgramRunner::SetUp() {
   PyRef program_names = PyRef::Steal(Py_BuildValue("{si}", "FUTURE_FLAGS", PyCF_MASK));
-  compile_program_ =
-      GetFunction(LoadSource(kProgramSource, "program", program_names.get()), "compile_program");
-  if (compile_program_) report_ = GetFunction(LoadSource(kReportSource, "report"), "report");
+  program_source_ = LoadSource(kProgramSource, "program", program_names.get());
+  compile_program_ = GetFunction(program_source_, "compile_program");
+  if (compile_program_) report_source_ = LoadSource(kReportSource, "report");
+  report_ = GetFunction(report_source_, "report");
   if (!report_) return TakePythonError("load the runner");
   PyRef rehearsal_names = PyRef::Steal(
       Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(), "report", report_.get()));
@@ -156,7 +157,7 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   char workspace[PATH_MAX];
   if (getcwd(workspace, sizeof(workspace)) == nullptr) return SyscallError("getcwd");
   // Files first: the limit on the size of files is for the program's own.
-  const bool applied = ApplyFiles(program) && ApplyStandardInput(program) &&
+  const bool applied = ApplyFiles(program, workspace) && ApplyStandardInput(program.stdin()) &&
                        ApplyEnvironment(program, environ_.get()) &&
                        ApplyArguments(program, workspace);
   CLOISTER_RETURN_IF_ERROR(ApplyProgramRlimits(request.limits()));

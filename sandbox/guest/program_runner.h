@@ -29,21 +29,27 @@ class ProgramRunner {
 
   // The parts of Run that a session uses again and again.
 
-  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing with
-  // a Python exception set.
-  PyRef Execute(const v1::Program& program);
-
   // Fills `finished` for `exception`, or for its absence, and shows it on the program's stderr.
   void Report(PyObject* exception, internal::v1::Finished* finished);
 
   // os.environ, borrowed.
   PyObject* environ() const { return environ_.get(); }
 
+  // The namespaces of program.py and report.py.
+  const PyRef& program_source() const { return program_source_; }
+  const PyRef& report_source() const { return report_source_; }
+
  private:
+  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing with
+  // a Python exception set.
+  PyRef Execute(const v1::Program& program);
+
   // The end of a Python process as the program sees it: threads joined, exit functions run, streams
   // flushed, objects of __main__ finalised.
   void EndProgram();
 
+  PyRef program_source_;
+  PyRef report_source_;
   PyRef compile_program_;
   PyRef report_;
   PyRef rehearse_;

@@ -13,11 +13,12 @@
 #include "sandbox/guest/hot_pages.h"
 #include "sandbox/guest/immortal_heap.h"
 #include "sandbox/guest/interpreter.h"
-#include "sandbox/guest/output_file.h"
+#include "sandbox/guest/notebook.h"
 #include "sandbox/guest/program_runner.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/session.h"
+#include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/trial_run.h"
 #include "sandbox/wire/frame.h"
 
@@ -30,16 +31,6 @@ using internal::v1::HostFrame;
 absl::Status CallNoArguments(const PyRef& function, const char* what) {
   PyRef result = PyRef::Steal(function ? PyObject_CallNoArgs(function.get()) : nullptr);
   return result ? absl::OkStatus() : TakePythonError(what);
-}
-
-absl::Status SetUpStreams() {
-  PyRef type = MakeOutputFileType();
-  if (!type) return TakePythonError("make OutputFile");
-  PyRef names = PyRef::Steal(Py_BuildValue("{sO}", "OutputFile", type.get()));
-  CLOISTER_RETURN_IF_ERROR(CallNoArguments(
-      GetFunction(LoadSource(kStreamsSource, "streams", names.get()), "set_up"), "set streams up"));
-  return InstallPrint(PySys_GetObject("stdout")) ? absl::OkStatus()
-                                                 : TakePythonError("install print");
 }
 
 absl::Status Import(const std::string& name) {
@@ -86,7 +77,9 @@ void WaitForEnd(int channel) {
 }  // namespace
 
 struct PythonRuntime::State {
+  StandardStreams streams;
   ProgramRunner runner;
+  Notebook notebook;
   PyRef renew;
   std::vector<PageRange> hot_pages;
 };
@@ -101,8 +94,11 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
   CLOISTER_ASSIGN_OR_RETURN(
       std::string version,
       StartInterpreter(spec.environment(), is_root ? std::string() : spec.image_root()));
-  CLOISTER_RETURN_IF_ERROR(SetUpStreams());
-  CLOISTER_RETURN_IF_ERROR(state_->runner.SetUp());
+  CLOISTER_RETURN_IF_ERROR(state_->streams.SetUp());
+  ProgramRunner& runner = state_->runner;
+  CLOISTER_RETURN_IF_ERROR(runner.SetUp());
+  CLOISTER_RETURN_IF_ERROR(
+      state_->notebook.SetUp(runner.program_source(), runner.report_source()));
   for (const std::string& name : spec.warm_up_imports()) CLOISTER_RETURN_IF_ERROR(Import(name));
 
   PyRef hygiene = LoadSource(kHygieneSource, "hygiene");
@@ -173,8 +169,9 @@ int PythonRuntime::Serve(int channel) {
 }
 
 int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) {
-  const pid_t own_pid = getpid();
-  Session session(&state_->runner, channel);
+  // Never freed, as all of the state: threads may be in it to the end.
+  auto& session =
+      *new Session(&state_->runner, &state_->notebook, &state_->streams, channel);
   GuestFrame reply;
   absl::Status status = session.Open(std::move(request));
   if (status.ok()) {
@@ -186,11 +183,11 @@ int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) 
     HostFrame frame;
     status = session.Receive(&frame);
     if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // nobody needs it any more
-    if (!status.ok() || !frame.has_execute_cell()) return EXIT_FAILURE;
-    internal::v1::Finished finished = session.ExecuteCell(std::move(*frame.mutable_execute_cell()));
-    if (getpid() != own_pid) _exit(ExitStatusOf(finished));  // as in Serve
-    reply.Clear();
-    *reply.mutable_finished() = std::move(finished);
+    if (!status.ok()) return EXIT_FAILURE;
+    reply = session.Answer(std::move(frame));
+    if (reply.frame_case() == GuestFrame::FRAME_NOT_SET) return EXIT_FAILURE;
+    // Where subprocesses are allowed, a fork of a cell's that comes to its end: as in Serve.
+    if (!session.IsOwner()) _exit(ExitStatusOf(reply.finished()));
   }
   AwaitKill();
 }

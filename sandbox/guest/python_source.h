@@ -8,10 +8,21 @@
 namespace cloister::sandbox {
 
 // Made by the build from py/NAME.py.
+extern const char kCellSource[];
+extern const char kCompletenessSource[];
+extern const char kCompletionSource[];
+extern const char kEventLoopSource[];
+extern const char kFiguresSource[];
 extern const char kHygieneSource[];
+extern const char kImportsSource[];
+extern const char kInspectionSource[];
+extern const char kLookupSource[];
+extern const char kMimeSource[];
 extern const char kProgramSource[];
+extern const char kPublicSource[];
 extern const char kRehearsalSource[];
 extern const char kReportSource[];
+extern const char kSourceScanSource[];
 extern const char kStreamsSource[];
 
 // Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has

@@ -1,28 +1,30 @@
 // The main interpreter of a live sandbox, from the guest's side: cells one after another in one
-// module
-// __main__.
+// module __main__, and what a notebook asks between them.
 //
-// SIGINT is blocked but while a cell's own code runs, so that an interrupt that comes late hits
-// nothing; what comes between cells is dropped when the next one starts. The host repeats its
-// interrupts.
+// SIGINT is blocked but while a cell's own code runs, or its tasks between cells, so that an interrupt
+// that comes late hits nothing; what is pending is dropped when the next cell starts. The host repeats
+// its interrupts.
 
 #ifndef CLOISTER_SANDBOX_GUEST_SESSION_H_
 #define CLOISTER_SANDBOX_GUEST_SESSION_H_
-
-#include <sys/types.h>
 
 #include <string>
 
 #include "absl/status/status.h"
 #include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/guest/frame_sender.h"
+#include "sandbox/guest/notebook.h"
 #include "sandbox/guest/program_runner.h"
+#include "sandbox/guest/standard_streams.h"
 
 namespace cloister::sandbox {
 
-// Thread-safety: the main thread, with the GIL. Ownership: borrows the runner and the channel.
+// Thread-safety: the main thread, with the GIL. Ownership: borrows everything it is made of; once
+// opened it lives as long as the interpreter.
 class Session {
  public:
-  Session(ProgramRunner* runner, int channel) : runner_(*runner), channel_(channel) {}
+  Session(ProgramRunner* runner, Notebook* notebook, StandardStreams* streams, int channel)
+      : runner_(*runner), notebook_(*notebook), streams_(*streams), sender_(channel) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -30,23 +32,39 @@ class Session {
   // that no cell may run.
   absl::Status Open(internal::v1::OpenSession request);
 
-  // The host's next frame. Threads of earlier cells go on meanwhile. Errors: as ReadFrame.
+  // The host's next frame but for answers to questions that nobody asks any more. Threads and tasks of
+  // earlier cells go on meanwhile. Errors: as ReadFrame.
   absl::Status Receive(internal::v1::HostFrame* frame);
 
-  // Runs a cell. Its state, threads and open files stay.
-  internal::v1::Finished ExecuteCell(internal::v1::ExecuteCell request);
+  // Does what the frame asks and returns what to answer; an empty frame where it asks for nothing that a
+  // session does.
+  internal::v1::GuestFrame Answer(internal::v1::HostFrame frame);
 
   // Errors: as WriteFrame.
   absl::Status Send(const internal::v1::GuestFrame& frame);
 
+  // Whether this is not a fork that the user's code made.
+  bool IsOwner() const { return sender_.IsOwner(); }
+
  private:
+  // Runs a cell. Its state, threads and open files stay.
+  internal::v1::Finished ExecuteCell(internal::v1::ExecuteCell request);
+
   // Gives the cell its inputs and runs it; nothing with a Python exception set where it raised.
-  PyRef Run(const v1::Program& program);
+  PyRef Run(const internal::v1::ExecuteCell& request);
+
+  // Describes the value as the cell asks. False with a Python exception set.
+  bool DescribeResult(const internal::v1::ExecuteCell& request, PyObject* value,
+                      internal::v1::Finished* finished);
+
+  // Lets tasks go on until a frame arrives.
+  void AwaitFrame();
 
   ProgramRunner& runner_;
-  const int channel_;
+  Notebook& notebook_;
+  StandardStreams& streams_;
+  FrameSender sender_;
   std::string workspace_;
-  bool has_input_ = false;  // the cell before was given standard input
 };
 
 }  // namespace cloister::sandbox

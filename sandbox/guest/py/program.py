@@ -21,14 +21,17 @@ def _decode(source):
     return source.decode("utf-8-sig")
 
 
-def _remember(source, file_name):
+def remember(source, file_name):
     """Lets tracebacks and `inspect` show source lines, though there is no such file."""
     text = _decode(source)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     lines = [line + "\n" for line in text.split("\n")]
     # No time of modification: nothing to compare a file with.
-    linecache.cache[file_name] = (len(source), None, lines, file_name)
+    entry = (len(source), None, lines, file_name)
+    if type(linecache.cache) is not dict:  # a cell of before has put something else there
+        linecache.cache = {}
+    linecache.cache[file_name] = entry
     if file_name[:1] == "<":
         _forget_old_cells(file_name)
 
@@ -46,10 +49,10 @@ def compile_program(source, file_name, wants_value):
     has one, else None. Raises what compiling a file would."""
     if not wants_value:
         code = compile(source, file_name, "exec", 0, True)
-        _remember(source, file_name)
+        remember(source, file_name)
         return code, None
     tree = compile(source, file_name, "exec", _ONLY_AST, True)
-    _remember(source, file_name)
+    remember(source, file_name)
     expression = None
     if tree.body and type(tree.body[-1]) is _ast.Expr:
         expression = _ast.Expression(tree.body.pop().value)

@@ -264,6 +264,15 @@ def _raised(exc):
     return {"kind": RAISED, "exception": description}
 
 
+def traceback_text(exc):
+    """The text Python would show, without frames of ours on the way to the user's."""
+    traceback = _traceback_of(exc)
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith("<cloister "):
+        traceback = traceback.tb_next
+    exc = exc.with_traceback(traceback)
+    return _raised(exc)["exception"]["traceback"]
+
+
 def _show(exc, text):
     """Calls sys.excepthook. Returns the report of a hook that exits, else None."""
     hook = getattr(sys, "excepthook", None)

@@ -1,4 +1,5 @@
-"""Sets the standard streams up, once, in the zygote; clones inherit them.
+"""Sets the standard streams up, once, in the zygote; clones inherit them, and sessions make them anew where
+a cell closed them.
 
 The loader adds to this namespace: OutputFile, a FileIO whose write() writes everything.
 """
@@ -9,7 +10,11 @@ import signal
 import sys
 
 
-def _output(descriptor, name, errors):
+_NAMES = {1: ("<stdout>", "surrogateescape"), 2: ("<stderr>", "backslashreplace")}
+
+
+def make_output(descriptor):
+    name, errors = _NAMES[descriptor]
     # As with `python -u`: what is written is in the pipe when write() returns, so that nothing is lost
     # when the sandbox is killed and the order with what C code writes is exact.
     raw = OutputFile(descriptor, "wb", closefd=False)
@@ -19,14 +24,18 @@ def _output(descriptor, name, errors):
     return stream
 
 
+def make_input():
+    raw = io.FileIO(0, "rb", closefd=False)
+    stream = io.TextIOWrapper(io.BufferedReader(raw), "utf-8", "surrogateescape")
+    stream.mode = "r"
+    raw.name = "<stdin>"
+    return stream
+
+
 def set_up():
-    sys.stdin = sys.__stdin__ = io.TextIOWrapper(
-        io.BufferedReader(io.FileIO(0, "rb", closefd=False)), "utf-8", "surrogateescape"
-    )
-    sys.stdin.mode = "r"
-    sys.stdin.buffer.raw.name = "<stdin>"
-    sys.stdout = sys.__stdout__ = _output(1, "<stdout>", "surrogateescape")
-    sys.stderr = sys.__stderr__ = _output(2, "<stderr>", "backslashreplace")
+    sys.stdin = sys.__stdin__ = make_input()
+    sys.stdout = sys.__stdout__ = make_output(1)
+    sys.stderr = sys.__stderr__ = make_output(2)
 
     # A crash, or a system call that is not allowed, shows the line that caused it before it kills. The
     # C stack would show addresses, and where the host keeps this binary.

@@ -94,21 +94,11 @@ bool Drain(int fd, std::string* bytes) {
 // One clone as its host sees it.
 class Clone {
  public:
-  explicit Clone(int control) : control_(control) {
-    int channel[2], output[2], error[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0 ||
-        pipe2(output, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0) {
-      ADD_FAILURE() << "cannot make descriptors";
-      return;
-    }
-    channel_.reset(channel[0]);
-    output_.reset(output[0]);
-    error_.reset(error[0]);
-    const UniqueFd theirs[] = {UniqueFd(channel[1]), UniqueFd(output[1]), UniqueFd(error[1])};
-    ZygoteRequest request;
-    request.mutable_clone_sandbox()->set_sandbox_id(1);
-    const int descriptors[] = {channel[1], output[1], error[1]};
-    EXPECT_TRUE(SendPacket(control, request, descriptors).ok());
+  explicit Clone(GuestHarness* harness) : harness_(*harness) {
+    GuestHarness::CloneEnds ends = harness->StartClone();
+    channel_ = std::move(ends.channel);
+    output_ = std::move(ends.output);
+    error_ = std::move(ends.error);
   }
 
   GuestRun Run(const RunProgram& program,
@@ -131,7 +121,7 @@ class Clone {
     Watch(on_output);
     run_.run_nanoseconds = MonotonicNanoseconds() - start;
     channel_.reset();
-    AwaitExit();
+    harness_.AwaitExit(&run_);
     Drain(output_.get(), &run_.output);
     Drain(error_.get(), &run_.error);
     return std::move(run_);
@@ -170,19 +160,7 @@ class Clone {
     }
   }
 
-  void AwaitExit() {
-    pollfd polled = {control_, POLLIN, 0};
-    if (poll(&polled, 1, kPatienceMilliseconds) <= 0) {
-      ADD_FAILURE() << "the clone did not exit";
-      return;
-    }
-    ZygoteEvent event;
-    EXPECT_TRUE(ReceivePacket(control_, &event, nullptr).ok());
-    run_.wait_code = event.child_exited().wait_code();
-    run_.wait_status = event.child_exited().wait_status();
-  }
-
-  int control_;
+  GuestHarness& harness_;
   UniqueFd channel_, output_, error_;
   GuestRun run_;
 };
@@ -234,9 +212,47 @@ void GuestHarness::Start(const Options& options) {
   ASSERT_TRUE(ReceivePacket(control_.get(), &start_, nullptr).ok()) << "the zygote died";
 }
 
+GuestHarness::CloneEnds GuestHarness::StartClone() {
+  int channel[2], output[2], error[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) != 0 ||
+      pipe2(output, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0) {
+    ADD_FAILURE() << "cannot make descriptors";
+    return {};
+  }
+  const UniqueFd theirs[] = {UniqueFd(channel[1]), UniqueFd(output[1]), UniqueFd(error[1])};
+  ZygoteRequest request;
+  request.mutable_clone_sandbox()->set_sandbox_id(1);
+  const int descriptors[] = {channel[1], output[1], error[1]};
+  EXPECT_TRUE(SendPacket(control_.get(), request, descriptors).ok());
+  return {UniqueFd(channel[0]), UniqueFd(output[0]), UniqueFd(error[0])};
+}
+
+void GuestHarness::AwaitExit(GuestRun* run) {
+  pollfd polled = {control_.get(), POLLIN, 0};
+  if (poll(&polled, 1, kPatienceMilliseconds) <= 0) {
+    ADD_FAILURE() << "the clone did not exit";
+    return;
+  }
+  ZygoteEvent event;
+  EXPECT_TRUE(ReceivePacket(control_.get(), &event, nullptr).ok());
+  run->wait_code = event.child_exited().wait_code();
+  run->wait_status = event.child_exited().wait_status();
+}
+
+pid_t GuestHarness::ClonePid() const {
+  // Harness, zygote, clone: each has one child.
+  for (pid_t pid = pid_;;) {
+    const std::string name = std::to_string(pid);
+    std::ifstream children("/proc/" + name + "/task/" + name + "/children");
+    pid_t child = 0;
+    if (!(children >> child)) return pid;
+    pid = child;
+  }
+}
+
 GuestRun GuestHarness::Run(const RunProgram& request,
                            const std::function<void(const std::string&)>& while_running) {
-  return Clone(control_.get()).Run(request, while_running);
+  return Clone(this).Run(request, while_running);
 }
 
 GuestRun GuestHarness::Run(const v1::Program& program) {

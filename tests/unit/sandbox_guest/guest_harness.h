@@ -55,6 +55,20 @@ class GuestHarness {
   // What the zygote answered: ready or broken.
   const internal::v1::ZygoteEvent& start() const { return start_; }
 
+  // The ends of a clone's descriptors that its host has, and how the clone ended.
+  struct CloneEnds {
+    UniqueFd channel, output, error;
+  };
+
+  // Makes a clone; one at a time. Then AwaitExit.
+  CloneEnds StartClone();
+
+  // Until the clone has exited.
+  void AwaitExit(GuestRun* run);
+
+  // The clone that runs, as this process sees it.
+  pid_t ClonePid() const;
+
   // Runs one program in a new clone. `while_running` is called with the clone's first output, once.
   GuestRun Run(const internal::v1::RunProgram& request,
                const std::function<void(const std::string&)>& while_running = nullptr);

@@ -1,0 +1,61 @@
+#include "sandbox/guest/frame_sender.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "sandbox/base/status_macros.h"
+#include "sandbox/base/syscall_status.h"
+#include "sandbox/guest/python_object.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+
+FrameSender::FrameSender(int socket) : socket_(socket), owner_(getpid()) {}
+
+bool FrameSender::IsOwner() const { return getpid() == owner_; }
+
+bool FrameSender::Flush(absl::Status* status) {
+  while (sent_ < pending_.size()) {
+    const ssize_t sent =
+        send(socket_, pending_.data() + sent_, pending_.size() - sent_, MSG_NOSIGNAL);
+    if (sent < 0) {
+      if (errno == EINTR) return false;
+      *status = SyscallError("write a frame");
+      return true;
+    }
+    sent_ += static_cast<size_t>(sent);
+  }
+  pending_ = std::string();
+  sent_ = 0;
+  return true;
+}
+
+absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal on_signal) {
+  if (!IsOwner()) return absl::OkStatus();
+  CLOISTER_ASSIGN_OR_RETURN(std::string encoded, EncodeFrame(frame, kMaxGuestFrameBytes));
+  bool is_queued = false;
+  for (;;) {
+    absl::Status status;
+    bool is_done = false;
+    Py_BEGIN_ALLOW_THREADS;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      is_done = Flush(&status);
+      if (is_done && status.ok() && !is_queued) {
+        pending_ = std::move(encoded);
+        is_queued = true;
+        is_done = Flush(&status);
+      }
+    }
+    Py_END_ALLOW_THREADS;
+    if (is_done) return status;
+    if (on_signal == OnSignal::kRunHandlers && PyErr_CheckSignals() != 0) {
+      return absl::CancelledError("a signal handler raised");
+    }
+  }
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,34 @@
+// The Python files that are loaded when they are first needed, and what all of them may call of ours.
+
+#ifndef CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
+#define CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
+
+#include "sandbox/guest/frame_sender.h"
+#include "sandbox/guest/python_object.h"
+
+namespace cloister::sandbox {
+
+// In the zygote, once: makes the names that every file gets. `names` (a dict) are added to ours:
+//   load(name)                   the namespace of py/NAME.py
+//   in_session()                 whether there is a host to show things to
+//   send_display(description, display_id, is_update), send_clear_output(wait)
+//   set_idle(function)           see IdleFunction
+//   getpass                      of question.h
+// False with a Python exception set.
+bool SetUpNotebookSources(PyObject* names);
+
+// Gives them a host. The sender outlives the interpreter.
+void ConnectNotebookSources(FrameSender* sender);
+
+// The namespace of py/NAME.py, loaded once; with a Python exception set where it cannot be.
+PyRef LoadNotebookSource(const char* name);
+
+// Runs py/NAME.py in a namespace of its own, a module's, in which our names begin with '_'.
+bool RunNotebookSource(const char* name, PyObject* module_names);
+
+// Waits until a descriptor, its argument, can be read; null where nobody set one. Borrowed.
+PyObject* IdleFunction();
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_

@@ -1,0 +1,160 @@
+"""What programs and cells may ask of Cloister.
+
+`display()` shows objects in the richest form a front end knows. In a live sandbox it sends them to whoever
+watches the execution; in a program that runs by itself it prints them.
+"""
+
+# The loader adds to this namespace: `_in_session`, `_send_display`, `_send_clear_output`, `_load`.
+
+__all__ = [
+    "DisplayHandle",
+    "HTML",
+    "Image",
+    "JSON",
+    "Javascript",
+    "Latex",
+    "Markdown",
+    "SVG",
+    "clear_output",
+    "display",
+    "update_display",
+]
+
+
+def _new_display_id():
+    import os
+
+    return os.urandom(16).hex()
+
+
+class DisplayHandle:
+    """A display that can be changed afterwards."""
+
+    def __init__(self, display_id=None):
+        self.display_id = display_id or _new_display_id()
+
+    def __repr__(self):
+        return f"<DisplayHandle display_id={self.display_id}>"
+
+    def display(self, obj, **options):
+        """Shows the object in a new place, with this handle's id."""
+        display(obj, display_id=self.display_id, **options)
+
+    def update(self, obj, **options):
+        """Shows the object wherever this handle's id is shown."""
+        update_display(obj, display_id=self.display_id, **options)
+
+
+def _describe(obj, raw, metadata):
+    mime = _load("mime")
+    if raw:
+        if not isinstance(obj, dict):
+            raise TypeError(f"display(raw=True) takes a dict by MIME type, not {type(obj).__name__}")
+        return mime["raw_bundle"](obj, metadata)
+    description = mime["bundle"](obj)
+    if metadata:
+        import json
+
+        return description[0], json.dumps(metadata), description[2]
+    return description
+
+
+def _show(obj, raw, metadata, display_id, is_update):
+    description = _describe(obj, raw, metadata)
+    if _in_session():
+        _send_display(description, display_id, is_update)
+    else:
+        print(description[0].get("text/plain", repr(obj)))
+
+
+def display(*objects, raw=False, metadata=None, display_id=None, clear=False):
+    """Shows objects. `raw` means that they are dicts by MIME type already. With `display_id`, a str or True
+    for a new one, returns a DisplayHandle. `clear` takes back what was shown before, once this is shown."""
+    if display_id is True:
+        display_id = _new_display_id()
+    elif display_id is not None and not isinstance(display_id, str):
+        raise TypeError("display_id is a str, or True")
+    if clear:
+        clear_output(wait=True)
+    for obj in objects:
+        _show(obj, raw, metadata, display_id or "", False)
+    return DisplayHandle(display_id) if display_id else None
+
+
+def update_display(obj, *, display_id, raw=False, metadata=None):
+    """Shows the object wherever something with that id is shown."""
+    if not isinstance(display_id, str) or not display_id:
+        raise TypeError("display_id is a str that is not empty")
+    _show(obj, raw, metadata, display_id, True)
+
+
+def clear_output(wait=False):
+    """Takes back what the cell has shown so far; with `wait`, once something new is there to be shown."""
+    if _in_session():
+        _send_clear_output(bool(wait))
+
+
+class _Form:
+    """An object with one form besides its text."""
+
+    _mime_type = None
+
+    def __init__(self, data, metadata=None):
+        self.data = data
+        self.metadata = metadata
+
+    def __repr__(self):
+        return f"<{type(self).__name__} object>"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        metadata = {self._mime_type: self.metadata} if self.metadata else {}
+        return {self._mime_type: self.data}, metadata
+
+
+class HTML(_Form):
+    _mime_type = "text/html"
+
+
+class Markdown(_Form):
+    _mime_type = "text/markdown"
+
+
+class Latex(_Form):
+    _mime_type = "text/latex"
+
+
+class SVG(_Form):
+    _mime_type = "image/svg+xml"
+
+
+class JSON(_Form):
+    _mime_type = "application/json"
+
+
+class Javascript(_Form):
+    _mime_type = "application/javascript"
+
+
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
+
+
+class Image(_Form):
+    """A picture from its file's bytes, or from a file."""
+
+    def __init__(self, data=None, filename=None, width=None, height=None):
+        if data is None:
+            with open(filename, "rb") as file:
+                data = file.read()
+        for signature, mime_type in _SIGNATURES:
+            if bytes(data[:8]).startswith(signature):
+                self._mime_type = mime_type
+                break
+        else:
+            raise ValueError("neither PNG nor JPEG nor GIF nor WebP")
+        size = {"width": width, "height": height}
+        super().__init__(data, {name: value for name, value in size.items() if value is not None})

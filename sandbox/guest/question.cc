@@ -1,0 +1,187 @@
+#include "sandbox/guest/question.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
+
+#include "sandbox/guest/cell_context.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::GuestFrame;
+using internal::v1::HostFrame;
+
+constexpr size_t kMaxPromptBytes = size_t{16} << 10;
+
+FrameSender* question_sender = nullptr;
+PyObject* original_input = nullptr;
+InputSource input_source = InputSource::kNobody;
+int64_t asking_cell = 0;
+int64_t question_number = 0;  // within asking_cell
+
+// The main thread's code of the cell in front: whoever else asked would take its answers.
+bool MayAsk() {
+  const bool is_main_thread = getpid() == gettid();
+  if (is_main_thread && question_sender->IsOwner() && ForegroundCell() != 0 &&
+      CellOfCaller() == ForegroundCell()) {
+    return true;
+  }
+  PyErr_SetString(PyExc_RuntimeError,
+                  "input is only asked for by the main thread of the cell that runs, not by threads, "
+                  "forks, or tasks of earlier cells");
+  return false;
+}
+
+// What was printed before is to be seen before the question. A stream that cannot is passed over.
+void FlushStreams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!result) PyErr_Clear();
+  }
+}
+
+bool Send(PyObject* prompt, bool is_password) {
+  if (asking_cell != ForegroundCell()) {
+    asking_cell = ForegroundCell();
+    question_number = 0;
+  }
+  GuestFrame frame;
+  frame.mutable_input_request()->set_cell(asking_cell);
+  v1::InputRequest* request = frame.mutable_input_request()->mutable_request();
+  request->set_number(++question_number);
+  request->set_is_password(is_password);
+  if (prompt != nullptr) {
+    PyRef text = PyRef::Steal(PyObject_Str(prompt));
+    if (!text) return false;
+    request->set_prompt(ToUtf8(text.get(), kMaxPromptBytes, Cut::kEnd));
+  }
+  const absl::Status status = question_sender->Send(frame, FrameSender::OnSignal::kRunHandlers);
+  if (!status.ok() && PyErr_Occurred() == nullptr) {
+    PyErr_SetString(PyExc_OSError, "the host is gone");
+  }
+  return status.ok();
+}
+
+// Until the host's next frame begins to arrive; false with what a signal handler raised. Signals come
+// either before the look at them or while it waits, never between the two.
+bool AwaitFrame() {
+  sigset_t all;
+  sigset_t usual;
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, &usual);
+  int count = 0;
+  while (count <= 0 && PyErr_CheckSignals() == 0) {
+    pollfd polled = {question_sender->socket(), POLLIN, 0};
+    Py_BEGIN_ALLOW_THREADS;
+    count = ppoll(&polled, 1, nullptr, &usual);
+    Py_END_ALLOW_THREADS;
+  }
+  pthread_sigmask(SIG_SETMASK, &usual, nullptr);
+  return count > 0;
+}
+
+bool ReadAnswer(HostFrame* frame) {
+  absl::Status status;
+  Py_BEGIN_ALLOW_THREADS;
+  status = ReadFrame(question_sender->socket(), frame, kMaxHostFrameBytes);
+  Py_END_ALLOW_THREADS;
+  if (status.ok()) return true;
+  PyErr_SetString(PyExc_EOFError, "the host is gone");
+  return false;
+}
+
+bool IsAnswer(const HostFrame& frame) {
+  const internal::v1::SendInput& answer = frame.send_input();
+  return frame.has_send_input() && answer.cell() == asking_cell &&
+         (answer.request() == 0 || answer.request() == question_number);
+}
+
+PyObject* Ask(PyObject* prompt, bool is_password) {
+  if (!MayAsk()) return nullptr;
+  FlushStreams();
+  if (!Send(prompt, is_password)) return nullptr;
+  HostFrame frame;
+  do {
+    if (!AwaitFrame() || !ReadAnswer(&frame)) return nullptr;
+  } while (!IsAnswer(frame));
+  const internal::v1::SendInput& answer = frame.send_input();
+  if (answer.end_of_file()) {
+    PyErr_SetString(PyExc_EOFError, "EOF when reading a line");
+    return nullptr;
+  }
+  return PyUnicode_DecodeUTF8(answer.text().data(), static_cast<Py_ssize_t>(answer.text().size()),
+                              "replace");
+}
+
+PyObject* RaiseNobody(const char* function) {
+  PyErr_Format(PyExc_EOFError,
+               "%s has nobody to ask: the execution has no standard input and was not started with "
+               "allow_input",
+               function);
+  return nullptr;
+}
+
+PyObject* Input(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
+  if (count > 1) {
+    PyErr_Format(PyExc_TypeError, "input expected at most 1 argument, got %zd", count);
+    return nullptr;
+  }
+  if (input_source == InputSource::kClient) return Ask(count > 0 ? arguments[0] : nullptr, false);
+  if (input_source == InputSource::kNobody) return RaiseNobody("input()");
+  return PyObject_Vectorcall(original_input, arguments, static_cast<size_t>(count), nullptr);
+}
+
+// getpass(prompt="Password: ", stream=None, *, echo_char=None); nothing is echoed here.
+PyObject* GetPass(PyObject*, PyObject* arguments, PyObject* names) {
+  static const char* const keywords[] = {"prompt", "stream", "echo_char", nullptr};
+  PyObject* prompt = nullptr;
+  PyObject* ignored = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|OO$O:getpass", const_cast<char**>(keywords),
+                                   &prompt, &ignored, &ignored)) {
+    return nullptr;
+  }
+  PyRef usual = PyRef::Steal(prompt == nullptr ? PyUnicode_FromString("Password: ") : nullptr);
+  if (prompt == nullptr && !usual) return nullptr;
+  if (prompt == nullptr) prompt = usual.get();
+  if (input_source == InputSource::kClient) return Ask(prompt, true);
+  if (input_source == InputSource::kNobody) return RaiseNobody("getpass()");
+  return PyObject_CallOneArg(original_input, prompt);
+}
+
+PyMethodDef input_method = {"input",
+                            reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Input)),
+                            METH_FASTCALL, nullptr};
+PyMethodDef getpass_method = {
+    "getpass", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(GetPass)),
+    METH_VARARGS | METH_KEYWORDS,
+    PyDoc_STR("getpass(prompt='Password: ', stream=None, *, echo_char=None)\n--\n\n"
+              "Ask for a password without showing it.")};
+
+}  // namespace
+
+bool InstallInput(FrameSender* sender) {
+  question_sender = sender;
+  PyRef builtins = PyRef::Steal(PyImport_ImportModule("builtins"));
+  if (!builtins) return false;
+  original_input = PyObject_GetAttrString(builtins.get(), "input");
+  if (original_input == nullptr) return false;
+  if (PyCFunction_Check(original_input)) {
+    input_method.ml_doc = reinterpret_cast<PyCFunctionObject*>(original_input)->m_ml->ml_doc;
+  }
+  PyRef module_name = PyRef::Steal(PyUnicode_InternFromString("builtins"));
+  PyRef input = PyRef::Steal(PyCFunction_NewEx(&input_method, builtins.get(), module_name.get()));
+  return input && PyObject_SetAttrString(builtins.get(), "input", input.get()) == 0;
+}
+
+PyObject* NewGetPass() { return PyCFunction_New(&getpass_method, nullptr); }
+
+void SetInputSource(InputSource source) { input_source = source; }
+
+}  // namespace cloister::sandbox
