@@ -29,6 +29,13 @@ PyRef CallSource(const char* name, const char* function, PyRef arguments) {
   return PyRef::Steal(callee ? PyObject_CallObject(callee.get(), arguments.get()) : nullptr);
 }
 
+// Where it is in use. What a user's own loop cannot do is left undone.
+void CallEventLoop(const char* function) {
+  if (IdleFunction() == nullptr) return;
+  PyRef result = CallSource("event_loop", function, PyRef::Steal(PyTuple_New(0)));
+  if (!result) PyErr_Clear();
+}
+
 // Out of range and wrong types give 0.
 int32_t ToInt(PyObject* number) {
   const int value = PyLong_Check(number) ? PyLong_AsInt(number) : 0;
@@ -99,6 +106,10 @@ bool Notebook::IdleUntilReadable(int descriptor) {
   PyRef idle = PyRef::Borrow(IdleFunction());
   return static_cast<bool>(PyRef::Steal(PyObject_CallFunction(idle.get(), "i", descriptor)));
 }
+
+void Notebook::BeforeCopy() { CallEventLoop("release_descriptors"); }
+
+void Notebook::AfterCopy() { CallEventLoop("take_descriptors"); }
 
 bool Notebook::Complete(const v1::CompleteRequest& request, v1::CompleteResponse* response) {
   PyRef code = FromText(request.code());

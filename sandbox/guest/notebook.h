@@ -42,6 +42,10 @@ class Notebook {
   // set where a task or a signal handler ended it before.
   bool IdleUntilReadable(int descriptor);
 
+  // As Session says.
+  void BeforeCopy();
+  void AfterCopy();
+
   // False with a Python exception set.
   bool Complete(const v1::CompleteRequest& request, v1::CompleteResponse* response);
   bool Inspect(const v1::InspectRequest& request, v1::InspectResponse* response);

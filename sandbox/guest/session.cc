@@ -166,6 +166,16 @@ GuestFrame Session::Answer(HostFrame frame) {
   return reply;
 }
 
+void Session::BeforeCopy() {
+  streams_.Forget();
+  notebook_.BeforeCopy();
+}
+
+void Session::AfterCopy() {
+  streams_.Keep();
+  notebook_.AfterCopy();
+}
+
 // ---- cells --------------------------------------------------------------------------------------
 
 Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {

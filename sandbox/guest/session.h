@@ -43,6 +43,11 @@ class Session {
   // Errors: as WriteFrame.
   absl::Status Send(const internal::v1::GuestFrame& frame);
 
+  // Before the process is copied: closes the descriptors of ours that a copy must not share. After it,
+  // in the process and in its copy: makes them anew. Nothing else may be called between the two.
+  void BeforeCopy();
+  void AfterCopy();
+
   // Whether this is not a fork that the user's code made.
   bool IsOwner() const { return sender_.IsOwner(); }
 

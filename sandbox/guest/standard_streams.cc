@@ -54,6 +54,13 @@ void StandardStreams::Keep() {
   }
 }
 
+void StandardStreams::Forget() {
+  for (Output& output : outputs_) {
+    RenewDescriptor(output);
+    output.copy.reset();
+  }
+}
+
 void StandardStreams::RenewDescriptor(const Output& output) {
   struct stat status;
   const auto is_original = [&] {

@@ -27,6 +27,9 @@ class StandardStreams {
   // In a session, before its first cell: remembers what the descriptors are.
   void Keep();
 
+  // Closes what it remembers them by; Keep() is to follow.
+  void Forget();
+
   // Makes descriptors and sys.std* what they were, and gives `input` as standard input. False with a
   // Python exception set.
   bool Renew(const std::string& input);

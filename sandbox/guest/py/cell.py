@@ -106,6 +106,13 @@ def _run(code, expression):
     return None
 
 
+def _flush(figures):
+    try:
+        figures.flush()
+    except Exception as exc:
+        load("mime")["show_error"](exc)
+
+
 def run(source, file_name, cell, count, makes_value):
     """Returns the value of the cell's last expression, None where it has none or ends with a semicolon.
     `count` is 0 for a cell that leaves no history."""
@@ -122,7 +129,7 @@ def run(source, file_name, cell, count, makes_value):
     finally:
         figures = sys.modules.get("cloister.figures")
         if figures is not None:
-            _context.run(figures.flush)
+            _context.run(_flush, figures)
     if value is None or source[-64:].rstrip().endswith(b";"):
         return None
     if count:

@@ -7,10 +7,12 @@ The loader adds to this namespace: `set_idle`, which takes the function that wai
 """
 
 import asyncio
+import selectors
 import signal
 import threading
 
 _loop = None
+_waiting = ()  # selector keys of a loop without descriptors
 
 
 def session_loop():
@@ -98,3 +100,33 @@ def idle(descriptor):
         loop.run_forever()
     finally:
         loop.remove_reader(descriptor)
+
+
+# ---- copies of the process -----------------------------------------------------------------------------
+
+
+def release_descriptors():
+    """Closes what the loop has of its own: a copy of the process would share them with the original. Tasks
+    and timers stay; the loop must not run before take_descriptors()."""
+    global _waiting
+    if _loop.is_closed():
+        return
+    _loop._close_self_pipe()
+    _waiting = tuple(_loop._selector.get_map().values())
+    _loop._selector.close()
+
+
+def take_descriptors():
+    global _waiting
+    if _loop.is_closed():
+        return
+    _loop._selector = selectors.DefaultSelector()
+    for key in _waiting:
+        try:
+            _loop._selector.register(key.fileobj, key.events, key.data)
+        except (OSError, ValueError):
+            pass  # gone in this copy
+    _waiting = ()
+    _loop._make_self_pipe()
+    if _loop._signal_handlers:
+        signal.set_wakeup_fd(_loop._csock.fileno())

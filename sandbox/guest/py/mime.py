@@ -26,7 +26,7 @@ def _method(obj, name):
     return getattr(obj, name)
 
 
-def _show_error(exc):
+def show_error(exc):
     try:
         sys.stderr.write(traceback_text(exc))
     except Exception:
@@ -81,7 +81,7 @@ class _Bundle:
         except Exception as exc:
             self.metadata.pop(mime_type, None)
             self.omitted.append(mime_type)
-            _show_error(exc)
+            show_error(exc)
 
     def add_all(self, method):
         try:
@@ -95,7 +95,7 @@ class _Bundle:
         except NotImplementedError:
             pass
         except Exception as exc:
-            _show_error(exc)
+            show_error(exc)
 
     def finished(self):
         if not self.metadata:
@@ -105,7 +105,7 @@ class _Bundle:
         try:
             return self.data, json.dumps(self.metadata), self.omitted
         except Exception as exc:
-            _show_error(exc)
+            show_error(exc)
             return self.data, "", self.omitted
 
 
