@@ -2,14 +2,16 @@
 
 #include <utility>
 
+#include "sandbox/base/status_macros.h"
+#include "sandbox/host/notebook_frame.h"
+
 namespace cloister::sandbox {
 namespace {
 
 using internal::v1::GuestFrame;
 
-// As notebook.proto and cell.proto promise.
+// As cell.proto promises.
 constexpr size_t kMaxPieceBytes = size_t{64} << 10;
-constexpr size_t kMaxPromptBytes = size_t{16} << 10;
 
 absl::Status Broken(const char* what) { return absl::DataLossError(what); }
 
@@ -36,6 +38,7 @@ absl::StatusOr<v1::ExecutionEvent> TakeCellEvent(GuestFrame frame) {
   v1::ExecutionEvent event;
   switch (frame.frame_case()) {
     case GuestFrame::kDisplay:
+      CLOISTER_RETURN_IF_ERROR(CheckDisplay(frame.display().data()));
       *event.mutable_display() = std::move(*frame.mutable_display()->mutable_data());
       return event;
     case GuestFrame::kClearOutput:
@@ -43,8 +46,7 @@ absl::StatusOr<v1::ExecutionEvent> TakeCellEvent(GuestFrame frame) {
       return event;
     case GuestFrame::kInputRequest: {
       v1::InputRequest& request = *frame.mutable_input_request()->mutable_request();
-      if (request.number() <= 0) return Broken("an input request without a number");
-      if (request.prompt().size() > kMaxPromptBytes) return Broken("a prompt that is too long");
+      CLOISTER_RETURN_IF_ERROR(CheckInputRequest(request));
       *event.mutable_input_request() = std::move(request);
       return event;
     }
@@ -70,6 +72,7 @@ absl::StatusOr<LateFrame> TakeLateFrame(GuestFrame frame) {
       return late;
     }
     case GuestFrame::kDisplay:
+      CLOISTER_RETURN_IF_ERROR(CheckDisplay(frame.display().data()));
       *late.output.mutable_display() = std::move(*frame.mutable_display()->mutable_data());
       return late;
     case GuestFrame::kClearOutput:

@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "sandbox/host/guest_limits.h"
+#include "sandbox/host/notebook_frame.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
@@ -174,7 +175,7 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
       return absl::DataLossError("a file that was not asked for");
     }
   }
-  return absl::OkStatus();
+  return finished.value().has_bundle() ? CheckBundle(finished.value().bundle()) : absl::OkStatus();
 }
 
 void Execution::Interrupt(absl::Duration grace) {

@@ -110,6 +110,16 @@ TEST_F(BackgroundTest, ASecondInterruptRaisesAtOnce) {
   EXPECT_EQ(ValueOf("1"), "1");
 }
 
+TEST_F(BackgroundTest, TheLoopCanLetGoOfItsDescriptors) {
+  ValueOf("import asyncio, os, socket\nasync def f(n):\n  await asyncio.sleep(0.01)\n  return n\n"
+          "t = asyncio.create_task(f(5))\nown = asyncio.create_task.__globals__\n"
+          "count = lambda: len(os.listdir('/proc/self/fd'))\nbefore = count()");
+  EXPECT_EQ(ValueOf("own['release_descriptors'](); between = count(); own['take_descriptors']()\n"
+                    "before - between, count() - before"),
+            "(3, 0)");
+  EXPECT_EQ(ValueOf("await t, await asyncio.to_thread(lambda: 6)"), "(5, 6)");
+}
+
 // ---- between cells ------------------------------------------------------------------------------
 
 TEST_F(BackgroundTest, TasksGoOnBetweenCells) {
