@@ -18,6 +18,7 @@
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/session.h"
+#include "sandbox/guest/session_copy.h"
 #include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/trial_run.h"
 #include "sandbox/wire/frame.h"
@@ -81,6 +82,7 @@ struct PythonRuntime::State {
   ProgramRunner runner;
   Notebook notebook;
   PyRef renew;
+  PyRef renew_copy;
   std::vector<PageRange> hot_pages;
 };
 
@@ -107,6 +109,7 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
     CLOISTER_RETURN_IF_ERROR(CallNoArguments(GetFunction(hygiene, "plan_moving"), "plan moving"));
   }
   state_->renew = GetFunction(hygiene, "renew");
+  state_->renew_copy = GetFunction(hygiene, "renew_copy");
   CLOISTER_RETURN_IF_ERROR(state_->runner.Rehearse());
   CLOISTER_RETURN_IF_ERROR(FreezeHeap());
   // Where it cannot be learned, clones take the faults one by one, as ever.
@@ -182,6 +185,10 @@ int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) 
   while (session.Send(reply).ok()) {
     HostFrame frame;
     status = session.Receive(&frame);
+    while (status.ok() && frame.has_prepare_fork()) {
+      status = StandStillForCopies(&session, channel, state_->renew_copy.get());
+      if (status.ok()) status = session.Receive(&frame);
+    }
     if (absl::IsOutOfRange(status)) return EXIT_SUCCESS;  // nobody needs it any more
     if (!status.ok()) return EXIT_FAILURE;
     reply = session.Answer(std::move(frame));

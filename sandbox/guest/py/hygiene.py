@@ -84,3 +84,24 @@ def plan_moving():
 def renew():
     for action, module in _planned:
         action(module)
+
+
+def renew_copy():
+    """In a copy of a live sandbox: of whatever its programs have imported meanwhile.
+
+    Its pid is the one its parent had, so nothing has noticed. What programs did to these modules must not
+    keep the others from being renewed.
+    """
+    for name, action in RENEWALS:
+        module = sys.modules.get(name)
+        if module is None:
+            continue
+        try:
+            action(module)
+            if name == "_ssl":
+                module.RAND_add(os.urandom(32), 32.0)
+            if name == "uuid":
+                # The library behind it keeps what it chose as its node for good.
+                module._generate_time_safe = None
+        except BaseException:
+            continue
