@@ -33,6 +33,17 @@ bool FrameSender::Flush(absl::Status* status) {
   return true;
 }
 
+absl::Status FrameSender::FlushPending() {
+  if (!IsOwner()) return absl::OkStatus();
+  absl::Status status;
+  bool is_done = false;
+  Py_BEGIN_ALLOW_THREADS;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  while (!is_done) is_done = Flush(&status);
+  Py_END_ALLOW_THREADS;
+  return status;
+}
+
 absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal on_signal) {
   if (!IsOwner()) return absl::OkStatus();
   CLOISTER_ASSIGN_OR_RETURN(std::string encoded, EncodeFrame(frame, kMaxGuestFrameBytes));

@@ -1,8 +1,8 @@
 // The one writer of a live sandbox's channel.
 //
-// Displays come from any thread of the user's, and a signal may end the waiting of one of them in the
-// middle of a frame. What is left of that frame then goes out before the next, so that the host always
-// sees whole frames.
+// Displays come from any thread of the user's, and a signal may end the waiting of one of them in
+// the middle of a frame. What is left of that frame then goes out before the next, so that the host
+// always sees whole frames.
 
 #ifndef CLOISTER_SANDBOX_GUEST_FRAME_SENDER_H_
 #define CLOISTER_SANDBOX_GUEST_FRAME_SENDER_H_
@@ -35,9 +35,12 @@ class FrameSender {
     kGoOn,
   };
 
-  // Sends one frame, waiting as long as it takes; does nothing where this is not the owner. CANCELLED,
-  // with a Python exception set, where a signal handler raised; else as WriteFrame.
+  // Sends one frame, waiting as long as it takes; does nothing where this is not the owner.
+  // CANCELLED, with a Python exception set, where a signal handler raised; else as WriteFrame.
   absl::Status Send(const internal::v1::GuestFrame& frame, OnSignal on_signal);
+
+  // Sends what is left of a frame whose sending was ended, without running signal handlers.
+  absl::Status FlushPending();
 
  private:
   // Sends what is pending. False where a signal came first. With mutex_.
@@ -45,8 +48,8 @@ class FrameSender {
 
   const int socket_;
   const pid_t owner_;
-  // Of the standard library, whose locks the analysis does not know: absl's would bring its own part of
-  // the library into every clone. Guards the rest.
+  // Of the standard library, whose locks the analysis does not know: absl's would bring its own
+  // part of the library into every clone. Guards the rest.
   std::mutex mutex_;
   std::string pending_;
   size_t sent_ = 0;  // of pending_

@@ -19,13 +19,12 @@ namespace {
 // More than fits into memory twice is no temporary file.
 constexpr off_t kMaxContents = off_t{64} << 20;
 // What open(2) is told again; what made the file is not.
-constexpr int kKeptFlags = O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECTORY | O_PATH |
-                           O_NOFOLLOW | O_NOATIME;
+constexpr int kKeptFlags =
+    O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECTORY | O_PATH | O_NOFOLLOW | O_NOATIME;
 
 std::string LinkText(int fd) {
   char text[PATH_MAX];
-  const ssize_t size =
-      readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), text, sizeof(text));
+  const ssize_t size = readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), text, sizeof(text));
   return size <= 0 ? std::string() : std::string(text, static_cast<size_t>(size));
 }
 
@@ -35,8 +34,7 @@ bool IsSameFile(const struct stat& a, const struct stat& b) {
 
 bool LeadsTo(const std::string& path, const struct stat& info) {
   struct stat found;
-  return absl::StartsWith(path, "/") && stat(path.c_str(), &found) == 0 &&
-         IsSameFile(found, info);
+  return absl::StartsWith(path, "/") && stat(path.c_str(), &found) == 0 && IsSameFile(found, info);
 }
 
 // The standard stream this is another descriptor of; -1 for none.
@@ -85,9 +83,8 @@ void OpenFiles::RecordFile(int fd, std::vector<std::string>* obstacles) {
     }
     if (S_ISREG(info.st_mode)) file.offset = lseek(fd, 0, SEEK_CUR);
   } else if (file.same_as < 0 && !(S_ISREG(info.st_mode) && ReadContents(fd, info, &file))) {
-    obstacles->push_back(absl::StrCat("descriptor ", fd,
-                                      " is no file that could be opened again: ", name,
-                                      " (close it)"));
+    obstacles->push_back(absl::StrCat(
+        "descriptor ", fd, " is no file that could be opened again: ", name, " (close it)"));
   }
   file.in_memory = absl::StartsWith(name, "/memfd:");
   files_.push_back(std::move(file));

@@ -1,6 +1,6 @@
-// The open files of an interpreter that is copied. A copy begins with its standard descriptors and its
-// channel alone: an open file carried over would be its parent's. What has a path is opened anew, where
-// the copy's own files are; what has lost its path is made anew with the same contents.
+// The open files of an interpreter that is copied. A copy begins with its standard descriptors and
+// its channel alone: an open file carried over would be its parent's. What has a path is opened
+// anew, where the copy's own files are; what has lost its path is made anew with the same contents.
 
 #ifndef CLOISTER_SANDBOX_GUEST_OPEN_FILES_H_
 #define CLOISTER_SANDBOX_GUEST_OPEN_FILES_H_
@@ -18,20 +18,21 @@ namespace cloister::sandbox {
 // Thread-safety: none; the only thread of the process.
 class OpenFiles {
  public:
-  // In the parent: notes all open files, the current directory and the umask. What cannot be carried
-  // over is appended to `obstacles`, one sentence each.
+  // In the parent: notes all open files, the current directory and the umask. What cannot be
+  // carried over is appended to `obstacles`, one sentence each.
   void Record(std::vector<std::string>* obstacles);
 
-  // In a copy: makes them anew under their numbers. Errors: NOT_FOUND, naming the first that could not be.
+  // In a copy: makes them anew under their numbers. Errors: NOT_FOUND, naming the first that could
+  // not be.
   absl::Status Restore() const;
 
  private:
   struct File {
     int fd = -1;
-    int flags = 0;       // of open(2)
+    int flags = 0;  // of open(2)
     bool close_on_exec = false;
     off_t offset = 0;
-    std::string path;    // empty: without one
+    std::string path;        // empty: without one
     bool in_memory = false;  // of memfd_create(2), without a path
     std::string contents;    // of one without a path
     int same_as = -1;        // a copy of a standard stream

@@ -99,8 +99,7 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
   CLOISTER_RETURN_IF_ERROR(state_->streams.SetUp());
   ProgramRunner& runner = state_->runner;
   CLOISTER_RETURN_IF_ERROR(runner.SetUp());
-  CLOISTER_RETURN_IF_ERROR(
-      state_->notebook.SetUp(runner.program_source(), runner.report_source()));
+  CLOISTER_RETURN_IF_ERROR(state_->notebook.SetUp(runner.program_source(), runner.report_source()));
   for (const std::string& name : spec.warm_up_imports()) CLOISTER_RETURN_IF_ERROR(Import(name));
 
   PyRef hygiene = LoadSource(kHygieneSource, "hygiene");
@@ -173,8 +172,7 @@ int PythonRuntime::Serve(int channel) {
 
 int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) {
   // Never freed, as all of the state: threads may be in it to the end.
-  auto& session =
-      *new Session(&state_->runner, &state_->notebook, &state_->streams, channel);
+  auto& session = *new Session(&state_->runner, &state_->notebook, &state_->streams, channel);
   GuestFrame reply;
   absl::Status status = session.Open(std::move(request));
   if (status.ok()) {

@@ -85,9 +85,8 @@ void AnswerOrFail(GuestFrame* reply, const Answer& answer) {
   PyRef text = PyRef::Steal(PyObject_Str(exception.get()));
   if (!text) PyErr_Clear();
   const std::string message = ToUtf8(text.get(), kMaxFailureBytes / 2, Cut::kEnd);
-  reply->mutable_request_failed()->set_message(
-      absl::StrCat(description.type().substr(0, kMaxFailureBytes / 4),
-                   message.empty() ? "" : ": ", message));
+  reply->mutable_request_failed()->set_message(absl::StrCat(
+      description.type().substr(0, kMaxFailureBytes / 4), message.empty() ? "" : ": ", message));
 }
 
 }  // namespace
@@ -124,6 +123,8 @@ void Session::AwaitFrame() {
     if (is_over) return;  // the loop itself is of no use, which is no reason to be lost
   }
 }
+
+absl::Status Session::Flush() { return sender_.FlushPending(); }
 
 absl::Status Session::Receive(HostFrame* frame) {
   do {

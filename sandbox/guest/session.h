@@ -1,9 +1,9 @@
 // The main interpreter of a live sandbox, from the guest's side: cells one after another in one
 // module __main__, and what a notebook asks between them.
 //
-// SIGINT is blocked but while a cell's own code runs, or its tasks between cells, so that an interrupt
-// that comes late hits nothing; what is pending is dropped when the next cell starts. The host repeats
-// its interrupts.
+// SIGINT is blocked but while a cell's own code runs, or its tasks between cells, so that an
+// interrupt that comes late hits nothing; what is pending is dropped when the next cell starts. The
+// host repeats its interrupts.
 
 #ifndef CLOISTER_SANDBOX_GUEST_SESSION_H_
 #define CLOISTER_SANDBOX_GUEST_SESSION_H_
@@ -32,19 +32,23 @@ class Session {
   // that no cell may run.
   absl::Status Open(internal::v1::OpenSession request);
 
-  // The host's next frame but for answers to questions that nobody asks any more. Threads and tasks of
-  // earlier cells go on meanwhile. Errors: as ReadFrame.
+  // The host's next frame but for answers to questions that nobody asks any more. Threads and tasks
+  // of earlier cells go on meanwhile. Errors: as ReadFrame.
   absl::Status Receive(internal::v1::HostFrame* frame);
 
-  // Does what the frame asks and returns what to answer; an empty frame where it asks for nothing that a
-  // session does.
+  // Does what the frame asks and returns what to answer; an empty frame where it asks for nothing
+  // that a session does.
   internal::v1::GuestFrame Answer(internal::v1::HostFrame frame);
 
   // Errors: as WriteFrame.
   absl::Status Send(const internal::v1::GuestFrame& frame);
 
-  // Before the process is copied: closes the descriptors of ours that a copy must not share. After it,
-  // in the process and in its copy: makes them anew. Nothing else may be called between the two.
+  // Sends what a signal kept from being sent, so that the channel is between two frames.
+  absl::Status Flush();
+
+  // Before the process is copied: closes the descriptors of ours that a copy must not share. After
+  // it, in the process and in its copy: makes them anew. Nothing else may be called between the
+  // two.
   void BeforeCopy();
   void AfterCopy();
 

@@ -1,5 +1,6 @@
 #include "sandbox/guest/session_copy.h"
 
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
@@ -32,8 +33,8 @@ using internal::v1::HostFrame;
 // The names of Python's threads but the main one; empty where they cannot be had.
 std::string ThreadNames() {
   PyRef threading = PyRef::Steal(PyImport_ImportModule("threading"));
-  PyRef threads =
-      PyRef::Steal(threading ? PyObject_CallMethod(threading.get(), "enumerate", nullptr) : nullptr);
+  PyRef threads = PyRef::Steal(
+      threading ? PyObject_CallMethod(threading.get(), "enumerate", nullptr) : nullptr);
   PyRef list = PyRef::Steal(threads ? PySequence_List(threads.get()) : nullptr);
   std::vector<std::string> names;
   for (Py_ssize_t i = 0; list && i < PyList_GET_SIZE(list.get()); ++i) {
@@ -96,8 +97,8 @@ void FindSharedMemory(std::vector<std::string>* obstacles) {
     if (fields.size() < 5) continue;
     const absl::string_view name = fields.size() > 5 ? absl::StripAsciiWhitespace(fields[5]) : "";
     const bool is_shared = fields[1].size() > 3 && fields[1][3] == 's';
-    const bool is_writable = fields[3] == writable[0] || fields[3] == writable[1] ||
-                             absl::StartsWith(name, "/memfd:");
+    const bool is_writable =
+        fields[3] == writable[0] || fields[3] == writable[1] || absl::StartsWith(name, "/memfd:");
     if (is_shared || is_writable) {
       obstacles->push_back(
           absl::StrCat("memory is mapped from ", name, " (an mmap or a numpy.memmap: close it)"));
@@ -105,11 +106,29 @@ void FindSharedMemory(std::vector<std::string>* obstacles) {
   }
 }
 
-// The parent, while it is copied. Nothing of Python's runs.
-absl::Status WaitForCopies(Session* session, int channel) {
-  GuestFrame prepared;
-  prepared.mutable_fork_prepared();
-  CLOISTER_RETURN_IF_ERROR(session->Send(prepared));
+// All of it, with nothing but system calls in between.
+bool WriteAll(int fd, const char* bytes, size_t size) {
+  while (size > 0) {
+    const ssize_t count = write(fd, bytes, size);
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;
+    bytes += count;
+    size -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+// The parent, while it is copied. From the last byte it writes to the first it reads, copies may be
+// made at any moment: until then it changes none of its memory but this function's own.
+absl::Status WaitForCopies(int channel, const std::string& prepared) {
+  char first = 0;
+  if (!WriteAll(channel, prepared.data(), prepared.size())) {
+    return absl::UnavailableError("the channel is closed");
+  }
+  ssize_t count;
+  do {
+    count = recv(channel, &first, 1, MSG_PEEK);
+  } while (count < 0 && errno == EINTR);
   HostFrame frame;
   CLOISTER_RETURN_IF_ERROR(ReadFrame(channel, &frame, kMaxHostFrameBytes));
   return frame.has_resume_parent() ? absl::OkStatus()
@@ -128,6 +147,7 @@ absl::Status BeginCopy(Session* session, const OpenFiles& files, PyObject* renew
     return status;
   }
   PyOS_AfterFork_Child();
+  session->AfterCopy();
   PyRef renewed = PyRef::Steal(PyObject_CallNoArgs(renew));
   if (!renewed) PyErr_Clear();
   frame.mutable_ready();
@@ -145,7 +165,9 @@ void FindObstacles(std::vector<std::string>* obstacles) {
 absl::Status StandStillForCopies(Session* session, int channel, PyObject* renew) {
   std::vector<std::string> obstacles;
   OpenFiles files;
+  session->BeforeCopy();
   FindObstacles(&obstacles);
+  CLOISTER_RETURN_IF_ERROR(session->Flush());
   if (obstacles.empty()) {
     // Runs what programs have registered for it, which may open files and start threads.
     PyOS_BeforeFork();
@@ -155,17 +177,22 @@ absl::Status StandStillForCopies(Session* session, int channel, PyObject* renew)
     if (!obstacles.empty()) PyOS_AfterFork_Parent();
   }
   if (!obstacles.empty()) {
+    session->AfterCopy();
     GuestFrame refused;
     for (std::string& obstacle : obstacles) {
       refused.mutable_fork_prepared()->add_obstacles(std::move(obstacle));
     }
     return session->Send(refused);
   }
+  GuestFrame frame;
+  frame.mutable_fork_prepared();
+  CLOISTER_ASSIGN_OR_RETURN(const std::string prepared, EncodeFrame(frame, kMaxGuestFrameBytes));
   absl::Status status;
   StandStill(
       [&] {
-        status = WaitForCopies(session, channel);
+        status = WaitForCopies(channel, prepared);
         PyOS_AfterFork_Parent();
+        session->AfterCopy();
       },
       [&] { status = BeginCopy(session, files, renew); });
   return status;

@@ -1,5 +1,5 @@
-// How a session is copied: the guest stands still, and each copy goes on with files, randomness and a
-// channel of its own.
+// How a session is copied: the guest stands still, and each copy goes on with files, randomness and
+// a channel of its own.
 
 #ifndef CLOISTER_SANDBOX_GUEST_SESSION_COPY_H_
 #define CLOISTER_SANDBOX_GUEST_SESSION_COPY_H_
@@ -10,9 +10,9 @@
 
 namespace cloister::sandbox {
 
-// Answers PrepareFork, and returns when ResumeParent has come or there were obstacles; in a copy, when
-// it has said Ready. `renew` is called in copies. The main thread, with the GIL. Errors: the channel
-// is of no use any more.
+// Answers PrepareFork, and returns when ResumeParent has come or there were obstacles; in a copy,
+// when it has said Ready. `renew` is called in copies. The main thread, with the GIL. Errors: the
+// channel is of no use any more.
 absl::Status StandStillForCopies(Session* session, int channel, PyObject* renew);
 
 }  // namespace cloister::sandbox

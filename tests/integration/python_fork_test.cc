@@ -1,5 +1,5 @@
-// Copies of live sandboxes with a real interpreter in them, driven frame by frame. Needs root and the
-// image python3.14.
+// Copies of live sandboxes with a real interpreter in them, driven frame by frame. Needs root and
+// the image python3.14.
 
 #include <signal.h>
 #include <unistd.h>
@@ -122,7 +122,8 @@ os.makedirs('/workspace/d'); os.chdir('/workspace/d'); os.umask(0o77)
 }
 
 TEST_F(PythonForkTest, HasRandomnessOfItsOwn) {
-  Run(parent_, "import random, uuid, tempfile, ssl, os\nrandom.random(); uuid.uuid4(); uuid.uuid1()");
+  Run(parent_,
+      "import random, uuid, tempfile, ssl, os\nrandom.random(); uuid.uuid4(); uuid.uuid1()");
   std::vector<CreatedSandbox> sandboxes;
   for (int64_t id = 11; id < 14; ++id) sandboxes.push_back(Fork(parent_, id));
   sandboxes.push_back(std::move(parent_));
@@ -138,8 +139,9 @@ TEST_F(PythonForkTest, HasRandomnessOfItsOwn) {
 }
 
 TEST_F(PythonForkTest, NamesWhatCannotBeCopied) {
-  Run(parent_, "import threading, mmap, os, socket\nstop = threading.Event()\n"
-               "t = threading.Thread(target=stop.wait, name='worker'); t.start()");
+  Run(parent_,
+      "import threading, mmap, os, socket\nstop = threading.Event()\n"
+      "t = threading.Thread(target=stop.wait, name='worker'); t.start()");
   EXPECT_THAT(Obstacles(parent_), ElementsAre(HasSubstr("1 thread is alive beside the main one: "
                                                         "worker")));
   Run(parent_, "stop.set(); t.join()\na, b = socket.socketpair()");
@@ -168,11 +170,13 @@ saved = os.dup(1)
 
 TEST_F(PythonForkTest, RunsThreadsAndInterruptsInCopies) {
   const CreatedSandbox fork = Fork(parent_, 11);
-  EXPECT_EQ(Run(fork, "import threading\nx = []\nt = threading.Thread(target=lambda: x.append(1))\n"
-                      "t.start(); t.join(); print(x, threading.main_thread().is_alive())"),
+  EXPECT_EQ(Run(fork,
+                "import threading\nx = []\nt = threading.Thread(target=lambda: x.append(1))\n"
+                "t.start(); t.join(); print(x, threading.main_thread().is_alive())"),
             "[1] True");
-  EXPECT_EQ(Run(fork, "import signal\ntry: signal.raise_signal(signal.SIGINT)\n"
-                      "except KeyboardInterrupt: print('interrupted')"),
+  EXPECT_EQ(Run(fork,
+                "import signal\ntry: signal.raise_signal(signal.SIGINT)\n"
+                "except KeyboardInterrupt: print('interrupted')"),
             "interrupted");
 }
 

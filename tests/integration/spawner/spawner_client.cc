@@ -223,11 +223,22 @@ void RunProgram(const CreatedSandbox& sandbox, const std::string& code) {
   if (!status.ok()) Die(status.ToString());
 }
 
+// What a sandbox that ends has said.
+static std::string ReadToEnd(int fd) {
+  std::string text;
+  char bytes[1024];
+  for (ssize_t got; (got = read(fd, bytes, sizeof(bytes))) > 0;) {
+    text.append(bytes, static_cast<size_t>(got));
+  }
+  return text;
+}
+
 internal::v1::GuestFrame ReadGuestFrame(const CreatedSandbox& sandbox) {
   internal::v1::GuestFrame frame;
   WaitReadable(sandbox.channel.get(), "a frame of the guest");
   const absl::Status status = ReadFrame(sandbox.channel.get(), &frame, kMaxGuestFrameBytes);
-  if (!status.ok()) Die(status.ToString());
+  if (!status.ok())
+    Die(absl::StrCat(status.ToString(), "; on stderr: ", ReadToEnd(sandbox.error.get())));
   return frame;
 }
 

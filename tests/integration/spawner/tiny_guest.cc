@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
@@ -156,8 +157,14 @@ class TinyRuntime : public GuestRuntime {
     internal::v1::GuestFrame prepared;
     prepared.mutable_fork_prepared();
     internal::v1::HostFrame resume;
-    return WriteFrame(channel, prepared, kMaxGuestFrameBytes).ok() &&
-           ReadFrame(channel, &resume, kMaxHostFrameBytes).ok() && resume.has_resume_parent();
+    const std::string bytes = EncodeFrame(prepared, kMaxGuestFrameBytes).value();
+    // Between these two its memory must not change: it may be copied at any moment.
+    char first;
+    if (write(channel, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()) ||
+        recv(channel, &first, 1, MSG_PEEK) != 1) {
+      return false;
+    }
+    return ReadFrame(channel, &resume, kMaxHostFrameBytes).ok() && resume.has_resume_parent();
   }
 
   static bool SayReady(int channel) {
