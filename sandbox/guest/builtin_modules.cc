@@ -10,13 +10,13 @@ namespace {
 int RunPublic(PyObject* module) {
   PyRef path = PyRef::Steal(PyList_New(0));
   return path && PyObject_SetAttrString(module, "__path__", path.get()) == 0 &&
-                 RunNotebookSource("public", PyModule_GetDict(module))
+                 RunNotebookSource("public", "cloister", PyModule_GetDict(module))
              ? 0
              : -1;
 }
 
 int RunFigures(PyObject* module) {
-  return RunNotebookSource("figures", PyModule_GetDict(module)) ? 0 : -1;
+  return RunNotebookSource("figures", "cloister.figures", PyModule_GetDict(module)) ? 0 : -1;
 }
 
 // What they call of ours belongs to the main interpreter.

@@ -60,7 +60,7 @@ absl::Status Notebook::SetUp(const PyRef& program, const PyRef& report) {
                                  "traceback_text", traceback_text.get()));
   if (names && SetUpNotebookSources(names.get())) {
     PyRef cell = LoadNotebookSource("cell");
-    run_ = GetFunction(cell, "run");
+    if (cell && LoadNotebookSource("imports")) run_ = GetFunction(cell, "run");
     if (run_) trim_ = GetFunction(cell, "trim");
     if (trim_) open_session_ = GetFunction(cell, "open_session");
   }
@@ -101,8 +101,9 @@ bool Notebook::Describe(PyObject* value, v1::MimeBundle* bundle) {
   return true;
 }
 
+bool Notebook::MayIdle() const { return IdleFunction() != nullptr; }
+
 bool Notebook::IdleUntilReadable(int descriptor) {
-  if (IdleFunction() == nullptr) return true;
   PyRef idle = PyRef::Borrow(IdleFunction());
   return static_cast<bool>(PyRef::Steal(PyObject_CallFunction(idle.get(), "i", descriptor)));
 }

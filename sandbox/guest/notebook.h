@@ -38,6 +38,9 @@ class Notebook {
   // on stderr instead.
   bool Describe(PyObject* value, v1::MimeBundle* bundle);
 
+  // Whether IdleUntilReadable has anything to do.
+  bool MayIdle() const;
+
   // Runs the event loop until the descriptor can be read, if it is in use. False with a Python exception
   // set where a task or a signal handler ended it before.
   bool IdleUntilReadable(int descriptor);

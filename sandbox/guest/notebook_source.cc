@@ -19,21 +19,22 @@ constexpr size_t kMaxDisplayIdBytes = 128;
 struct Source {
   const char* name;
   const char* text;
-  PyObject* loaded;  // its namespace, for ever
+  PyObject* code = nullptr;    // for ever, as its namespace
+  PyObject* loaded = nullptr;  // its namespace
 };
 
 Source sources[] = {
-    {"cell", kCellSource, nullptr},
-    {"completeness", kCompletenessSource, nullptr},
-    {"completion", kCompletionSource, nullptr},
-    {"event_loop", kEventLoopSource, nullptr},
-    {"figures", kFiguresSource, nullptr},
-    {"imports", kImportsSource, nullptr},
-    {"inspection", kInspectionSource, nullptr},
-    {"lookup", kLookupSource, nullptr},
-    {"mime", kMimeSource, nullptr},
-    {"public", kPublicSource, nullptr},
-    {"source_scan", kSourceScanSource, nullptr},
+    {"cell", kCellSource},
+    {"completeness", kCompletenessSource},
+    {"completion", kCompletionSource},
+    {"event_loop", kEventLoopSource},
+    {"figures", kFiguresSource},
+    {"imports", kImportsSource},
+    {"inspection", kInspectionSource},
+    {"lookup", kLookupSource},
+    {"mime", kMimeSource},
+    {"public", kPublicSource},
+    {"source_scan", kSourceScanSource},
 };
 
 PyObject* shared_names = nullptr;
@@ -132,6 +133,10 @@ bool SetUpNotebookSources(PyObject* names) {
     PyRef object = PyRef::Steal(PyCFunction_New(&function, nullptr));
     if (!AddName(shared_names, function.ml_name, std::move(object))) return false;
   }
+  for (Source& source : sources) {
+    source.code = CompileSource(source.text, source.name).release();
+    if (source.code == nullptr) return false;
+  }
   return AddName(shared_names, "getpass", PyRef::Steal(NewGetPass()));
 }
 
@@ -140,29 +145,23 @@ void ConnectNotebookSources(FrameSender* frames) { sender = frames; }
 PyRef LoadNotebookSource(const char* name) {
   Source* source = FindSource(name);
   if (source == nullptr) return PyRef();
-  if (source->loaded == nullptr) {
-    source->loaded = LoadSource(source->text, source->name, shared_names).release();
-  }
+  if (source->loaded != nullptr) return PyRef::Borrow(source->loaded);
+  PyRef names = PyRef::Steal(PyDict_Copy(shared_names));
+  if (!names || !RunSource(source->code, source->name, names.get())) return PyRef();
+  // Another thread may have been as fast.
+  if (source->loaded == nullptr) source->loaded = names.release();
   return PyRef::Borrow(source->loaded);
 }
 
-bool RunNotebookSource(const char* name, PyObject* module_names) {
+bool RunNotebookSource(const char* name, const char* module_name, PyObject* module_names) {
   const Source* source = FindSource(name);
-  PyRef builtins = PyRef::Steal(PyDict_Copy(PyEval_GetBuiltins()));
-  if (source == nullptr || !builtins ||
-      PyDict_SetItemString(module_names, "__builtins__", builtins.get()) != 0) {
-    return false;
-  }
+  if (source == nullptr) return false;
   for (const PyMethodDef& function : functions) {
     PyObject* object = PyDict_GetItemString(shared_names, function.ml_name);
     const std::string private_name = std::string("_") + function.ml_name;
     if (PyDict_SetItemString(module_names, private_name.c_str(), object) != 0) return false;
   }
-  const std::string file_name = std::string("<cloister ") + name + ">";
-  PyRef code = PyRef::Steal(Py_CompileString(source->text, file_name.c_str(), Py_file_input));
-  if (!code) return false;
-  return static_cast<bool>(
-      PyRef::Steal(PyEval_EvalCode(code.get(), module_names, module_names)));
+  return RunSource(source->code, module_name, module_names);
 }
 
 PyObject* IdleFunction() { return idle_function; }

@@ -1,4 +1,5 @@
-// The Python files that are loaded when they are first needed, and what all of them may call of ours.
+// The Python files that are compiled in the zygote but run when they are first needed, and what all of them
+// may call of ours.
 
 #ifndef CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
 #define CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
@@ -23,8 +24,8 @@ void ConnectNotebookSources(FrameSender* sender);
 // The namespace of py/NAME.py, loaded once; with a Python exception set where it cannot be.
 PyRef LoadNotebookSource(const char* name);
 
-// Runs py/NAME.py in a namespace of its own, a module's, in which our names begin with '_'.
-bool RunNotebookSource(const char* name, PyObject* module_names);
+// Runs py/NAME.py in the namespace of a module, in which our names begin with '_'.
+bool RunNotebookSource(const char* name, const char* module_name, PyObject* module_names);
 
 // Waits until a descriptor, its argument, can be read; null where nobody set one. Borrowed.
 PyObject* IdleFunction();

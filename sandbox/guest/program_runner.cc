@@ -207,8 +207,8 @@ PyRef ProgramRunner::Execute(const v1::Program& program) {
 }
 
 void ProgramRunner::Report(PyObject* exception, Finished* finished) {
-  SignalsBlocked blocked;
   if (exception == nullptr) return finished->set_kind(Finished::KIND_SUCCEEDED);
+  SignalsBlocked blocked;
   // A signal that came before, or an interrupt at the very end, has no code left to go to.
   if (PyErr_CheckSignals() != 0) PyErr_Clear();
   // Of the program's making, and in the way of ours.

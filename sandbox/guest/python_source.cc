@@ -10,19 +10,26 @@ PyRef LoadSource(const char* source, const char* name) { return LoadSource(sourc
 
 PyRef LoadSource(const char* source, const char* name, PyObject* names) {
   PyRef globals = PyRef::Steal(PyDict_New());
+  if (!globals) return PyRef();
+  if (names != nullptr && PyDict_Update(globals.get(), names) != 0) return PyRef();
+  PyRef code = CompileSource(source, name);
+  return code && RunSource(code.get(), name, globals.get()) ? std::move(globals) : PyRef();
+}
+
+PyRef CompileSource(const char* source, const char* name) {
+  const std::string file_name = absl::StrCat("<cloister ", name, ">");
+  return PyRef::Steal(Py_CompileString(source, file_name.c_str(), Py_file_input));
+}
+
+bool RunSource(PyObject* code, const char* name, PyObject* globals) {
   PyRef builtins = PyRef::Steal(PyDict_Copy(PyEval_GetBuiltins()));
   PyRef module_name = PyRef::Steal(PyUnicode_FromString(name));
-  if (!globals || !builtins || !module_name) return PyRef();
-  if (names != nullptr && PyDict_Update(globals.get(), names) != 0) return PyRef();
-  if (PyDict_SetItemString(globals.get(), "__builtins__", builtins.get()) != 0 ||
-      PyDict_SetItemString(globals.get(), "__name__", module_name.get()) != 0) {
-    return PyRef();
+  if (!builtins || !module_name ||
+      PyDict_SetItemString(globals, "__builtins__", builtins.get()) != 0 ||
+      PyDict_SetItemString(globals, "__name__", module_name.get()) != 0) {
+    return false;
   }
-  const std::string file_name = absl::StrCat("<cloister ", name, ">");
-  PyRef code = PyRef::Steal(Py_CompileString(source, file_name.c_str(), Py_file_input));
-  if (!code) return PyRef();
-  PyRef result = PyRef::Steal(PyEval_EvalCode(code.get(), globals.get(), globals.get()));
-  return result ? std::move(globals) : PyRef();
+  return static_cast<bool>(PyRef::Steal(PyEval_EvalCode(code, globals, globals)));
 }
 
 PyRef GetFunction(const PyRef& source_namespace, const char* name) {

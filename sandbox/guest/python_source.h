@@ -33,6 +33,10 @@ PyRef LoadSource(const char* source, const char* name);
 // As above, with `names` (a dict) in the namespace before it runs.
 PyRef LoadSource(const char* source, const char* name, PyObject* names);
 
+// The two halves of it: compiling, and running in a namespace that has its names already.
+PyRef CompileSource(const char* source, const char* name);
+bool RunSource(PyObject* code, const char* name, PyObject* globals);
+
 // A function of a namespace, by name.
 PyRef GetFunction(const PyRef& source_namespace, const char* name);
 

@@ -114,7 +114,7 @@ absl::Status Session::Open(internal::v1::OpenSession request) {
 // ---- frames -------------------------------------------------------------------------------------
 
 void Session::AwaitFrame() {
-  while (!IsReadable(sender_.socket())) {
+  while (notebook_.MayIdle() && !IsReadable(sender_.socket())) {
     InterruptsAllowed allowed;
     if (notebook_.IdleUntilReadable(sender_.socket())) return;
     // An interrupt, or the exit of a task: the others go on.
@@ -201,24 +201,28 @@ Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {
     }
     value.reset();
     exception = PyRef::Steal(PyErr_GetRaisedException());
+    // A slow reader may keep this waiting: an interrupt must end it.
+    FlushStreams();
   }
   // They would trace us, and the cells that follow.
   PyEval_SetTrace(nullptr, nullptr);
   PyEval_SetProfile(nullptr, nullptr);
-  if (exception) notebook_.TrimTraceback(exception.get());
-  runner_.Report(exception.get(), &finished);
-  exception.reset();
-  {
-    // A slow reader may keep this waiting: an interrupt must end it.
-    InterruptsAllowed allowed;
-    FlushStreams();
-  }
+  finished.set_kind(Finished::KIND_SUCCEEDED);
+  if (exception) ReportException(std::move(exception), &finished);
   SetForegroundCell(0);
   if (!program.return_files().empty()) {
     const UniqueFd directory(open(workspace_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
     CollectFiles(directory.get(), program.return_files(), finished.mutable_files());
   }
   return finished;
+}
+
+void Session::ReportException(PyRef exception, Finished* finished) {
+  notebook_.TrimTraceback(exception.get());
+  runner_.Report(exception.get(), finished);
+  exception.reset();
+  InterruptsAllowed allowed;
+  FlushStreams();
 }
 
 PyRef Session::Run(const internal::v1::ExecuteCell& request) {

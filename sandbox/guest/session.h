@@ -66,6 +66,9 @@ class Session {
   bool DescribeResult(const internal::v1::ExecuteCell& request, PyObject* value,
                       internal::v1::Finished* finished);
 
+  // Shows and describes what a cell raised.
+  void ReportException(PyRef exception, internal::v1::Finished* finished);
+
   // Lets tasks go on until a frame arrives.
   void AwaitFrame();
 

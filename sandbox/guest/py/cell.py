@@ -38,6 +38,11 @@ def open_session(cell_variable):
     load("imports")["watch"]()
 
 
+def session_names():
+    """The namespace of module __main__, whatever has become of the module."""
+    return _names
+
+
 def _display(*objects, **options):
     """Show objects in the richest form there is; `from cloister import display` is the same."""
     from cloister import display

@@ -1,13 +1,15 @@
-"""Finds what a dotted name means, with no more of the user's code run than looking attributes up does."""
+"""Finds what a dotted name means, with no more of the user's code run than looking attributes up does.
+
+The loader adds to this namespace: `load`.
+"""
 
 import builtins
-import sys
 
 _MISSING = object()
 
 
 def main_names():
-    return sys.modules["__main__"].__dict__
+    return load("cell")["session_names"]()
 
 
 def look_up(name):

@@ -2,6 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "sandbox/base/monotonic_time.h"
+
 #include "tests/unit/sandbox_guest/guest_session.h"
 #include "tests/unit/sandbox_guest/session_test.h"
 
@@ -215,6 +221,34 @@ TEST_F(CellTest, InterruptsBetweenCellsHitNothing) {
     session().Interrupt();
     EXPECT_EQ(ValueOf("x"), "1");
   }
+}
+
+// Figures for people; only that they are there is checked.
+TEST_F(CellTest, Timings) {
+  const auto measure = [this](const std::string& code, bool with_value) {
+    internal::v1::ExecuteCell cell;
+    cell.mutable_program()->set_code(code);
+    cell.mutable_program()->set_return_value(with_value);
+    std::vector<int64_t> times;
+    for (int i = 0; i < 500; ++i) {
+      const int64_t start = MonotonicNanoseconds();
+      session().Execute(cell);
+      times.push_back(MonotonicNanoseconds() - start);
+    }
+    const int64_t first = times[0];
+    const std::string cpu = "import time; time.process_time_ns()";
+    const int64_t before = std::stoll(ValueOf(cpu));
+    for (int i = 0; i < 500; ++i) session().Execute(cell);
+    const int64_t used = std::stoll(ValueOf(cpu)) - before;
+    std::sort(times.begin(), times.end());
+    printf("first %5ld us  median %4ld us  processor %4ld us  %s\n", first / 1000,
+           times[250] / 1000, used / 500 / 1000, code.c_str());
+    EXPECT_GT(times[0], 0);
+  };
+  measure("x=1", false);
+  measure("x=1\nx", true);
+  measure("x=1\nx", false);
+  measure("print(1)", false);
 }
 
 TEST_F(CellTest, ManyCells) {
