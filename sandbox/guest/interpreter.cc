@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/guest/arena_memory.h"
 #include "sandbox/guest/builtin_modules.h"
 #include "sandbox/guest/python_object.h"
 
@@ -102,6 +103,7 @@ absl::StatusOr<std::string> StartInterpreter(const EnvironmentMap& environment,
   setvbuf(stdout, nullptr, _IONBF, 0);
   if (!AddBuiltinModules()) return absl::ResourceExhaustedError("no memory for modules");
   CLOISTER_RETURN_IF_ERROR(PreInitialize());
+  InstallArenaAllocator();
   CLOISTER_RETURN_IF_ERROR(Initialize(root));
   PyGC_Disable();
   const unsigned long version = Py_Version;

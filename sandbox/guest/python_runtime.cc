@@ -10,9 +10,12 @@
 #include "absl/strings/str_cat.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/base/status_macros.h"
+#include "sandbox/guest/arena_memory.h"
+#include "sandbox/guest/heap_holes.h"
 #include "sandbox/guest/hot_pages.h"
 #include "sandbox/guest/immortal_heap.h"
 #include "sandbox/guest/interpreter.h"
+#include "sandbox/guest/memory_layout.h"
 #include "sandbox/guest/notebook.h"
 #include "sandbox/guest/program_runner.h"
 #include "sandbox/guest/python_object.h"
@@ -50,7 +53,9 @@ absl::Status FreezeHeap() {
   PyGC_Collect();  // also empties free lists, whose objects are all over the heap
   CLOISTER_RETURN_IF_ERROR(MakeHeapImmortal());
   PyRef frozen = PyRef::Steal(gc ? PyObject_CallMethod(gc.get(), "freeze", nullptr) : nullptr);
-  return frozen ? absl::OkStatus() : TakePythonError("gc.freeze");
+  if (!frozen) return TakePythonError("gc.freeze");
+  FillHeapHoles();
+  return absl::OkStatus();
 }
 
 // The program closed the channel. An exit status would look like its own; the host sees the
@@ -113,6 +118,11 @@ absl::StatusOr<std::string> PythonRuntime::WarmUp(const internal::v1::ZygoteSpec
   CLOISTER_RETURN_IF_ERROR(FreezeHeap());
   // Where it cannot be learned, clones take the faults one by one, as ever.
   absl::StatusOr<std::vector<PageRange>> hot_pages = LearnHotPages(*this);
+  if (hot_pages.ok()) {
+    LayOutMemory(*hot_pages);
+    UseHugePagesForArenas();
+    hot_pages = LearnHotPages(*this);
+  }
   if (hot_pages.ok()) state_->hot_pages = *std::move(hot_pages);
   return version;
 }
@@ -137,7 +147,7 @@ void PythonRuntime::BeforeFork() { PyOS_BeforeFork(); }
 void PythonRuntime::AfterForkInParent() { PyOS_AfterFork_Parent(); }
 void PythonRuntime::AfterForkInChild() {
   // First, because all that follows would fault the pages in one by one.
-  PopulatePages(state_->hot_pages);
+  TouchPages(state_->hot_pages);
   PyOS_AfterFork_Child();
 }
 

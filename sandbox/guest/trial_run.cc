@@ -1,11 +1,9 @@
 #include "sandbox/guest/trial_run.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
 
 #include "cloister/internal/v1/guest.pb.h"
@@ -36,36 +34,21 @@ bool LiveOnce(GuestRuntime& runtime) {
          shutdown(ends[0], SHUT_WR) == 0 && runtime.Serve(ends[1]) == EXIT_SUCCESS;
 }
 
-[[noreturn]] void RunTrial(GuestRuntime& runtime, int results) {
-  if (!LiveOnce(runtime)) _exit(EXIT_FAILURE);
-  absl::StatusOr<std::vector<PageRange>> pages = FindTouchedPages();
-  if (!pages.ok()) _exit(EXIT_FAILURE);
-  const size_t size = pages->size() * sizeof(PageRange);
-  _exit(write(results, pages->data(), size) == static_cast<ssize_t>(size) ? EXIT_SUCCESS
-                                                                          : EXIT_FAILURE);
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<PageRange>> LearnHotPages(GuestRuntime& runtime) {
-  // A file, because nobody reads while the trial writes.
-  const UniqueFd results(memfd_create("hot pages", MFD_CLOEXEC));
-  if (!results) return SyscallError("memfd_create");
+  CLOISTER_ASSIGN_OR_RETURN(PageWatch watch, PageWatch::Prepare());
   runtime.BeforeFork();
   // Not told by a signal: the zygote counts its children by those.
   absl::StatusOr<CloneResult> clone = CloneProcess({.exit_signal = 0});
-  if (clone.ok() && clone->in_child) RunTrial(runtime, results.get());
+  if (clone.ok() && clone->in_child) {
+    _exit(LiveOnce(runtime) && watch.Record() ? EXIT_SUCCESS : EXIT_FAILURE);
+  }
   runtime.AfterForkInParent();
   CLOISTER_RETURN_IF_ERROR(clone.status());
   CLOISTER_ASSIGN_OR_RETURN(int status, ReapPidfd(clone->pidfd.get()));
   if (status != EXIT_SUCCESS) return absl::InternalError("the trial run failed");
-
-  const off_t size = lseek(results.get(), 0, SEEK_END);
-  std::vector<PageRange> pages(static_cast<size_t>(size) / sizeof(PageRange));
-  if (pread(results.get(), pages.data(), static_cast<size_t>(size), 0) != size) {
-    return SyscallError("read the hot pages");
-  }
-  return pages;
+  return watch.Touched();
 }
 
 }  // namespace cloister::sandbox
