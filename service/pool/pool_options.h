@@ -43,6 +43,10 @@ struct PoolOptions {
   absl::Duration maximum_age = absl::Seconds(300);
   // The stock covers the arrivals of the time a fork takes plus this.
   absl::Duration refill_margin = absl::Milliseconds(200);
+  // While requests follow one another faster than this, and more than a quarter of the stock is left,
+  // refilling waits: making a sandbox costs more processor time than running a small program in one, and
+  // would take it from those who wait for an answer.
+  absl::Duration refill_pause = absl::Milliseconds(20);
 
   // Requests waiting at once, and how long each may.
   int maximum_waiting = 1024;

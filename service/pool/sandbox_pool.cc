@@ -41,6 +41,7 @@ SandboxPool::SandboxPool(sandbox::Loop* loop, sandbox::SandboxFactory* factory,
 SandboxPool::~SandboxPool() {
   *alive_ = false;
   loop_->Cancel(retry_timer_);
+  loop_->Cancel(pause_timer_);
 }
 
 void SandboxPool::Start() { zygotes_.Start(); }
@@ -131,6 +132,7 @@ void SandboxPool::ServeWaiters() {
     ready_.pop_front();
     departed_[lease.sandbox->id()] = Fate::kLeased;
     ++leased_count_;
+    last_lease_ = loop_->Now();
     observer_->OnLeased(name(), lease.start_kind, lease.waited);
     observer_->OnRecycled(name(), core::RecycleReason::kUsed);
     waiter.done(std::move(lease));
@@ -138,8 +140,21 @@ void SandboxPool::ServeWaiters() {
   queue_.ArmTimers();
 }
 
+bool SandboxPool::LeaveForPause() {
+  const int stock = static_cast<int>(ready_.size());
+  const absl::Time pause_end = last_lease_ + options_.refill_pause;
+  if (!queue_.empty() || 4 * stock <= target_ || loop_->Now() >= pause_end) return false;
+  if (pause_timer_ == 0) {
+    pause_timer_ = loop_->CallAfter(pause_end - loop_->Now(), [this] {
+      pause_timer_ = 0;
+      Pump();
+    });
+  }
+  return true;
+}
+
 void SandboxPool::Refill() {
-  if (!refusal_.ok()) return;
+  if (!refusal_.ok() || LeaveForPause()) return;
   const int missing = target_ + static_cast<int>(queue_.size()) - FreshCount();
   // Stale ones still serve, but are made anew: each that becomes ready takes one's place.
   while (starting_ < missing && MayStart()) {

@@ -84,6 +84,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void PumpSoon();
   void ServeWaiters();
   void Refill();
+  // Whether refilling is better left for a pause between requests; sees to it that it comes.
+  bool LeaveForPause();
   bool MayStart() const;
   void StartOne();
   void OnCreated(int64_t zygote_id, absl::Time started,
@@ -133,6 +135,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   // Not OK: refuses leases with it.
   absl::Status refusal_;
   bool pump_scheduled_ = false;
+  absl::Time last_lease_ = absl::InfinitePast();
+  sandbox::Loop::TimerId pause_timer_ = 0;
   // Lets answers that arrive after the destructor be recognised.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -72,6 +72,7 @@ class PoolTest : public ::testing::Test {
     options_.maximum_ready = 8;
     options_.maximum = 16;
     options_.maximum_waiting = 3;
+    options_.refill_pause = absl::ZeroDuration();
     options_.maximum_wait = absl::Seconds(10);
     options_.back_off = {.initial = absl::Milliseconds(100),
                          .maximum = absl::Seconds(1),

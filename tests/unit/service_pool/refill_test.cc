@@ -28,6 +28,44 @@ TEST_F(RefillTest, RefillsBesideTheRequest) {
   EXPECT_EQ(State().ready, 4);
 }
 
+TEST_F(RefillTest, WaitsForAPauseWhileTheStockLasts) {
+  options_.refill_pause = absl::Milliseconds(20);
+  StartPool();
+  Ask();
+  loop_.Advance(absl::Milliseconds(19));
+  Ask();
+  EXPECT_EQ(State().starting, 0);
+  loop_.Advance(absl::Milliseconds(19));
+  EXPECT_EQ(State().ready, 2) << "the pause begins anew with each request";
+  loop_.Advance(absl::Milliseconds(1));
+  EXPECT_EQ(State().ready, 4);
+}
+
+TEST_F(RefillTest, DoesNotWaitWithAQuarterOfTheStock) {
+  options_.refill_pause = absl::Milliseconds(20);
+  StartPool();
+  factory_.create_time = absl::Milliseconds(5);
+  Ask();
+  Ask();
+  EXPECT_EQ(State().starting, 0);
+  Ask();
+  EXPECT_EQ(State().ready, 1);
+  EXPECT_EQ(State().starting, 3);
+}
+
+TEST_F(RefillTest, DoesNotWaitWhileSomebodyElseDoes) {
+  options_.refill_pause = absl::Hours(1);
+  options_.minimum_ready = 1;
+  factory_.create_time = absl::Milliseconds(5);
+  StartPool();
+  loop_.Advance(absl::Milliseconds(5));
+  Ask();
+  auto second = Ask();
+  EXPECT_TRUE(second->pending());
+  loop_.Advance(absl::Milliseconds(5));
+  EXPECT_TRUE(second->granted());
+}
+
 TEST_F(RefillTest, ForksNoMoreAtOnceThanAllowed) {
   options_.minimum_ready = 8;
   options_.maximum_starting = 3;
