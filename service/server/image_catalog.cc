@@ -1,8 +1,12 @@
 #include "service/server/image_catalog.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <utility>
@@ -23,16 +27,40 @@ absl::StatusOr<std::string> StringMember(const nlohmann::json& manifest, const c
   return member->get<std::string>();
 }
 
-absl::StatusOr<Image> LoadImage(const internal::v1::ServerConfig& config, const std::string& name) {
-  const std::string directory = absl::StrCat(config.image_directory(), "/", name);
-  std::ifstream file(directory + "/manifest.json");
-  if (!file) {
-    return absl::FailedPreconditionError(absl::StrCat("image ", name, " is not in ",
-                                                      config.image_directory(),
-                                                      " (or this user may not read it): "
-                                                      "build it with deploy/images/build.sh ",
-                                                      name));
+absl::Status NotThereError(const internal::v1::ServerConfig& config, const std::string& name) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("image ", name, " is not in ", config.image_directory(),
+                   " (or this user may not read it): build it with deploy/images/build.sh ", name));
+}
+
+// The directory of the version that `name` is a link to, or of a plain image.
+struct Version {
+  std::string directory;
+  std::shared_ptr<const sandbox::UniqueFd> manifest;  // locked
+};
+
+absl::StatusOr<Version> FindVersion(const internal::v1::ServerConfig& config,
+                                    const std::string& name) {
+  // More than one attempt only where the version is removed in this very moment.
+  for (int attempts = 0; attempts < 3; ++attempts) {
+    std::error_code error;
+    const std::string directory =
+        std::filesystem::canonical(absl::StrCat(config.image_directory(), "/", name), error);
+    if (error) break;
+    sandbox::UniqueFd manifest(::open((directory + "/manifest.json").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!manifest) break;
+    struct stat info;
+    const bool is_locked = ::flock(manifest.get(), LOCK_SH | LOCK_NB) == 0;
+    if (is_locked && ::fstat(manifest.get(), &info) == 0 && info.st_nlink > 0) {
+      return Version{directory, std::make_shared<const sandbox::UniqueFd>(std::move(manifest))};
+    }
   }
+  return NotThereError(config, name);
+}
+
+absl::StatusOr<Image> LoadImage(const internal::v1::ServerConfig& config, const std::string& name) {
+  CLOISTER_ASSIGN_OR_RETURN(Version version, FindVersion(config, name));
+  std::ifstream file(version.directory + "/manifest.json");
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   auto image = ParseManifest(text);
   if (!image.ok()) {
@@ -41,7 +69,8 @@ absl::StatusOr<Image> LoadImage(const internal::v1::ServerConfig& config, const 
                      "; build it again with deploy/images/build.sh --force ", name));
   }
   image->name = name;
-  image->root = directory + "/rootfs";
+  image->root = version.directory + "/rootfs";
+  image->lock = std::move(version.manifest);
   image->guest_binary = absl::StrCat(config.guest_directory(), "/cloister-guest-", name);
   if (::access(image->guest_binary.c_str(), X_OK) != 0) {
     return absl::FailedPreconditionError(

@@ -3,6 +3,7 @@
 One build serves the tests that only look at it. Needs root and the Debian mirror.
 """
 
+import fcntl
 import json
 import os
 import pathlib
@@ -31,8 +32,12 @@ class Builder(unittest.TestCase):
         )
 
     def left(self):
-        """Names in the image directory, without the lock files."""
-        return sorted(p.name for p in self.directory.iterdir() if not p.name.endswith(".lock"))
+        """Names in the image directory, without the lock files and the versions."""
+        names = (p.name for p in self.directory.iterdir())
+        return sorted(name for name in names if not name.endswith(".lock") and name != ".versions")
+
+    def versions(self):
+        return sorted(p.name for p in self.directory.glob(".versions/*"))
 
 
 class WithoutBuilding(Builder):
@@ -71,6 +76,35 @@ class WithoutBuilding(Builder):
         )  # fmt: skip
         self.assertEqual(result.returncode, 1)
         self.assertIn("run it as root", result.stderr)
+
+
+class Pruning(Builder):
+    def version(self, name, linked=None):
+        """Something that looks like a version of an image."""
+        version = self.directory / ".versions" / name
+        (version / "rootfs").mkdir(parents=True)
+        (version / "manifest.json").write_text("{}")
+        if linked:
+            (self.directory / linked).symlink_to(f".versions/{name}")
+        return version
+
+    def test_versions_in_use_stay(self):
+        self.version("python3.14.aaaa", linked="python3.14")
+        used = self.version("python3.14.bbbb")
+        self.version("python3.14.cccc")
+        self.version("python3.14-data.dddd")
+        with (used / "manifest.json").open() as manifest:
+            fcntl.flock(manifest, fcntl.LOCK_SH)
+            result = self.build("--prune")
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertEqual(self.versions(), ["python3.14.aaaa", "python3.14.bbbb"])
+            self.assertIn("python3.14.bbbb: in use", result.stdout)
+        self.build("--prune")
+        self.assertEqual(self.versions(), ["python3.14.aaaa"])
+
+    def test_nothing_to_prune(self):
+        result = self.build("--prune")
+        self.assertEqual((result.returncode, result.stdout), (0, ""))
 
 
 class Building(Builder):
@@ -113,11 +147,38 @@ class Building(Builder):
         self.assertEqual(self.left(), [IMAGE])
         self.assertEqual((image / "manifest.json").stat().st_ino, before.st_ino)
 
-        # What a killed build left is removed by the next, and an image it had put aside comes back.
+        # What a killed build left is removed by the next.
         (self.directory / f".{IMAGE}.partial/rootfs").mkdir(parents=True)
-        image.rename(self.directory / f".{IMAGE}.old")
         self.assertEqual(self.build(IMAGE).stdout, f"{IMAGE}: up to date\n")
         self.assertEqual(self.left(), [IMAGE])
+
+        # An image from before there were versions works as it is, also where a build was killed while it
+        # replaced it.
+        first_version = image.resolve()
+        image.unlink()
+        first_version.rename(self.directory / f".versions/{IMAGE}.unversioned")
+        self.assertEqual(self.build(IMAGE).stdout, f"{IMAGE}: up to date\n")
+        self.assertFalse(image.is_symlink())
+
+        # It becomes a version when it is replaced, and what has it open goes on.
+        with (image / "rootfs/etc/passwd").open() as in_use:
+            fcntl.flock(os.open(image / "manifest.json", os.O_RDONLY), fcntl.LOCK_SH)
+            self.rebuild_changed()
+            self.assertTrue(image.is_symlink())
+            self.assertEqual(len(self.versions()), 2)
+            self.assertEqual(os.fstat(in_use.fileno()).st_nlink, 1)
+            self.assertIn("in use", self.build("--prune").stdout)
+            self.assertTrue((self.directory / f".versions/{IMAGE}.unversioned/rootfs/etc/passwd").exists())
+        self.check_content(image)
+
+    def rebuild_changed(self):
+        """Builds by a recipe that says another thing, in a copy of the builder."""
+        copy = self.directory.parent / (self.directory.name + ".builder")
+        shutil.copytree(BUILD.parent, copy)
+        self.addCleanup(shutil.rmtree, copy)
+        with (copy / f"{IMAGE}.recipe").open("a") as recipe:
+            recipe.write('\nfinish() { echo changed >"$1/etc/motd"; }\n')
+        subprocess.run([copy / "build.sh", IMAGE], env=self.environment(), check=True, capture_output=True, timeout=240)
 
     def check_manifest(self, image):
         manifest = json.loads((image / "manifest.json").read_text())

@@ -1,5 +1,7 @@
 // The smaller parts of the server: images, sockets, readiness, exit events.
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -91,6 +93,35 @@ TEST(ImageCatalogTest, NamesEveryMissingImageAndGuest) {
   EXPECT_EQ(images->front().guest_binary, guest);
 }
 
+TEST(ImageCatalogTest, KeepsTheVersionItFoundAndLocksIt) {
+  ScratchDirectory directory;
+  for (const char* version : {"py.1", "py.2"}) {
+    fs::create_directories(directory.path() + "/.versions/" + version);
+    std::ofstream(directory.path() + "/.versions/" + version + "/manifest.json") << kManifest;
+  }
+  fs::create_directory_symlink(".versions/py.1", directory.path() + "/py");
+  const std::string guest = directory.path() + "/cloister-guest-py";
+  std::ofstream(guest) << "x";
+  fs::permissions(guest, fs::perms::all);
+  internal::v1::ServerConfig config;
+  config.set_image_directory(directory.path());
+  config.set_guest_directory(directory.path());
+  config.add_templates()->set_name("py");
+  FillDefaults(&config);
+  auto images = LoadImages(config);
+  ASSERT_TRUE(images.ok()) << images.status();
+  fs::remove(directory.path() + "/py");
+  fs::create_directory_symlink(".versions/py.2", directory.path() + "/py");
+  EXPECT_EQ(images->front().root, directory.path() + "/.versions/py.1/rootfs");
+
+  // As `build.sh --prune` tries it.
+  const sandbox::UniqueFd manifest(
+      ::open((directory.path() + "/.versions/py.1/manifest.json").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_NE(::flock(manifest.get(), LOCK_EX | LOCK_NB), 0);
+  images->clear();
+  EXPECT_EQ(::flock(manifest.get(), LOCK_EX | LOCK_NB), 0);
+}
+
 TEST(OptionsTest, GiveThePoolWhatTheConfigurationSays) {
   internal::v1::ServerConfig config;
   auto* entry = config.add_templates();
@@ -103,7 +134,7 @@ TEST(OptionsTest, GiveThePoolWhatTheConfigurationSays) {
   FillDefaults(&config);
   const auto options = PoolOptionsOf(
       config,
-      {{.name = "a", .root = "/r", .guest_binary = "/g", .python_version = "", .packages = {}}});
+      {{.name = "a", .root = "/r", .guest_binary = "/g", .python_version = "", .packages = {}, .lock = nullptr}});
   ASSERT_EQ(options.pools.size(), 1u);
   const auto& spec = options.pools[0].zygote.spec;
   EXPECT_EQ(options.pools[0].maximum, 7);
