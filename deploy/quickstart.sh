@@ -20,9 +20,17 @@ END
 
 Step() { printf '\n== %s\n' "$*"; }
 
+# The server gives up root and becomes this user, whose ids nothing else on the machine has.
+MakeUser() {
+  getent passwd cloister >/dev/null && return
+  Step "User cloister"
+  useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin cloister
+}
+
 Build() {
   Step "Packages"
   InstallPackages build
+  MakeUser
   Step "Runtime image $kImage"
   deploy/images/build.sh "$kImage"
   Step "Programs (release build; a few minutes the first time)"

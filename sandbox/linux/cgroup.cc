@@ -22,8 +22,8 @@ bool HasMemoryOnV1(const std::vector<CgroupMount>& mounts) {
   });
 }
 
-// A group's next user may be charged for so much of what it did not use. More stays where copies of a
-// sandbox still have its pages: such a group is not used again.
+// A group's next user may be charged for so much of what it did not use. More stays where copies of
+// a sandbox still have its pages: such a group is not used again.
 constexpr int64_t kMaxInheritedBytes = int64_t{4} << 20;
 
 // Ready for another sandbox: empty, without its predecessor's pages and peak.
@@ -106,13 +106,6 @@ absl::StatusOr<std::unique_ptr<Cgroup>> CgroupManager::MakeNamed(
   CLOISTER_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> group, hierarchies_->Make(name));
   CLOISTER_RETURN_IF_ERROR(group->SetLimits(limits));
   return group;
-}
-
-absl::Status CgroupManager::ChownTo(uid_t uid, gid_t gid) {
-  for (const std::string& path : Paths()) {
-    if (::chown(path.c_str(), uid, gid) < 0) return SyscallError(absl::StrCat("chown ", path));
-  }
-  return absl::OkStatus();
 }
 
 absl::Status CgroupManager::RemoveTrees(const std::vector<std::string>& paths,

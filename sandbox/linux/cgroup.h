@@ -68,8 +68,8 @@ class Cgroup {
   // Whether no process is left in it; zombies do not count.
   virtual absl::StatusOr<bool> IsEmpty() = 0;
 
-  // Gives cached pages back, so that the next user of the group starts near zero, and returns what is
-  // still charged to it. Costs up to a millisecond; does nothing where little is in use.
+  // Gives cached pages back, so that the next user of the group starts near zero, and returns what
+  // is still charged to it. Costs up to a millisecond; does nothing where little is in use.
   virtual absl::StatusOr<int64_t> Reclaim() = 0;
 };
 
@@ -132,9 +132,6 @@ class CgroupManager {
 
   // The base directories, for RemoveTrees.
   const std::vector<std::string>& Paths() const { return hierarchies_->paths(); }
-
-  // Lets a user remove groups in the base directories (not those themselves: they lie in others').
-  absl::Status ChownTo(uid_t uid, gid_t gid);
 
   int64_t free_slots() const { return static_cast<int64_t>(free_.size()); }
   int64_t stuck_slots() const { return static_cast<int64_t>(stuck_.size()); }

@@ -7,6 +7,7 @@
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -41,8 +42,8 @@ constexpr SyscallGroup kGroups[] = {
     {kAllow, 0, kAll, "modes and owners of own files: mounts are nosuid and no capability is left",
      "chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat"},
     {kAllow, 0, kAll, "memory; executable too, since libffi and compilers of hot code need it",
-     "brk mmap munmap mprotect mremap madvise msync mlock mlock2 munlock mlockall munlockall "
-     "memfd_create mseal pkey_alloc pkey_free pkey_mprotect map_shadow_stack"},
+     "brk munmap mprotect mremap madvise msync mlock mlock2 munlock mlockall munlockall "
+     "mseal pkey_alloc pkey_free pkey_mprotect map_shadow_stack"},
     {kAllow, 0, kAll, "threads and waiting for each other",
      "futex futex_waitv futex_wake futex_wait futex_requeue set_robust_list get_robust_list rseq "
      "membarrier set_tid_address gettid getpid getppid exit exit_group arch_prctl restart_syscall"},
@@ -72,7 +73,7 @@ constexpr SyscallGroup kGroups[] = {
 
     // ---- decided by an argument: see the rules
     {kByArgument, 0, kAll, "some of its uses are harmless and needed",
-     "clone socketpair getsockopt fcntl preadv2 pwritev2 ioctl prctl personality prlimit64 mknod "
+     "clone mmap memfd_create socketpair getsockopt fcntl preadv2 pwritev2 ioctl prctl personality prlimit64 mknod "
      "mknodat"},
 
     // ---- refused with an errno
@@ -195,6 +196,9 @@ constexpr ArgumentRule Node(std::string_view name, int argument, uint64_t type, 
           kAll, reason};
 }
 
+constexpr std::string_view kHugePages =
+    "huge pages are the machine's reserve; no memory limit counts them";
+constexpr std::string_view kNoSuchRequest = "what a file that knows no such request says";
 constexpr std::string_view kNoTerminal = "no terminal; isatty and terminal size ask";
 constexpr std::string_view kOwnProcess = "the process's own name and settings";
 constexpr std::string_view kNewNamespace = "makes namespaces";
@@ -236,6 +240,12 @@ constexpr ArgumentRule kRules[] = {
     CloneWith(CLONE_NEWPID, kNewNamespace),
     CloneWith(CLONE_NEWNET, kNewNamespace),
     CloneWith(CLONE_PARENT, "makes a child of the zygote, outside the sandbox's family"),
+
+    {"mmap", 3, kMaskedEqual, MAP_HUGETLB, 0, kAllow, 0, kAll,
+     "memory; executable too, since libffi and compilers of hot code need it"},
+    {"mmap", 3, kMaskedEqual, MAP_HUGETLB, MAP_HUGETLB, kErrno, ENOMEM, kAll, kHugePages},
+    {"memfd_create", 1, kMaskedEqual, MFD_HUGETLB, 0, kAllow, 0, kAll, "memory with a descriptor"},
+    {"memfd_create", 1, kMaskedEqual, MFD_HUGETLB, MFD_HUGETLB, kErrno, ENOMEM, kAll, kHugePages},
 
     {"socketpair", 0, kEqual, 0, kUnixFamily, kAllow, 0, kAll, "asyncio wakes itself through one"},
     {"socketpair", 0, kNotEqual, 0, kUnixFamily, kErrno, EPERM, kAll, "no network"},
@@ -294,6 +304,23 @@ constexpr ArgumentRule kRules[] = {
     Ioctl(TCSETS, kErrno, ENOTTY, kNoTerminal),
     Ioctl(TCSETSW, kErrno, ENOTTY, kNoTerminal),
     Ioctl(TCSETSF, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TCSBRK, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TCSBRKP, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TCXONC, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TCFLSH, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCSWINSZ, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCSPGRP, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCGSID, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCSCTTY, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCNOTTY, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCOUTQ, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCMGET, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(TIOCGPTN, kErrno, ENOTTY, kNoTerminal),
+    Ioctl(FS_IOC_GETFLAGS, kErrno, ENOTTY, kNoSuchRequest),
+    Ioctl(FS_IOC_SETFLAGS, kErrno, ENOTTY, kNoSuchRequest),
+    Ioctl(FS_IOC_FIEMAP, kErrno, ENOTTY, kNoSuchRequest),
+    Ioctl(FIGETBSZ, kErrno, ENOTTY, kNoSuchRequest),
+    Ioctl(BLKGETSIZE64, kErrno, ENOTTY, kNoSuchRequest),
     Ioctl(kCloneFile, kErrno, EOPNOTSUPP, "pathlib tries to share blocks, then copies"),
     Ioctl(TIOCSTI, kViolation, 0, "types into another's terminal"),
     Ioctl(TIOCLINUX, kViolation, 0, "pastes into another's terminal"),

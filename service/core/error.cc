@@ -90,15 +90,16 @@ absl::Status WithMetadata(absl::Status error, std::string_view key, std::string_
 
 absl::Status WithRetryDelay(absl::Status error, absl::Duration delay) {
   google::rpc::RetryInfo info;
-  *info.mutable_retry_delay() = base::ToProto(delay);
+  // Callers read it, people too: nobody needs nanoseconds.
+  *info.mutable_retry_delay() = base::ToProto(absl::Ceil(delay, absl::Milliseconds(1)));
   SetDetail(error, info);
   return error;
 }
 
 absl::Status FieldInvalidError(const std::vector<FieldViolation>& violations) {
   const FieldViolation& first = violations.front();
-  absl::Status error = MakeError(v1::ERROR_REASON_FIELD_INVALID,
-                                 absl::StrCat(first.field, ": ", first.description));
+  absl::Status error =
+      MakeError(v1::ERROR_REASON_FIELD_INVALID, absl::StrCat(first.field, ": ", first.description));
   google::rpc::BadRequest details;
   for (const FieldViolation& violation : violations) {
     google::rpc::BadRequest::FieldViolation& detail = *details.add_field_violations();

@@ -1,6 +1,6 @@
 // Errors of the service channel: why Cloister could not run something, for programs as well as for
-// people. An error is an absl::Status whose payloads are google.rpc details, keyed by their type URL;
-// service/rpc copies each payload into an Any of the reply and decides nothing.
+// people. An error is an absl::Status whose payloads are google.rpc details, keyed by their type
+// URL; service/rpc copies each payload into an Any of the reply and decides nothing.
 
 #ifndef CLOISTER_SERVICE_CORE_ERROR_H_
 #define CLOISTER_SERVICE_CORE_ERROR_H_
@@ -18,14 +18,14 @@ namespace cloister::core {
 
 inline constexpr char kErrorDomain[] = "cloister";
 
-// A Status with the code that error_reason.proto gives `reason`, and ErrorInfo. `message` says what to
-// do. `reason` must not be UNSPECIFIED.
+// A Status with the code that error_reason.proto gives `reason`, and ErrorInfo. `message` says what
+// to do. `reason` must not be UNSPECIFIED.
 absl::Status MakeError(v1::ErrorReason reason, std::string_view message);
 
 // The same error with one more entry in ErrorInfo.metadata. `error` must come from MakeError.
 absl::Status WithMetadata(absl::Status error, std::string_view key, std::string_view value);
 
-// The same error with RetryInfo.
+// The same error with RetryInfo, in whole milliseconds.
 absl::Status WithRetryDelay(absl::Status error, absl::Duration delay);
 
 struct FieldViolation {

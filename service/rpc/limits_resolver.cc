@@ -9,6 +9,16 @@ namespace {
 // Below what a waiting sandbox may already hold the kernel refuses the limit.
 constexpr int64_t kLeastMemoryBytes = int64_t{8} << 20;
 
+// Less is no limit but a refusal, and below what the host's clocks can tell apart.
+constexpr absl::Duration kLeastTime = absl::Milliseconds(1);
+
+void CheckLeastTime(bool is_set, absl::Duration value, const std::string& field,
+                    Violations* violations) {
+  if (!is_set || value <= absl::ZeroDuration() || value >= kLeastTime) return;
+  violations->Add(field, absl::StrCat("is ", absl::FormatDuration(value), "; must be at least ",
+                                      absl::FormatDuration(kLeastTime)));
+}
+
 // What google.protobuf.Duration itself demands.
 bool WellFormed(const google::protobuf::Duration& duration) {
   constexpr int64_t kMaximumSeconds = 315'576'000'000;
@@ -76,6 +86,8 @@ sandbox::Limits ResolveLimits(const v1::Limits& asked, const LimitsPolicy& polic
     limits.cpu_time =
         CheckedDuration(asked.cpu_time(), maximum.cpu_time, field("cpu_time"), violations);
   }
+  CheckLeastTime(asked.has_wall_time(), limits.wall_time, field("wall_time"), violations);
+  CheckLeastTime(asked.has_cpu_time(), limits.cpu_time, field("cpu_time"), violations);
 
   const struct {
     const char* name;

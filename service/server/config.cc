@@ -15,6 +15,7 @@
 #include "service/core/limits_proto.h"
 #include "service/pool/pool_options.h"
 #include "service/rpc/limits_resolver.h"
+#include "service/server/service_user.h"
 
 namespace cloister::server {
 namespace {
@@ -27,7 +28,6 @@ using internal::v1::TemplateConfig;
 constexpr char kDefaultListen[] = "unix:/run/cloister/cloister.sock";
 constexpr char kDefaultImageDirectory[] = "/var/lib/cloister/images";
 constexpr char kDefaultTemplate[] = "python3.14";
-constexpr char kDefaultServiceUser[] = "nobody";
 
 // Keeps what the parser complains about, with its place.
 class ParseErrors final : public google::protobuf::io::ErrorCollector {
@@ -139,7 +139,7 @@ void FillDefaults(ServerConfig* config) {
              absl::Seconds(30));
   if (config->log_level().empty()) config->set_log_level("info");
   if (config->log_format().empty()) config->set_log_format("text");
-  if (config->service_user().empty()) config->set_service_user(kDefaultServiceUser);
+  if (config->service_user().empty()) config->set_service_user(kDedicatedUser);
   if (!config->has_reflection()) config->set_reflection(true);
   SetIfUnset(config, &ServerConfig::has_keep_alive_interval,
              &ServerConfig::mutable_keep_alive_interval, absl::Seconds(15));

@@ -1,6 +1,5 @@
 #include "service/server/service_user.h"
 
-#include <grp.h>
 #include <pwd.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -11,21 +10,18 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sandbox/base/status_macros.h"
-#include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/capabilities.h"
+#include "sandbox/linux/user_namespace.h"
 
 namespace cloister::server {
 namespace {
 
-using sandbox::SyscallError;
-
 constexpr uint32_t kNobody = 65534;
 constexpr rlim_t kWantedDescriptors = 1 << 18;
 
-absl::Status BecomeUser(const ServiceUser& user) {
-  if (::setgroups(0, nullptr) != 0) return SyscallError("setgroups");
-  if (::setresgid(user.gid, user.gid, user.gid) != 0) return SyscallError("setresgid");
-  if (::setresuid(user.uid, user.uid, user.uid) != 0) return SyscallError("setresuid");
+absl::Status BecomeForGood(const ServiceUser& user) {
+  CLOISTER_RETURN_IF_ERROR(sandbox::BecomeUser(user.uid, user.gid));
+  if (::getgroups(0, nullptr) != 0) return absl::InternalError("supplementary groups are left");
   if (::setuid(0) == 0) return absl::InternalError("root could be had back after setresuid");
   return absl::OkStatus();
 }
@@ -41,6 +37,7 @@ absl::StatusOr<ServiceUser> FindServiceUser(const std::string& text) {
     return user;
   }
   const passwd* entry = ::getpwnam(text.c_str());
+  if (entry == nullptr && text == kDedicatedUser) return FindServiceUser("nobody");
   if (entry == nullptr && text == "nobody") return ServiceUser{kNobody, kNobody};
   if (entry == nullptr) {
     return absl::InvalidArgumentError(
@@ -54,7 +51,7 @@ absl::Status DropPrivileges(const ServiceUser& user) {
   CLOISTER_RETURN_IF_ERROR(sandbox::SetNoNewPrivileges());
   if (::geteuid() == 0) {
     CLOISTER_RETURN_IF_ERROR(sandbox::DropBoundingSet());
-    CLOISTER_RETURN_IF_ERROR(BecomeUser(user));
+    CLOISTER_RETURN_IF_ERROR(BecomeForGood(user));
   }
   CLOISTER_RETURN_IF_ERROR(sandbox::DropAllCapabilities());
   return sandbox::SetNotDumpable();

@@ -17,7 +17,12 @@ struct ServiceUser {
   gid_t gid;
 };
 
-// A name of the user database, or "uid:gid". "nobody" is known even where there is no database.
+// A user for this server alone, which deploy/quickstart.sh makes. As nobody it would share its ids,
+// and the right to send signals, with whatever else runs so.
+inline constexpr char kDedicatedUser[] = "cloister";
+
+// A name of the user database, or "uid:gid". "nobody" is known even where there is no database, and
+// stands in for kDedicatedUser where there is no such user.
 // Errors: INVALID_ARGUMENT; root is refused.
 absl::StatusOr<ServiceUser> FindServiceUser(const std::string& text);
 

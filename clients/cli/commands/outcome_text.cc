@@ -18,7 +18,12 @@ constexpr size_t kMaximumMessageBytes = 500;
 
 // Text of the guest's on one line of the terminal; it may hold anything.
 std::string Tame(const std::string& text) {
-  std::string tame = absl::Utf8SafeCEscape(text.substr(0, kMaximumMessageBytes));
+  // Quotes are no danger there, and messages are full of them.
+  std::string tame;
+  for (const char c : text.substr(0, kMaximumMessageBytes)) {
+    const bool is_quote = c == '\'' || c == '"';
+    tame += is_quote ? std::string(1, c) : absl::Utf8SafeCEscape(std::string(1, c));
+  }
   if (text.size() > kMaximumMessageBytes) tame += "…";
   return tame;
 }

@@ -21,6 +21,14 @@ TEST(OutcomeTextTest, TellsKindCauseAndUsage) {
             "WALL_TIMEOUT: The wall-clock limit of 5 s passed (5.00 s wall, 12.0 ms cpu, 8 MiB)");
 }
 
+TEST(OutcomeTextTest, LeavesQuotesAlone) {
+  v1::Outcome outcome;
+  outcome.set_kind(v1::Outcome::KIND_RAISED);
+  outcome.mutable_exception()->set_type("TypeError");
+  outcome.mutable_exception()->set_message("can't call \"f\"");
+  EXPECT_THAT(OutcomeText(outcome), StartsWith("RAISED: TypeError: can't call \"f\""));
+}
+
 TEST(OutcomeTextTest, TamesWhatTheGuestSays) {
   v1::Outcome outcome;
   outcome.set_kind(v1::Outcome::KIND_RAISED);

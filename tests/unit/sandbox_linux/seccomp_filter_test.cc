@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -182,8 +183,18 @@ TEST_P(SeccompFilterTest, TypesIntoNoTerminal) {
   EXPECT_EQ(Answer(SYS_ioctl, {0, TIOCSTI}), kKilled);
   EXPECT_EQ(Answer(SYS_ioctl, {0, TIOCSTI | 1ull << 32}), kKilled);
   EXPECT_EQ(Answer(SYS_ioctl, {0, TCGETS}), Refused(ENOTTY));
+  EXPECT_EQ(Answer(SYS_ioctl, {0, TCSBRK}), Refused(ENOTTY));
   EXPECT_EQ(Answer(SYS_ioctl, {0, FIONBIO}), kAllowed);
   EXPECT_EQ(Answer(SYS_ioctl, {0, 0x1234}), kAbsent);
+}
+
+TEST_P(SeccompFilterTest, TakesNoHugePagesOfTheMachine) {
+  EXPECT_EQ(Answer(SYS_mmap, {0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS}), kAllowed);
+  EXPECT_EQ(Answer(SYS_mmap, {0, 4096, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB}),
+            Refused(ENOMEM));
+  EXPECT_EQ(Answer(SYS_memfd_create, {0, MFD_CLOEXEC | MFD_ALLOW_SEALING}), kAllowed);
+  EXPECT_EQ(Answer(SYS_memfd_create, {0, MFD_HUGETLB}), Refused(ENOMEM));
+  EXPECT_EQ(Answer(SYS_memfd_create, {0, MFD_HUGETLB | 1ull << 40}), Refused(ENOMEM));
 }
 
 TEST_P(SeccompFilterTest, ChangesNoProtectionOfTheProcess) {

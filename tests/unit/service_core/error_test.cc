@@ -41,6 +41,12 @@ TEST(ErrorTest, EveryReasonHasTheCodeItsCommentPromises) {
   }
 }
 
+TEST(ErrorTest, RetryDelaysAreRoundedUpToWholeMilliseconds) {
+  const absl::Status error = WithRetryDelay(MakeError(v1::ERROR_REASON_OVERLOADED, "full"),
+                                            absl::Microseconds(1500) + absl::Nanoseconds(7));
+  EXPECT_EQ(RetryDelayOf(error), absl::Milliseconds(2));
+}
+
 TEST(ErrorTest, CarriesReasonMetadataAndRetryDelay) {
   const absl::Status error = WithRetryDelay(
       WithMetadata(MakeError(v1::ERROR_REASON_OVERLOADED, "full; retry later"), "queue", "main"),

@@ -223,6 +223,10 @@ const Case kPaths[] = {
 };
 
 const Case kLimits[] = {
+    LimitCase("CpuBelowAMillisecond", "cpu_time",
+              [](v1::Limits* l) { l->mutable_cpu_time()->set_nanos(1); }),
+    LimitCase("WallBelowAMillisecond", "wall_time",
+              [](v1::Limits* l) { l->mutable_wall_time()->set_nanos(999'999); }),
     LimitCase("WallZero", "wall_time", [](auto* l) { l->mutable_wall_time(); }),
     LimitCase("WallNegative", "wall_time",
               [](auto* l) { l->mutable_wall_time()->set_seconds(-1); }),

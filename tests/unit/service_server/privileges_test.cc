@@ -1,6 +1,7 @@
 // Giving up root, tried in a child process. Needs root and fails without it.
 
 #include <grp.h>
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -48,6 +49,9 @@ TEST(DropPrivilegesTest, LeavesNothingBehind) {
 
 TEST(ServiceUserTest, FindsNamesAndNumbers) {
   EXPECT_EQ(FindServiceUser("nobody")->uid, 65534u);
+  const passwd* dedicated = ::getpwnam(kDedicatedUser);
+  EXPECT_EQ(FindServiceUser(kDedicatedUser)->uid,
+            dedicated == nullptr ? 65534u : dedicated->pw_uid);
   EXPECT_EQ(FindServiceUser("1234:5678")->uid, 1234u);
   EXPECT_EQ(FindServiceUser("1234:5678")->gid, 5678u);
   EXPECT_FALSE(FindServiceUser("root").ok());
