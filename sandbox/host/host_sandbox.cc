@@ -8,10 +8,11 @@
 namespace cloister::sandbox {
 namespace {
 
-// The order of SandboxCreated's descriptors; the last two come with a memory cgroup only.
-enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak, kEvents };
-constexpr size_t kDescriptorsWithoutCgroup = kStderr + 1;
-constexpr size_t kDescriptorsWithCgroup = kEvents + 1;
+// The order of SandboxCreated's descriptors; the last come with a memory cgroup only, the very last
+// only where there may be subprocesses.
+enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak, kCpu };
+constexpr size_t kFewestDescriptors = kStderr + 1;
+constexpr size_t kMostDescriptors = kCpu + 1;
 
 absl::Status GuestError(const GuestChannel::FrameOrError& frame) {
   if (!frame.ok()) return absl::InternalError(frame.status().message());
@@ -43,12 +44,11 @@ HostStop StopOf(StopReason reason) {
 absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
     AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
     std::vector<UniqueFd> descriptors, const internal::v1::ZygoteSpec& spec) {
-  if (descriptors.size() != kDescriptorsWithoutCgroup &&
-      descriptors.size() != kDescriptorsWithCgroup) {
+  if (descriptors.size() < kFewestDescriptors || descriptors.size() > kMostDescriptors) {
     return absl::InternalError(
         absl::StrCat("the spawner sent ", descriptors.size(), " descriptors with a sandbox"));
   }
-  descriptors.resize(kDescriptorsWithCgroup);
+  descriptors.resize(kMostDescriptors);
   internal::v1::SetSandboxLimits initial;
   initial.set_sandbox_id(created.sandbox_id());
   *initial.mutable_limits() = spec.default_limits();
@@ -73,7 +73,7 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
              .output = OutputReader(loop, std::move(descriptors[kStdout]),
                                     std::move(descriptors[kStderr])),
              .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()),
-                                    std::move(descriptors[kPeak]))},
+                                    std::move(descriptors[kPeak]), std::move(descriptors[kCpu]))},
       initial_limits_(std::move(initial_limits)) {}
 
 HostSandbox::~HostSandbox() {

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -42,15 +43,36 @@ int64_t ResidentBytes(pid_t pid) {
   return pages * ::sysconf(_SC_PAGESIZE);
 }
 
+// What cpuacct.usage (nanoseconds) or cpu.stat (its first line, in microseconds) tells; `fallback`
+// where it tells nothing.
+absl::Duration GroupCpuTime(int fd, absl::Duration fallback) {
+  const std::string text = ReadHead(fd);
+  absl::string_view number = text;
+  const bool is_v2 = absl::ConsumePrefix(&number, "usage_usec ");
+  int64_t value = 0;
+  if (!absl::SimpleAtoi(number.substr(0, number.find('\n')), &value)) return fallback;
+  return is_v2 ? absl::Microseconds(value) : absl::Nanoseconds(value);
+}
+
 }  // namespace
 
+ResourceMeter::ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd cpu)
+    : pid_(pid), peak_(std::move(peak)), cpu_(std::move(cpu)) {
+  if (cpu_) cpu_before_ = GroupCpuTime(cpu_.get(), absl::ZeroDuration());
+}
+
+absl::Duration ResourceMeter::ReadCpuTime() const {
+  if (!cpu_) return ProcessCpuTime(pid_, last_cpu_);
+  return GroupCpuTime(cpu_.get(), cpu_before_ + last_cpu_) - cpu_before_;
+}
+
 void ResourceMeter::Start() {
-  cpu_at_start_ = last_cpu_ = ProcessCpuTime(pid_, absl::ZeroDuration());
+  cpu_at_start_ = last_cpu_ = ReadCpuTime();
   if (must_sample()) resident_at_start_ = ResidentBytes(pid_);
 }
 
 absl::Duration ResourceMeter::CpuTime() {
-  last_cpu_ = ProcessCpuTime(pid_, last_cpu_);
+  last_cpu_ = ReadCpuTime();
   return last_cpu_ - cpu_at_start_;
 }
 

@@ -1,8 +1,9 @@
-// What a sandbox uses, as the host sees it: the first process's CPU clock, and the memory cgroup's
-// peak or, without one, the sampled resident set. (Kills for lack of memory are told by the
-// spawner, at a time when nobody else can have caused them.)
+// What a sandbox uses, as the host sees it: the first process's CPU clock, or the cgroup's where
+// there may be more processes, and the memory cgroup's peak or, without one, the sampled resident
+// set. (Kills for lack of memory are told by the spawner, at a time when nobody else can have
+// caused them.)
 //
-// Thread-safety: none. Ownership: owns the peak file. Errors: what cannot be read counts as
+// Thread-safety: none. Ownership: owns the cgroup's files. Errors: what cannot be read counts as
 // unchanged; the process may be gone at any time.
 
 #ifndef CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_
@@ -23,13 +24,15 @@ class ResourceMeter {
   // Where there is no memory cgroup, this is how often SampleMemory should be called.
   static constexpr absl::Duration kSamplePeriod = absl::Milliseconds(20);
 
-  // `pid` in the host's pid namespace; `peak` of the memory cgroup, or none.
-  ResourceMeter(pid_t pid, UniqueFd peak) : pid_(pid), peak_(std::move(peak)) {}
+  // `pid` in the host's pid namespace; `peak` of the memory cgroup, or none; `cpu`, the time of all
+  // that is in the cgroup (cpuacct.usage or cpu.stat), or none.
+  ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd cpu);
 
   // Takes the present for zero: what the making of the sandbox used is not the program's.
   void Start();
 
-  // Of the process and its threads, since Start. Read without privileges, in a microsecond.
+  // Of the process and its threads, or of all processes, since Start. Read without privileges, in a
+  // microsecond.
   absl::Duration CpuTime();
 
   // Processor time that a whole life's sum leaves to the program.
@@ -45,8 +48,13 @@ class ResourceMeter {
   int64_t PeakMemory();
 
  private:
+  // Since the sandbox began.
+  absl::Duration ReadCpuTime() const;
+
   const pid_t pid_;
   const UniqueFd peak_;
+  const UniqueFd cpu_;
+  absl::Duration cpu_before_;  // what the cgroup had counted for those that had it earlier
   absl::Duration cpu_at_start_;
   absl::Duration last_cpu_;
   int64_t resident_at_start_ = 0;

@@ -55,11 +55,11 @@ class Cgroup {
   // groups are not used twice.
   virtual absl::Status ResetPeak() = 0;
 
-  // For a reader without privileges: v1 memory.max_usage_in_bytes and memory.oom_control, v2
-  // memory.peak and memory.events. Read them with pread(2) at 0; see cgroup_parse.h. What they tell
-  // is of this sandbox only until the group is released.
+  // For a reader without privileges: v1 memory.max_usage_in_bytes and cpuacct.usage, v2 memory.peak
+  // and cpu.stat. Read them with pread(2) at 0. What they tell is of this sandbox only until the
+  // group is released.
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
-  virtual absl::StatusOr<UniqueFd> OpenEventsFile() = 0;
+  virtual absl::StatusOr<UniqueFd> OpenCpuFile() = 0;
 
   // Sends SIGKILL to everything in it; from then on, until SetLimits, nothing in it can fork. They
   // die soon after: see IsEmpty.

@@ -77,7 +77,7 @@ class CgroupV1 final : public Cgroup {
   }
 
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
-  absl::StatusOr<UniqueFd> OpenEventsFile() override { return oom_control_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_usage_.Duplicate(); }
 
   absl::Status KillAll() override {
     if (pids_max_.is_present()) {

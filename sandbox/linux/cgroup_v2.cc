@@ -72,7 +72,7 @@ class CgroupV2 final : public Cgroup {
   }
 
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
-  absl::StatusOr<UniqueFd> OpenEventsFile() override { return events_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_stat_.Duplicate(); }
 
   absl::Status KillAll() override {
     if (pids_max_.is_present()) CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));

@@ -5,6 +5,7 @@
 #include <sys/epoll.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <string>
@@ -26,6 +27,7 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
   init_gone_ = !init_;
   has_shadow_ = static_cast<bool>(processes.shadow);
   workspace_bytes_ = spec.default_workspace_bytes();
+  may_have_children_ = spec.allow_subprocesses();
   if (copy_.has_value() && copy_->workspace_bytes() > 0 &&
       copy_->workspace_bytes() != workspace_bytes_) {
     CLOISTER_RETURN_IF_ERROR(ResizeWorkspace(copy_->workspace_bytes()));
@@ -44,13 +46,16 @@ absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, i
     CLOISTER_ASSIGN_OR_RETURN(const pid_t shadow_pid, PidOfPidfd(shadow));
     CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(shadow_pid));
   }
+  // One process has a clock of its own, which costs less to read; more have the group's, if any.
+  const absl::StatusOr<int64_t> cpu =
+      may_have_children_ ? cgroup_->CpuNanoseconds() : absl::UnimplementedError("not wanted");
+  if (cpu.ok()) cpu_baseline_ = *cpu;
   // Without a memory controller there is nothing to count.
   oom_kill_baseline_ = cgroup_->OomKillCount().value_or(0);
   return absl::OkStatus();
 }
 
-internal::v1::CgroupLimits LiveSandbox::WithShadow(
-    const internal::v1::CgroupLimits& limits) const {
+internal::v1::CgroupLimits LiveSandbox::WithShadow(const internal::v1::CgroupLimits& limits) const {
   internal::v1::CgroupLimits changed = limits;
   if (has_shadow_ && limits.process_count() > 0) {
     changed.set_process_count(limits.process_count() + 1);
@@ -71,9 +76,10 @@ absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {
   std::vector<UniqueFd> files;
   if (cgroup_ == nullptr || !cgroups_->Available("memory").ok()) return files;
   CLOISTER_ASSIGN_OR_RETURN(UniqueFd peak, cgroup_->OpenPeakFile());
-  CLOISTER_ASSIGN_OR_RETURN(UniqueFd events, cgroup_->OpenEventsFile());
   files.push_back(std::move(peak));
-  files.push_back(std::move(events));
+  if (!cpu_baseline_.has_value()) return files;
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, cgroup_->OpenCpuFile());
+  files.push_back(std::move(cpu));
   return files;
 }
 
@@ -144,6 +150,10 @@ internal::v1::SandboxExited LiveSandbox::Finish() {
 
 void LiveSandbox::ReadCgroup(internal::v1::SandboxExited* exited) {
   exited->set_peak_memory_bytes(cgroup_->PeakBytes().value_or(0));
+  if (cpu_baseline_.has_value()) {
+    const int64_t used = cgroup_->CpuNanoseconds().value_or(0) - *cpu_baseline_;
+    exited->set_cpu_nanoseconds(std::max(exited->cpu_nanoseconds(), used));
+  }
   exited->set_oom_kill_count(cgroup_->OomKillCount().value_or(oom_kill_baseline_) -
                              oom_kill_baseline_);
   // Without a pid namespace, what the first process started may have outlived it.

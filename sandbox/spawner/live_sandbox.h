@@ -98,6 +98,8 @@ class LiveSandbox {
   UniqueFd init_;
   std::unique_ptr<Cgroup> cgroup_;
   int64_t oom_kill_baseline_ = 0;
+  bool may_have_children_ = false;
+  std::optional<int64_t> cpu_baseline_;  // where the cgroup counts for more than one process
   int64_t workspace_bytes_ = 0;
   int64_t ending_since_ = 0;  // monotonic nanoseconds; 0 while it lives
   Poller::Token init_watch_ = 0;

@@ -1,4 +1,5 @@
-// Copies of live sandboxes, made by a real spawner and zygote of a guest without Python. Needs root.
+// Copies of live sandboxes, made by a real spawner and zygote of a guest without Python. Needs
+// root.
 
 #include <signal.h>
 #include <unistd.h>

@@ -193,10 +193,7 @@ CreatedSandbox TakeCreated(Received received) {
   sandbox.channel = std::move(received.descriptors[1]);
   sandbox.output = std::move(received.descriptors[2]);
   sandbox.error = std::move(received.descriptors[3]);
-  if (received.descriptors.size() == 6) {
-    sandbox.peak = std::move(received.descriptors[4]);
-    sandbox.events = std::move(received.descriptors[5]);
-  }
+  if (received.descriptors.size() > 4) sandbox.peak = std::move(received.descriptors[4]);
   return sandbox;
 }
 

@@ -27,7 +27,7 @@ struct CreatedSandbox {
   int64_t id = 0;
   pid_t host_pid = 0;
   UniqueFd pidfd, channel, output, error;
-  UniqueFd peak, events;
+  UniqueFd peak;
 };
 
 // Starts the spawner with its own socket, an image directory in a temporary directory, and stops it

@@ -165,7 +165,7 @@ INSTANTIATE_TEST_SUITE_P(All, SpawnerEndTest,
 
 TEST_F(SpawnerTest, CountsTheKillOfAMemoryHog) {
   const CreatedSandbox sandbox = client_->Create(7, 1);
-  ASSERT_TRUE(sandbox.events) << "no memory cgroup";
+  ASSERT_TRUE(sandbox.peak) << "no memory cgroup";
   RunProgram(sandbox, "allocate 256");
   const internal::v1::SandboxExited exited = client_->WaitForExit(7);
   EXPECT_EQ(exited.wait_code(), CLD_KILLED);

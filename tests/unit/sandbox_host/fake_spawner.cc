@@ -86,11 +86,9 @@ std::vector<UniqueFd> FakeGuest::TakeHostEnds(bool with_cgroup) {
   ends.push_back(std::move(host_stdout_));
   ends.push_back(std::move(host_stderr_));
   if (with_cgroup) {
-    for (std::string_view content : {"4096\n", "oom_kill 0\n"}) {
-      UniqueFd file(::memfd_create("cgroup file", MFD_CLOEXEC));
-      WriteTo(file.get(), content);
-      ends.push_back(std::move(file));
-    }
+    UniqueFd peak(::memfd_create("cgroup file", MFD_CLOEXEC));
+    WriteTo(peak.get(), "4096\n");
+    ends.push_back(std::move(peak));
   }
   return ends;
 }

@@ -261,11 +261,11 @@ INSTANTIATE_TEST_SUITE_P(Limits, RunCodeRequestTest, ::testing::ValuesIn(kLimits
 
 TEST(RequestValidatorTest, FillsInDefaultsForUnsetLimits) {
   v1::RunCodeRequest request;
-  request.mutable_limits()->mutable_wall_time()->set_nanos(1);
+  request.mutable_limits()->mutable_wall_time()->set_nanos(1'000'000);
   const auto limits = Validator().Check(request);
   ASSERT_TRUE(limits.ok());
   sandbox::Limits expected;
-  expected.wall_time = absl::Nanoseconds(1);
+  expected.wall_time = absl::Milliseconds(1);
   EXPECT_EQ(*limits, expected);
 }
 
