@@ -36,6 +36,7 @@ enum class StopReason {
   kInterrupt,   // asked to kill at once
   kShutdown,    // the server stops
   kDeleted,     // its live sandbox was deleted
+  kExpired,     // its live sandbox's time was over
   kRestarted,   // its live sandbox was restarted
 };
 
@@ -89,6 +90,12 @@ class ProgramRunner {
   // is full. Its wall time goes on.
   virtual void PauseOutput() = 0;
   virtual void ResumeOutput() = 0;
+
+  // Answers the open input_request of the cell that runs. False where none has that number; 0 means
+  // whichever is open. Without `text`: the end of the input.
+  virtual bool SendInput(int64_t /*request*/, std::optional<std::string> /*text*/) {
+    return false;
+  }
 };
 
 // What a live sandbox begins with. Of the limits, memory_bytes, process_count, open_file_count,
@@ -139,10 +146,6 @@ class Sandbox : public ProgramRunner {
   // sandbox killed only where that is not answered.
   virtual void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
                        ExecutionObserver* observer) = 0;
-
-  // Answers the open input_request of the cell that runs. False where none has that number; 0 means
-  // whichever is open. Without `text`: the end of the input.
-  virtual bool SendInput(int64_t request, std::optional<std::string> text) = 0;
 };
 
 // What a zygote told when it became ready.

@@ -33,6 +33,8 @@ HostStop StopOf(StopReason reason) {
       return HostStop::kShutdown;
     case StopReason::kDeleted:
       return HostStop::kDeleted;
+    case StopReason::kExpired:
+      return HostStop::kExpired;
     case StopReason::kRestarted:
       return HostStop::kRestarted;
   }

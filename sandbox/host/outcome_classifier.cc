@@ -106,6 +106,8 @@ std::optional<Verdict> InterruptVerdict(const Observation& seen) {
       return Verdict{Outcome::KIND_INTERRUPTED, "killed: the server is stopping"};
     case HostStop::kDeleted:
       return Verdict{Outcome::KIND_INTERRUPTED, "killed: its sandbox was deleted"};
+    case HostStop::kExpired:
+      return Verdict{Outcome::KIND_INTERRUPTED, "killed: its sandbox's time was over"};
     case HostStop::kRestarted:
       return Verdict{Outcome::KIND_INTERRUPTED, "killed: its sandbox was restarted"};
     default:

@@ -28,6 +28,7 @@ enum class HostStop {
   kCallerGone,
   kShutdown,
   kDeleted,
+  kExpired,
   kRestarted,
   kNeverStarted,   // it could not be given its program; not the program's fault
   kChannelClosed,  // the guest closed its channel and lived on

@@ -96,6 +96,16 @@ absl::Status WithRetryDelay(absl::Status error, absl::Duration delay) {
   return error;
 }
 
+absl::Status WithQuotaFailure(absl::Status error, std::string_view subject,
+                              std::string_view description) {
+  google::rpc::QuotaFailure failure;
+  google::rpc::QuotaFailure::Violation& violation = *failure.add_violations();
+  violation.set_subject(std::string(subject));
+  violation.set_description(std::string(description));
+  SetDetail(error, failure);
+  return error;
+}
+
 absl::Status FieldInvalidError(const std::vector<FieldViolation>& violations) {
   const FieldViolation& first = violations.front();
   absl::Status error =

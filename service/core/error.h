@@ -28,6 +28,10 @@ absl::Status WithMetadata(absl::Status error, std::string_view key, std::string_
 // The same error with RetryInfo, in whole milliseconds.
 absl::Status WithRetryDelay(absl::Status error, absl::Duration delay);
 
+// The same error with a QuotaFailure: what is used up, and how much of it there is.
+absl::Status WithQuotaFailure(absl::Status error, std::string_view subject,
+                              std::string_view description);
+
 struct FieldViolation {
   // As in google.rpc.BadRequest, e.g. "program.files[2].path".
   std::string field;

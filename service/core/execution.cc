@@ -29,23 +29,45 @@ bool Subscription::AtEnd() const {
 Execution::Execution(Context context, ExecutionRequest request)
     : context_(std::move(context)),
       request_(std::move(request)),
+      is_cell_(context_.interpreter != nullptr),
       name_(absl::StrCat("executions/", base::NewId())),
       accepted_(context_.loop->Now()),
       events_(context_.stream, [this](bool paused) { SetPaused(paused); }) {}
 
 Execution::~Execution() {
-  if (ticket_ != 0) context_.source->AbandonRequest(ticket_);
+  AbandonRequest();
   context_.observer->OnBufferedBytes(-buffered_bytes_);
 }
 
 absl::Status Execution::Start() {
   // A raw pointer is enough: the destructor abandons the request.
-  absl::StatusOr<SandboxSource::Ticket> ticket = context_.source->RequestLease(
-      request_.template_name, request_.deadline,
-      [this](absl::StatusOr<Lease> lease) { OnLease(std::move(lease)); });
+  absl::StatusOr<uint64_t> ticket =
+      is_cell_ ? context_.interpreter->RequestTurn(
+                     name_, std::move(request_.cell), request_.deadline,
+                     [this](absl::StatusOr<Turn> turn) {
+                       if (!turn.ok()) return EndQueued(turn.status());
+                       execution_count_ = turn->execution_count;
+                       Run(std::move(turn->runner), turn->start_kind, turn->waited);
+                     })
+               : context_.source->RequestLease(
+                     request_.template_name, request_.deadline,
+                     [this](absl::StatusOr<Lease> lease) {
+                       if (!lease.ok()) return EndQueued(lease.status());
+                       Run(std::move(lease->sandbox), lease->start_kind, lease->waited);
+                     });
   if (!ticket.ok()) return std::move(ticket).status();
   ticket_ = *ticket;
   return absl::OkStatus();
+}
+
+void Execution::AbandonRequest() {
+  const uint64_t ticket = std::exchange(ticket_, 0);
+  if (ticket == 0) return;
+  if (is_cell_) {
+    context_.interpreter->AbandonTurn(ticket);
+  } else {
+    context_.source->AbandonRequest(ticket);
+  }
 }
 
 absl::StatusOr<std::unique_ptr<Subscription>> Execution::Subscribe(ExecutionListener* listener,
@@ -72,7 +94,7 @@ void Execution::Interrupt(absl::Duration grace, InterruptCallback done) {
   if (!interrupt_) interrupt_ = PendingInterrupt{context_.loop->Now(), grace};
   interrupt_->grace = std::min(interrupt_->grace, grace);
   if (state_ == State::kRunning) {
-    sandbox_->Interrupt(grace);
+    runner_->Interrupt(grace);
     return;
   }
   result_.outcome.set_kind(v1::Outcome::KIND_INTERRUPTED);
@@ -80,8 +102,23 @@ void Execution::Interrupt(absl::Duration grace, InterruptCallback done) {
   EndQueued(absl::OkStatus());
 }
 
+absl::Status Execution::SendInput(int64_t request, std::optional<std::string> text) {
+  if (state_ == State::kRunning && runner_->SendInput(request, std::move(text))) {
+    return absl::OkStatus();
+  }
+  return MakeError(v1::ERROR_REASON_INPUT_NOT_EXPECTED,
+                   "the execution does not wait for this input; answer an event `input_request`, "
+                   "once");
+}
+
 void Execution::Cancel(sandbox::StopReason reason) {
-  if (state_ == State::kRunning) sandbox_->Stop(reason);
+  if (state_ == State::kRunning) {
+    if (is_cell_ && reason == sandbox::StopReason::kCallerGone) {
+      runner_->Interrupt(kCallerGoneGrace);
+    } else {
+      runner_->Stop(reason);
+    }
+  }
   if (state_ != State::kQueued) return;
   if (reason == sandbox::StopReason::kShutdown) {
     EndQueued(MakeError(v1::ERROR_REASON_SERVER_DRAINING,
@@ -98,23 +135,20 @@ int64_t Execution::retained_bytes() const {
   return static_cast<int64_t>(bytes) + events_.log().cost();
 }
 
-void Execution::OnLease(absl::StatusOr<Lease> lease) {
+void Execution::Run(std::unique_ptr<sandbox::ProgramRunner> runner, v1::StartKind start_kind,
+                    absl::Duration waited) {
   const std::shared_ptr<Execution> keep_alive = shared_from_this();
   ticket_ = 0;
-  if (!lease.ok()) {
-    EndQueued(std::move(lease).status());
-    return;
-  }
   state_ = State::kRunning;
-  queued_ = lease->waited;
-  start_kind_ = lease->start_kind;
-  sandbox_ = std::move(lease->sandbox);
-  sandbox_id_ = sandbox_->id();
+  queued_ = waited;
+  start_kind_ = start_kind;
+  runner_ = std::move(runner);
+  sandbox_id_ = runner_->id();
   const absl::Time leased = context_.loop->Now();
-  sandbox_->Run(std::move(request_.program), request_.limits, this);
+  runner_->Run(std::move(request_.program), request_.limits, this);
   request_.memory.Release();
   prepared_ = context_.loop->Now() - leased;
-  context_.observer->OnExecutionStarted(ExecutionKind::kOneShot, queued_);
+  context_.observer->OnExecutionStarted(kind(), queued_);
   if (request_.mode == ExecutionMode::kStream) AppendStarted();
 }
 
@@ -126,12 +160,12 @@ void Execution::Leave(EventStream::Reader* reader) {
 }
 
 void Execution::SetPaused(bool paused) {
-  if (!sandbox_) return;
+  if (!runner_) return;
   if (paused) {
     context_.observer->OnStreamStalled();
-    sandbox_->PauseOutput();
+    runner_->PauseOutput();
   } else {
-    sandbox_->ResumeOutput();
+    runner_->ResumeOutput();
   }
 }
 
@@ -152,6 +186,13 @@ void Execution::OnOutput(sandbox::OutputStream stream, std::string_view bytes) {
   events_.Notify();
 }
 
+void Execution::OnCellEvent(v1::ExecutionEvent event) {
+  if (request_.mode == ExecutionMode::kCollect) return;  // nobody could be shown it
+  const std::shared_ptr<Execution> keep_alive = shared_from_this();
+  Append(std::move(event));
+  events_.Notify();
+}
+
 void Execution::OnFinished(sandbox::ExecutionEnd end) {
   const std::shared_ptr<Execution> keep_alive = shared_from_this();
   if (end.status.ok()) {
@@ -166,8 +207,9 @@ void Execution::OnFinished(sandbox::ExecutionEnd end) {
     setup_error_ = std::string(end.status.message());
   }
   End();
-  // Readers first, clearing away second: the reply need not wait for the teardown.
-  sandbox_.reset();
+  // Readers first, clearing away second: the reply need not wait for the teardown, nor for whoever is
+  // next in a live interpreter.
+  runner_.reset();
 }
 
 void Execution::AppendStarted() {
@@ -176,6 +218,7 @@ void Execution::AppendStarted() {
   started.set_execution(name_);
   started.set_start_kind(start_kind_);
   *started.mutable_effective_limits() = ToProto(request_.limits);
+  started.set_execution_count(execution_count_);
   Append(std::move(event));
   events_.Notify();
 }
@@ -203,8 +246,7 @@ void Execution::ReportBuffered() {
 
 void Execution::EndQueued(absl::Status status) {
   const std::shared_ptr<Execution> keep_alive = shared_from_this();
-  if (ticket_ != 0) context_.source->AbandonRequest(ticket_);
-  ticket_ = 0;
+  AbandonRequest();
   queued_ = context_.loop->Now() - accepted_;
   // It may be retained; its program is of no use any more.
   v1::Program().Swap(&request_.program);
@@ -218,13 +260,15 @@ void Execution::End() {
   *stages.mutable_queued() = base::ToProto(queued_);
   if (state_ == State::kRunning) *stages.mutable_prepared() = base::ToProto(prepared_);
   state_ = State::kEnded;
+  context_.interpreter.reset();  // it may be retained for longer than that
   events_.Close();
   if (request_.mode == ExecutionMode::kStream && result_.status.ok()) AppendFinished();
   context_.observer->OnExecutionEnded(ExecutionRecord{
-      .kind = ExecutionKind::kOneShot,
+      .kind = kind(),
       .name = name_,
       .request_id = request_.request_id,
       .template_name = request_.template_name,
+      .interpreter = request_.interpreter,
       .sandbox_id = sandbox_id_,
       .start_kind = start_kind_,
       .queued = queued_,

@@ -23,6 +23,7 @@
 #include "service/core/execution_request.h"
 #include "service/core/observer.h"
 #include "service/core/sandbox_source.h"
+#include "service/core/turn_source.h"
 
 namespace cloister::core {
 
@@ -76,19 +77,25 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   struct Context {
     sandbox::Loop* loop;
     SandboxSource* source;
+    // The live interpreter to run in; null for a fresh sandbox.
+    std::shared_ptr<TurnSource> interpreter;
     ServiceObserver* observer;
     EventStreamOptions stream;
     // Called once, at the end, before readers are told.
     std::function<void(Execution&)> on_ended;
   };
 
+  // How long a program in a live interpreter may take to answer KeyboardInterrupt once nobody waits for
+  // it any more.
+  static constexpr absl::Duration kCallerGoneGrace = absl::Seconds(2);
+
   using InterruptCallback = std::function<void(const ExecutionResult&)>;
 
   Execution(Context context, ExecutionRequest request);
   ~Execution() override;
 
-  // Asks for a sandbox. An error (see SandboxSource::RequestLease) means that nothing happened and
-  // the object is to be dropped.
+  // Asks for a sandbox, or for a turn. An error (see SandboxSource::RequestLease and
+  // TurnSource::RequestTurn) means that nothing happened and the object is to be dropped.
   absl::Status Start();
 
   // Owners read from the first retained event on; followers from after `after_sequence`. `listener`
@@ -101,7 +108,11 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   // follows at the end, inline where it has ended already. Idempotent.
   void Interrupt(absl::Duration grace, InterruptCallback done);
 
-  // Ends it now. One that is still queued ends with a status: SERVER_DRAINING for kShutdown.
+  // Answers the input request of that number, 0 for whichever is open. Errors: INPUT_NOT_EXPECTED.
+  absl::Status SendInput(int64_t request, std::optional<std::string> text);
+
+  // Ends it now; a live sandbox is interrupted where its caller went away, with kCallerGoneGrace, and
+  // killed otherwise. One that is still queued ends with a status: SERVER_DRAINING for kShutdown.
   void Cancel(sandbox::StopReason reason);
 
   const std::string& name() const { return name_; }  // executions/{id}
@@ -114,6 +125,8 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   bool ended() const { return state_ == State::kEnded; }
   v1::StartKind start_kind() const { return start_kind_; }
   int64_t sandbox_id() const { return sandbox_id_; }
+  // As in Started.
+  int64_t execution_count() const { return execution_count_; }
   // Complete once ended().
   const ExecutionResult& result() const { return result_; }
   // What it holds in memory, roughly.
@@ -127,7 +140,10 @@ class Execution final : public std::enable_shared_from_this<Execution>,
     absl::Duration grace;
   };
 
-  void OnLease(absl::StatusOr<Lease> lease);
+  ExecutionKind kind() const { return is_cell_ ? ExecutionKind::kCell : ExecutionKind::kOneShot; }
+  void Run(std::unique_ptr<sandbox::ProgramRunner> runner, v1::StartKind start_kind,
+           absl::Duration waited);
+  void AbandonRequest();
   void Leave(EventStream::Reader* reader);
   void SetPaused(bool paused);
   void AppendStarted();
@@ -140,16 +156,19 @@ class Execution final : public std::enable_shared_from_this<Execution>,
 
   // sandbox::ExecutionObserver
   void OnOutput(sandbox::OutputStream stream, std::string_view bytes) override;
+  void OnCellEvent(v1::ExecutionEvent event) override;
   void OnFinished(sandbox::ExecutionEnd end) override;
 
-  const Context context_;
+  Context context_;
   ExecutionRequest request_;
+  const bool is_cell_;
   const std::string name_;
   const absl::Time accepted_;
   State state_ = State::kQueued;
-  SandboxSource::Ticket ticket_ = 0;
-  std::unique_ptr<sandbox::Sandbox> sandbox_;
+  uint64_t ticket_ = 0;  // of the sandbox source, or of the interpreter
+  std::unique_ptr<sandbox::ProgramRunner> runner_;
   int64_t sandbox_id_ = 0;
+  int64_t execution_count_ = 0;
   v1::StartKind start_kind_ = v1::START_KIND_UNSPECIFIED;
   absl::Duration queued_;
   absl::Duration prepared_;

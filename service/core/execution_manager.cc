@@ -29,11 +29,13 @@ absl::Status NotFoundError(const std::string& name) {
 }  // namespace
 
 ExecutionManager::ExecutionManager(sandbox::Loop* loop, SandboxSource* source,
-                                   ServiceObserver* observer, ExecutionManagerOptions options)
+                                   ServiceObserver* observer, ExecutionManagerOptions options,
+                                   InterpreterDirectory* interpreters)
     : loop_(loop),
       source_(source),
       observer_(observer),
       options_(std::move(options)),
+      interpreters_(interpreters),
       registry_(loop, options_.retention) {}
 
 ExecutionManager::~ExecutionManager() { loop_->Cancel(drain_timer_); }
@@ -48,14 +50,32 @@ absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Start(ExecutionRequ
                                     "the server is about to stop; try another"),
                           kDrainingRetryDelay);
   }
-  Execution::Context context{loop_, source_, observer_, options_.stream,
+  std::shared_ptr<TurnSource> interpreter;
+  if (!request.interpreter.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(interpreter, FindInterpreter(request.interpreter));
+    request.limits = request.cell.ApplyTo(interpreter->limits());
+  }
+  const ExecutionKind kind =
+      interpreter == nullptr ? ExecutionKind::kOneShot : ExecutionKind::kCell;
+  Execution::Context context{loop_,
+                             source_,
+                             std::move(interpreter),
+                             observer_,
+                             options_.stream,
                              [this](Execution& execution) { OnEnded(execution); }};
   auto execution = std::make_shared<Execution>(std::move(context), std::move(request));
   CLOISTER_RETURN_IF_ERROR(execution->Start());
   registry_.Add(execution);
   active_.insert(execution.get());
-  observer_->OnExecutionAccepted(ExecutionKind::kOneShot);
+  observer_->OnExecutionAccepted(kind);
   return execution;
+}
+
+absl::StatusOr<std::shared_ptr<TurnSource>> ExecutionManager::FindInterpreter(
+    const std::string& name) {
+  if (interpreters_ != nullptr) return interpreters_->FindInterpreter(name);
+  return MakeError(v1::ERROR_REASON_SANDBOX_NOT_FOUND,
+                   absl::StrCat("there is no sandbox \"", name, "\""));
 }
 
 absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Repeat(

@@ -17,6 +17,7 @@
 #include "service/core/execution_request.h"
 #include "service/core/observer.h"
 #include "service/core/sandbox_source.h"
+#include "service/core/turn_source.h"
 
 namespace cloister::core {
 
@@ -26,17 +27,19 @@ struct ExecutionManagerOptions {
 };
 
 // Thread-safety: loop thread only.
-// Ownership: `loop`, `source` and `observer` must outlive it; it must outlive its executions: drain
+// Ownership: `loop`, `source`, `observer` and `interpreters` must outlive it; it must outlive its executions: drain
 // first.
 class ExecutionManager {
  public:
+  // `interpreters`: null where there are no live ones.
   ExecutionManager(sandbox::Loop* loop, SandboxSource* source, ServiceObserver* observer,
-                   ExecutionManagerOptions options);
+                   ExecutionManagerOptions options, InterpreterDirectory* interpreters = nullptr);
   ~ExecutionManager();
 
   // Starts a program, or joins the execution that the same request_id started. Subscribe as an owner
   // before returning to the loop. Errors: REQUEST_ID_REUSED, SERVER_DRAINING, and those that
-  // SandboxSource::RequestLease gives at once; the later ones arrive as Execution::result().status.
+  // SandboxSource::RequestLease, or InterpreterDirectory and TurnSource::RequestTurn, give at once; the
+  // later ones arrive as Execution::result().status.
   absl::StatusOr<std::shared_ptr<Execution>> Start(ExecutionRequest request);
 
   // A running or retained execution by name. Those of RunCode are retained only where a request_id
@@ -59,6 +62,7 @@ class ExecutionManager {
   int active_count() const { return static_cast<int>(active_.size()); }
 
  private:
+  absl::StatusOr<std::shared_ptr<TurnSource>> FindInterpreter(const std::string& name);
   absl::StatusOr<std::shared_ptr<Execution>> Repeat(std::shared_ptr<Execution> earlier,
                                                     const ExecutionRequest& request);
   void OnEnded(Execution& execution);
@@ -69,6 +73,7 @@ class ExecutionManager {
   SandboxSource* const source_;
   ServiceObserver* const observer_;
   const ExecutionManagerOptions options_;
+  InterpreterDirectory* const interpreters_;
   ExecutionRegistry registry_;
   std::unordered_set<Execution*> active_;  // kept alive by the registry
   bool draining_ = false;

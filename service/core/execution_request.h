@@ -9,6 +9,7 @@
 #include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
 #include "service/core/request_memory.h"
+#include "service/core/turn_source.h"
 
 namespace cloister::core {
 
@@ -26,7 +27,12 @@ struct ExecutionRequest {
   // Any digest of the whole request, method included; compared only where request_id is set.
   std::string payload_digest;
   std::string template_name;
+  // The live interpreter to run in; empty: a fresh sandbox of `template_name`.
+  std::string interpreter;
+  // With `interpreter` only.
+  CellRequest cell;
   v1::Program program;
+  // Resolved; in a live interpreter not before it is found.
   sandbox::Limits limits;
   // What the request holds of the server's memory until it starts.
   RequestMemory::Share memory;

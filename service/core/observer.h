@@ -11,13 +11,17 @@
 #include "absl/time/time.h"
 #include "cloister/v1/execution.pb.h"
 #include "cloister/v1/outcome.pb.h"
+#include "cloister/v1/sandbox.pb.h"
 #include "sandbox/sandbox.h"
 #include "service/core/pool_state.h"
 
 namespace cloister::core {
 
-// What an execution is part of. Sessions join it.
-enum class ExecutionKind { kOneShot };
+// Where an execution runs: in a fresh sandbox, or in a live one.
+enum class ExecutionKind { kOneShot, kCell };
+
+// Why a live sandbox is no more. kFailed: its creation did not succeed.
+enum class LiveEnd { kDeleted, kTtl, kIdleTimeout, kDrain, kFailed };
 
 // The verdict on a new request. kAccept: a ready sandbox was there; kQueue: it waits; kShed:
 // refused.
@@ -47,6 +51,8 @@ struct ExecutionRecord {
   const std::string& name;
   const std::string& request_id;
   const std::string& template_name;
+  // The live interpreter's name; empty for a fresh sandbox.
+  const std::string& interpreter;
   int64_t sandbox_id = 0;  // 0: never had one
   v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
   // Admission until the sandbox was leased, or until the request failed.
@@ -79,6 +85,18 @@ class ServiceObserver {
   virtual void OnZygoteEnded(const std::string& /*pool*/, ZygoteEnd /*how*/,
                              const std::string& /*reason*/) {}
   virtual void OnSpawnerLost(const std::string& /*reason*/) {}
+
+  // Live sandboxes. UNSPECIFIED stands for "is not there": a new one comes from it, an ended one goes to
+  // it.
+  virtual void OnLiveState(v1::Sandbox::State /*from*/, v1::Sandbox::State /*to*/) {}
+  virtual void OnLiveStarted(const std::string& /*sandbox*/, const std::string& /*pool*/,
+                             v1::StartKind /*start*/, absl::Duration /*took*/) {}
+  // `why` is for the log only.
+  virtual void OnLiveSetupFailed(const std::string& /*sandbox*/, const absl::Status& /*why*/) {}
+  virtual void OnLiveRestarted(const std::string& /*sandbox*/) {}
+  virtual void OnLiveLost(const std::string& /*sandbox*/, v1::Outcome::Kind /*cause*/,
+                          const std::string& /*detail*/) {}
+  virtual void OnLiveEnded(const std::string& /*sandbox*/, LiveEnd /*how*/) {}
 
   // Executions. Queued = OnExecutionAccepted without OnExecutionStarted or OnExecutionEnded yet.
   virtual void OnExecutionAccepted(ExecutionKind /*kind*/) {}

@@ -16,6 +16,8 @@ struct PoolState {
   int starting = 0;
   // Handed out, until nothing is left of them.
   int leased = 0;
+  // Set aside as live sandboxes; none of the other counts.
+  int live = 0;
   // Discarded unused (age, rotation, surplus), until nothing is left of them.
   int recycling = 0;
   // Ready ones aimed at now.

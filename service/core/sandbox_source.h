@@ -45,6 +45,9 @@ class SandboxSource {
 
   // Forgets a pending request; `done` is not called any more. A past ticket is ignored.
   virtual void AbandonRequest(Ticket ticket) = 0;
+
+  // A leased sandbox stays with its user for long: it counts against no bound of the pool any more.
+  virtual void SetAside(int64_t sandbox_id) = 0;
 };
 
 }  // namespace cloister::core

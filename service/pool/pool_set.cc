@@ -57,6 +57,10 @@ void PoolSet::AbandonRequest(Ticket ticket) {
   pools_[ticket % pools_.size()]->AbandonRequest(ticket);
 }
 
+void PoolSet::SetAside(int64_t sandbox_id) {
+  for (const auto& pool : pools_) pool->SetAside(sandbox_id);
+}
+
 std::vector<std::pair<std::string, core::PoolState>> PoolSet::Snapshot() const {
   std::vector<std::pair<std::string, core::PoolState>> states;
   states.reserve(pools_.size());

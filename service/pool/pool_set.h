@@ -52,6 +52,7 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   absl::StatusOr<Ticket> RequestLease(const std::string& template_name, absl::Time deadline,
                                       LeaseCallback done) override;
   void AbandonRequest(Ticket ticket) override;
+  void SetAside(int64_t sandbox_id) override;
 
   // By template name, in the order of the configuration.
   std::vector<std::pair<std::string, core::PoolState>> Snapshot() const;

@@ -228,6 +228,8 @@ void SandboxPool::OnSandboxGone(const sandbox::SandboxExit& exit) {
   if (departed == departed_.end()) return;
   if (departed->second == Fate::kLeased) {
     --leased_count_;
+  } else if (departed->second == Fate::kLive) {
+    --live_count_;
   } else if (exit.peak_memory_bytes > 0) {
     // Never ran a program: its peak is what an idle one holds.
     idle_sandbox_bytes_ += static_cast<int64_t>(
@@ -236,6 +238,15 @@ void SandboxPool::OnSandboxGone(const sandbox::SandboxExit& exit) {
   departed_.erase(departed);
   observer_->OnSandboxGone(name(), exit);
   Pump();
+}
+
+void SandboxPool::SetAside(int64_t sandbox_id) {
+  const auto departed = departed_.find(sandbox_id);
+  if (departed == departed_.end() || departed->second != Fate::kLeased) return;
+  departed->second = Fate::kLive;
+  --leased_count_;
+  ++live_count_;
+  PumpSoon();
 }
 
 void SandboxPool::OnSpawnerLost(const std::string& reason) {
@@ -247,6 +258,7 @@ void SandboxPool::OnSpawnerLost(const std::string& reason) {
   ready_.clear();
   departed_.clear();  // nobody is left to tell of their end
   leased_count_ = 0;
+  live_count_ = 0;
   Pump();
 }
 
@@ -370,7 +382,8 @@ core::PoolState SandboxPool::State() const {
   state.ready = static_cast<int>(ready_.size());
   state.starting = starting_;
   state.leased = leased_count_;
-  state.recycling = static_cast<int>(departed_.size()) - leased_count_;
+  state.live = live_count_;
+  state.recycling = static_cast<int>(departed_.size()) - leased_count_ - live_count_;
   state.target = target_;
   state.minimum = options_.minimum_ready;
   state.maximum = options_.maximum;

@@ -46,11 +46,13 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   absl::Status RequestLease(Ticket ticket, absl::Time deadline,
                             core::SandboxSource::LeaseCallback done);
   void AbandonRequest(Ticket ticket);
+  // Ids of other pools are ignored.
+  void SetAside(int64_t sandbox_id);
 
   // Discards what is idle, stops the zygote, refuses leases. Then wait for empty().
   void Drain();
   // Nothing exists or is being made.
-  bool empty() const { return TotalCount() == 0; }
+  bool empty() const { return TotalCount() == 0 && live_count_ == 0; }
 
   // How many it would keep ready now if memory were no matter, and what each is thought to hold.
   int UpdateWish();
@@ -69,7 +71,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void OnSpawnerLost(const std::string& reason);
 
  private:
-  enum class Fate { kLeased, kDiscarded };
+  enum class Fate { kLeased, kLive, kDiscarded };
 
   struct Idle {
     std::unique_ptr<sandbox::Sandbox> sandbox;
@@ -103,6 +105,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void FailWaiters(const absl::Status& error, core::LeaseFailure reason);
   void OnWaiterExpired(LeaseQueue::Waiter waiter);
   absl::Duration RetryDelay() const;
+  // Live ones excepted.
   int TotalCount() const;
   std::string WhyNotHealthy() const;
 
@@ -122,6 +125,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   // Handed out or discarded, until nothing is left of them.
   std::unordered_map<int64_t, Fate> departed_;
   int leased_count_ = 0;  // of departed_
+  int live_count_ = 0;    // of departed_
   int wish_;
   int target_;
   absl::Duration create_time_ = absl::ZeroDuration();  // smoothed; zero before the first

@@ -33,10 +33,8 @@ void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
 void FakeSandbox::OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) {
   session_ = std::move(spec);
   session_observer_ = observer;
-  factory_->loop()->Post([factory = factory_, id = id_] {
-    const auto found = factory->live().find(id);
-    if (found == factory->live().end()) return;
-    found->second->session_observer_->OnOpened(factory->session_error);
+  factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired()) session_observer_->OnOpened(factory_->session_error);
   });
 }
 
@@ -67,10 +65,13 @@ void FakeSandbox::SayLate(int64_t cell, const std::string& text) {
 
 void FakeSandbox::Stop(sandbox::StopReason reason) {
   stops_.push_back(reason);
-  factory_->loop()->Post([factory = factory_, id = id_] {
-    const auto found = factory->live().find(id);
-    if (found == factory->live().end() || !found->second->running()) return;
-    found->second->Finish(v1::Outcome::KIND_INTERRUPTED);
+  // One that a test made by itself, for a single program, ends when the test says so.
+  if (!session_.has_value() && factory_->live().count(id_) == 0) return;
+  factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired() || !running()) return;
+    sandbox::ExecutionEnd end;
+    end.outcome.set_kind(v1::Outcome::KIND_INTERRUPTED);
+    Finish(std::move(end));
   });
 }
 

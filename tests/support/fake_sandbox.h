@@ -87,6 +87,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   std::vector<sandbox::StopReason> stops_;
   bool output_paused_ = false;
   int pause_count_ = 0;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 
 // Answers at once (on the next turn of the loop), later, with an error, or when the test says so.

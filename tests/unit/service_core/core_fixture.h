@@ -35,17 +35,21 @@ class FakeSource final : public SandboxSource {
     return last_ticket_;
   }
   void AbandonRequest(Ticket ticket) override { pending.erase(ticket); }
+  void SetAside(int64_t sandbox_id) override { set_aside.push_back(sandbox_id); }
 
   // Answers the oldest request; the sandbox stays the execution's.
   testing::FakeSandbox* Grant(absl::Duration waited = absl::Milliseconds(3)) {
     auto sandbox = std::make_unique<testing::FakeSandbox>(factory_, ++last_sandbox_, 1);
     testing::FakeSandbox* raw = sandbox.get();
+    ++granted;
     TakeOldest()(Lease{std::move(sandbox), v1::START_KIND_WARM, waited});
     return raw;
   }
   void Refuse(absl::Status why) { TakeOldest()(std::move(why)); }
 
   std::map<Ticket, LeaseCallback> pending;
+  std::vector<int64_t> set_aside;
+  int64_t granted = 0;
   std::string last_template;
   absl::Time last_deadline;
 
