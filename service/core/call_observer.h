@@ -12,14 +12,34 @@
 
 namespace cloister::core {
 
-enum class CallMethod { kRunCode, kExecute, kAttachExecution, kInterruptExecution, kGetInfo };
+enum class CallMethod {
+  kRunCode,
+  kExecute,
+  kAttachExecution,
+  kInterruptExecution,
+  kSendInput,
+  kCreateSandbox,
+  kGetSandbox,
+  kListSandboxes,
+  kUpdateSandbox,
+  kDeleteSandbox,
+  kRestartSandbox,
+  kGetInfo,
+};
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 5> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 12> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/AttachExecution",
     "cloister.v1.ExecutionService/InterruptExecution",
+    "cloister.v1.ExecutionService/SendInput",
+    "cloister.v1.SandboxService/CreateSandbox",
+    "cloister.v1.SandboxService/GetSandbox",
+    "cloister.v1.SandboxService/ListSandboxes",
+    "cloister.v1.SandboxService/UpdateSandbox",
+    "cloister.v1.SandboxService/DeleteSandbox",
+    "cloister.v1.SandboxService/RestartSandbox",
     "cloister.v1.InfoService/GetInfo",
 };
 

@@ -1,8 +1,8 @@
-// One interpreter in the life of a live sandbox, from its lease to its loss, a restart or the end, and
-// the turns it gives.
+// One interpreter in the life of a live sandbox, from its lease to its loss, a restart or the end,
+// and the turns it gives.
 //
-// A live sandbox lets go of an incarnation at once; the turn that is under way keeps it until the end of
-// its program has been told.
+// A live sandbox lets go of an incarnation at once; the turn that is under way keeps it until the
+// end of its program has been told.
 
 #ifndef CLOISTER_SERVICE_CORE_INCARNATION_H_
 #define CLOISTER_SERVICE_CORE_INCARNATION_H_
@@ -96,9 +96,7 @@ class CellTurn final : public sandbox::ProgramRunner, private sandbox::Execution
   void OnOutput(sandbox::OutputStream stream, std::string_view bytes) override {
     observer_->OnOutput(stream, bytes);
   }
-  void OnCellEvent(v1::ExecutionEvent event) override {
-    observer_->OnCellEvent(std::move(event));
-  }
+  void OnCellEvent(v1::ExecutionEvent event) override { observer_->OnCellEvent(std::move(event)); }
   void OnFinished(sandbox::ExecutionEnd end) override {
     if (incarnation_->owner() != nullptr) incarnation_->owner()->OnCellEnded(end);
     std::exchange(observer_, nullptr)->OnFinished(std::move(end));  // destroys this

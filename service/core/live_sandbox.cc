@@ -173,8 +173,7 @@ void LiveSandbox::LetGo(v1::Outcome::Kind cause, const std::string& detail) {
 }
 
 absl::Status LiveSandbox::LostError() const {
-  const std::string cause(
-      absl::StripPrefix(v1::Outcome::Kind_Name(loss_.cause()), "KIND_"));
+  const std::string cause(absl::StripPrefix(v1::Outcome::Kind_Name(loss_.cause()), "KIND_"));
   absl::Status error = WithMetadata(
       MakeError(v1::ERROR_REASON_SANDBOX_LOST,
                 absl::StrCat("the sandbox's interpreter ended, and its state with it (", cause,
@@ -290,8 +289,7 @@ void LiveSandbox::SetTimes(absl::Time expiry, absl::Duration idle_timeout) {
 }
 
 absl::Time LiveSandbox::IdleExpiry() const {
-  const bool idle =
-      state_ == v1::Sandbox::STATE_READY || state_ == v1::Sandbox::STATE_LOST;
+  const bool idle = state_ == v1::Sandbox::STATE_READY || state_ == v1::Sandbox::STATE_LOST;
   return idle ? last_used_ + idle_timeout_ : absl::InfiniteFuture();
 }
 
@@ -299,7 +297,8 @@ absl::Time LiveSandbox::IdleExpiry() const {
 void LiveSandbox::ScheduleExpiry() {
   context_.loop->Cancel(std::exchange(expiry_timer_, 0));
   const absl::Time now = context_.loop->Now();
-  const absl::Time idle = IdleExpiry() == absl::InfiniteFuture() ? now + idle_timeout_ : IdleExpiry();
+  const absl::Time idle =
+      IdleExpiry() == absl::InfiniteFuture() ? now + idle_timeout_ : IdleExpiry();
   const absl::Time next = std::min(expiry_, idle);
   if (ended_ || next == absl::InfiniteFuture()) return;
   expiry_timer_ = context_.loop->CallAfter(next - now, [this] { OnExpiryTimer(); });

@@ -1,11 +1,12 @@
-// A sandbox that stays with its user: its name, its states, its time, and the queue for its interpreter.
+// A sandbox that stays with its user: its name, its states, its time, and the queue for its
+// interpreter.
 //
 //   kStarting ─▶ kReady ◀─▶ kBusy ─▶ kLost ─▶ kStarting (restart)          any ─▶ kEnded
 //       └──────────────────────────────^
 //
 // Thread-safety: loop thread only.
-// Ownership: shared by the manager and by executions that wait for a turn. What `Context` names must
-// outlive it.
+// Ownership: shared by the manager and by executions that wait for a turn. What `Context` names
+// must outlive it.
 
 #ifndef CLOISTER_SERVICE_CORE_LIVE_SANDBOX_H_
 #define CLOISTER_SERVICE_CORE_LIVE_SANDBOX_H_
@@ -65,8 +66,9 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   LiveSandbox(Context context, LiveSandboxSpec spec, int64_t ordinal);
   ~LiveSandbox() override;
 
-  // Asks for an interpreter; `done` follows, never inline, unless it is ended before. After an error it
-  // is LOST. Not while it starts already: see AwaitStart. Errors at once: as SandboxSource.
+  // Asks for an interpreter; `done` follows, never inline, unless it is ended before. After an
+  // error it is LOST. Not while it starts already: see AwaitStart. Errors at once: as
+  // SandboxSource.
   absl::Status Start(StartFiles files, absl::Time deadline, StartCallback done);
   // Another one who wants to know; only while it starts.
   void AwaitStart(StartCallback done) { start_callbacks_.push_back(std::move(done)); }

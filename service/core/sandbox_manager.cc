@@ -18,9 +18,9 @@ constexpr char kMain[] = "main";
 constexpr absl::Duration kDrainingRetryDelay = absl::Seconds(1);
 
 absl::Status DrainingError() {
-  return WithRetryDelay(MakeError(v1::ERROR_REASON_SERVER_DRAINING,
-                                  "the server is about to stop; try another"),
-                        kDrainingRetryDelay);
+  return WithRetryDelay(
+      MakeError(v1::ERROR_REASON_SERVER_DRAINING, "the server is about to stop; try another"),
+      kDrainingRetryDelay);
 }
 
 absl::Status NotFoundError(const std::string& name) {
@@ -57,15 +57,16 @@ absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request,
   auto sandbox =
       std::make_shared<LiveSandbox>(std::move(context), std::move(request.spec), ordinal);
   const std::string name = sandbox->name();
-  absl::Status started = sandbox->Start(
-      {std::move(request.files), std::move(request.memory)}, request.deadline,
-      [this, name, done = std::move(done)](const absl::Status& status) {
-        const auto found = by_name_.find(name);
-        if (found == by_name_.end()) return done(status.ok() ? NotFoundError(name) : status);
-        // Keeps what Await ends.
-        const std::shared_ptr<LiveSandbox> keep_alive = found->second.sandbox;
-        Await(found->second, status, done);
-      });
+  absl::Status started =
+      sandbox->Start({std::move(request.files), std::move(request.memory)}, request.deadline,
+                     [this, name, done = std::move(done)](const absl::Status& status) {
+                       const auto found = by_name_.find(name);
+                       if (found == by_name_.end())
+                         return done(status.ok() ? NotFoundError(name) : status);
+                       // Keeps what Await ends.
+                       const std::shared_ptr<LiveSandbox> keep_alive = found->second.sandbox;
+                       Await(found->second, status, done);
+                     });
   CLOISTER_RETURN_IF_ERROR(started);
   sandbox->SetLifetime(request.ttl);
   sandbox->SetIdleTimeout(request.idle_timeout);
@@ -82,9 +83,10 @@ absl::StatusOr<std::string> SandboxManager::Repeat(const Creation& earlier,
                                                    Callback done) {
   if (earlier.payload_digest != request.payload_digest) {
     observer_->OnReplay(ReplayResult::kReused);
-    return MakeError(v1::ERROR_REASON_REQUEST_ID_REUSED,
-                     absl::StrCat("request_id \"", request.request_id,
-                                  "\" was used with another payload; choose a new one per sandbox"));
+    return MakeError(
+        v1::ERROR_REASON_REQUEST_ID_REUSED,
+        absl::StrCat("request_id \"", request.request_id,
+                     "\" was used with another payload; choose a new one per sandbox"));
   }
   observer_->OnReplay(ReplayResult::kJoined);
   const std::string name = earlier.name;
@@ -168,11 +170,11 @@ absl::Status SandboxManager::Delete(const std::string& name) {
 absl::Status SandboxManager::Restart(const std::string& name, absl::Time deadline, Callback done) {
   if (draining_) return DrainingError();
   CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<LiveSandbox> sandbox, Find(name));
-  return sandbox->Restart(
-      deadline, [this, name, done = std::move(done)](const absl::Status& status) {
-        if (!status.ok()) return done(status);
-        done(Get(name));
-      });
+  return sandbox->Restart(deadline,
+                          [this, name, done = std::move(done)](const absl::Status& status) {
+                            if (!status.ok()) return done(status);
+                            done(Get(name));
+                          });
 }
 
 absl::StatusOr<SandboxPage> SandboxManager::List(int page_size,

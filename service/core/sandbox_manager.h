@@ -1,5 +1,5 @@
-// All live sandboxes of the server: makes them, finds them again, lists them, and ends them when they are
-// deleted, when their time is over, and when the server stops.
+// All live sandboxes of the server: makes them, finds them again, lists them, and ends them when
+// they are deleted, when their time is over, and when the server stops.
 
 #ifndef CLOISTER_SERVICE_CORE_SANDBOX_MANAGER_H_
 #define CLOISTER_SERVICE_CORE_SANDBOX_MANAGER_H_
@@ -67,12 +67,13 @@ class SandboxManager final : public InterpreterDirectory {
   SandboxManager(const SandboxManager&) = delete;
   SandboxManager& operator=(const SandboxManager&) = delete;
 
-  // Makes a sandbox, or joins the creation with the same request_id. `done` follows, inline where it is
-  // there already. Returns its name, for Abandon. Errors, at once or through `done`: as CreateSandbox in
-  // sandbox_service.proto.
+  // Makes a sandbox, or joins the creation with the same request_id. `done` follows, inline where
+  // it is there already. Returns its name, for Abandon. Errors, at once or through `done`: as
+  // CreateSandbox in sandbox_service.proto.
   absl::StatusOr<std::string> Create(CreateSandboxRequest request, Callback done);
 
-  // One who waited for a creation has gone; the last one takes the sandbox along, if it is not ready.
+  // One who waited for a creation has gone; the last one takes the sandbox along, if it is not
+  // ready.
   void Abandon(const std::string& name);
 
   // Errors, of all that take a name: SANDBOX_NOT_FOUND, SANDBOX_EXPIRED.

@@ -27,8 +27,9 @@ absl::Status TurnQueue::Push(Waiter waiter, absl::Time deadline) {
   if (waiters_.size() >= maximum_) {
     return WithRetryDelay(
         WithMetadata(MakeError(v1::ERROR_REASON_EXECUTION_QUEUE_FULL,
-                               absl::StrCat(maximum_, " executions wait for this interpreter; "
-                                                      "retry when some have ended")),
+                               absl::StrCat(maximum_,
+                                            " executions wait for this interpreter; "
+                                            "retry when some have ended")),
                      "maximum", absl::StrCat(maximum_)),
         kRetryDelay);
   }

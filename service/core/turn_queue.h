@@ -14,8 +14,8 @@
 
 namespace cloister::core {
 
-// Thread-safety: loop thread only. Ownership: `loop` must outlive it. What is left when it is destroyed
-// is forgotten.
+// Thread-safety: loop thread only. Ownership: `loop` must outlive it. What is left when it is
+// destroyed is forgotten.
 class TurnQueue {
  public:
   struct Waiter {

@@ -1,4 +1,5 @@
-// Where an execution gets its turn in a live interpreter: what core::Execution needs of live sandboxes.
+// Where an execution gets its turn in a live interpreter: what core::Execution needs of live
+// sandboxes.
 
 #ifndef CLOISTER_SERVICE_CORE_TURN_SOURCE_H_
 #define CLOISTER_SERVICE_CORE_TURN_SOURCE_H_
@@ -35,8 +36,8 @@ struct CellRequest {
   }
 };
 
-// The interpreter, for one program. Dropping it, after the program's end, lets the next one have its
-// turn.
+// The interpreter, for one program. Dropping it, after the program's end, lets the next one have
+// its turn.
 struct Turn {
   std::unique_ptr<sandbox::ProgramRunner> runner;
   v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
@@ -58,13 +59,13 @@ class TurnSource {
   // Limits of the sandbox.
   virtual const sandbox::Limits& limits() const = 0;
 
-  // Asks for the interpreter; `done` follows, never inline, exactly once unless abandoned. Requests are
-  // served in the order they came. `execution` is the name of who asks; `deadline` is on the loop's
-  // clock.
+  // Asks for the interpreter; `done` follows, never inline, exactly once unless abandoned. Requests
+  // are served in the order they came. `execution` is the name of who asks; `deadline` is on the
+  // loop's clock.
   //
-  // Refused at once, with `done` not called: SANDBOX_LOST, EXECUTION_QUEUE_FULL, NOT_STARTED (deadline
-  // passed already). Through `done`: NOT_STARTED, SANDBOX_LOST, SANDBOX_NOT_FOUND, SANDBOX_EXPIRED,
-  // SERVER_DRAINING.
+  // Refused at once, with `done` not called: SANDBOX_LOST, EXECUTION_QUEUE_FULL, NOT_STARTED
+  // (deadline passed already). Through `done`: NOT_STARTED, SANDBOX_LOST, SANDBOX_NOT_FOUND,
+  // SANDBOX_EXPIRED, SERVER_DRAINING.
   virtual absl::StatusOr<Ticket> RequestTurn(const std::string& execution, CellRequest cell,
                                              absl::Time deadline, TurnCallback done) = 0;
 

@@ -21,7 +21,10 @@ constexpr string_view kRecycles[] = {"used", "age", "rotated", "lost", "scale_do
 constexpr string_view kResults[] = {"ok", "error"};
 constexpr string_view kZygoteEnds[] = {"rotated", "stopped", "crashed"};
 constexpr string_view kAdmissions[] = {"accept", "queue", "shed"};
-constexpr string_view kKinds[] = {"one_shot"};
+constexpr string_view kKinds[] = {"one_shot", "cell"};
+// As cloister.v1.Sandbox.State, from STARTING on.
+constexpr string_view kLiveStates[] = {"starting", "ready", "busy", "lost"};
+constexpr string_view kLiveEnds[] = {"deleted", "ttl", "idle_timeout", "drain", "failed"};
 // As cloister.v1.Outcome.Kind; the first stands for executions that the service could not run.
 constexpr string_view kOutcomes[] = {"not_run",          "succeeded",    "raised",
                                      "exited",           "signaled",     "wall_timeout",
@@ -51,6 +54,9 @@ constexpr Label kTemplateAdmission[] = {{"template", {}}, {"decision", kAdmissio
 constexpr Label kKind[] = {{"kind", kKinds}};
 constexpr Label kKindOutcome[] = {{"kind", kKinds}, {"outcome", kOutcomes}};
 constexpr Label kKindResult[] = {{"kind", kKinds}, {"result", kExecutionResults}};
+constexpr Label kLiveState[] = {{"state", kLiveStates}};
+constexpr Label kLiveEnd[] = {{"reason", kLiveEnds}};
+constexpr Label kOutcome[] = {{"outcome", kOutcomes}};
 constexpr Label kStream[] = {{"stream", kStreams}};
 constexpr Label kInterruptResult[] = {{"result", kInterruptResults}};
 constexpr Label kReattachResult[] = {{"result", kReattachResults}};
@@ -180,6 +186,38 @@ constexpr MetricSpec kTable[] = {
      "Times the spawner was lost; the server stops then.",
      {},
      {}},
+    {Metric::kLiveSandboxes,
+     kG,
+     "cloister_live_sandboxes",
+     "Sandboxes that stay with their users, by state.",
+     kLiveState,
+     {}},
+    {Metric::kLiveStarts,
+     kC,
+     "cloister_live_sandbox_starts_total",
+     "Interpreters given to live sandboxes, restarts included.",
+     kTemplateStart,
+     {}},
+    {Metric::kLiveStartDuration, kH, "cloister_live_sandbox_start_seconds",
+     "From asking for a live sandbox until its interpreter waited for code.", kTemplateStart, kWait},
+    {Metric::kLiveRestarts,
+     kC,
+     "cloister_live_sandbox_restarts_total",
+     "Calls of RestartSandbox.",
+     {},
+     {}},
+    {Metric::kLiveLosses,
+     kC,
+     "cloister_live_sandbox_losses_total",
+     "Live sandboxes that lost their interpreter, by what ended it.",
+     kOutcome,
+     {}},
+    {Metric::kLiveEnds,
+     kC,
+     "cloister_live_sandbox_ends_total",
+     "Live sandboxes that are no more, by reason.",
+     kLiveEnd,
+     {}},
     {Metric::kAdmissions,
      kC,
      "cloister_admission_decisions_total",
@@ -202,11 +240,11 @@ constexpr MetricSpec kTable[] = {
     {Metric::kExecutionsQueued,
      kG,
      "cloister_executions_queued",
-     "Executions waiting for a sandbox.",
+     "Executions waiting for a sandbox, or for their turn in a live one.",
      {},
      {}},
     {Metric::kExecutionQueueDuration, kH, "cloister_execution_queue_seconds",
-     "From admission until a sandbox was leased.", kKind, kWait},
+     "From admission until a sandbox was leased, or a live one free.", kKind, kWait},
     {Metric::kExecutionDuration, kH, "cloister_execution_duration_seconds",
      "Wall time of programs. `limit`: a limit ended it; `service`: the fault is ours.", kKindResult,
      kRun},

@@ -26,6 +26,22 @@ const char* Name(core::ZygoteEnd how) {
   return "crashed";
 }
 
+const char* Name(core::LiveEnd how) {
+  switch (how) {
+    case core::LiveEnd::kDeleted:
+      return "deleted";
+    case core::LiveEnd::kTtl:
+      return "ttl";
+    case core::LiveEnd::kIdleTimeout:
+      return "idle_timeout";
+    case core::LiveEnd::kDrain:
+      return "drain";
+    case core::LiveEnd::kFailed:
+      break;
+  }
+  return "failed";
+}
+
 }  // namespace
 
 void ServiceLog::OnSandboxStartFailed(const std::string& pool, const absl::Status& why) {
@@ -53,11 +69,40 @@ void ServiceLog::OnSpawnerLost(const std::string& reason) {
   log_.Error("spawner lost", {{"reason", reason}});
 }
 
+void ServiceLog::OnLiveStarted(const std::string& sandbox, const std::string& pool,
+                               v1::StartKind start, absl::Duration took) {
+  log_.Info("sandbox started",
+            {{"sandbox", sandbox},
+             {"template", pool},
+             {"start", Lower(v1::StartKind_Name(start), "START_KIND_")},
+             {"took_s", took}});
+}
+
+void ServiceLog::OnLiveSetupFailed(const std::string& sandbox, const absl::Status& why) {
+  log_.Warn("sandbox not set up", {{"sandbox", sandbox}, {"error", std::string(why.message())}});
+}
+
+void ServiceLog::OnLiveRestarted(const std::string& sandbox) {
+  log_.Info("sandbox restarted", {{"sandbox", sandbox}});
+}
+
+void ServiceLog::OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
+                            const std::string& detail) {
+  log_.Info("sandbox lost", {{"sandbox", sandbox},
+                             {"cause", Lower(v1::Outcome::Kind_Name(cause), "KIND_")},
+                             {"detail", detail}});
+}
+
+void ServiceLog::OnLiveEnded(const std::string& sandbox, core::LiveEnd how) {
+  log_.Info("sandbox ended", {{"sandbox", sandbox}, {"how", Name(how)}});
+}
+
 void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
   if (!record.status.ok()) {
     log_.Info("execution not run", {{"execution", record.name},
                                     {"request_id", record.request_id},
                                     {"template", record.template_name},
+                                    {"interpreter", record.interpreter},
                                     {"reason", core::ReasonName(core::ReasonOf(record.status))},
                                     {"queued_s", record.queued},
                                     {"error", std::string(record.status.message())},
@@ -70,6 +115,7 @@ void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
             {{"execution", record.name},
              {"request_id", record.request_id},
              {"template", record.template_name},
+             {"interpreter", record.interpreter},
              {"sandbox", record.sandbox_id},
              {"start", Lower(v1::StartKind_Name(record.start_kind), "START_KIND_")},
              {"outcome", Lower(v1::Outcome::Kind_Name(outcome.kind()), "KIND_")},

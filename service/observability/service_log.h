@@ -24,6 +24,13 @@ class ServiceLog final : public core::ServiceObserver, public core::CallObserver
   void OnZygoteEnded(const std::string& pool, core::ZygoteEnd how,
                      const std::string& reason) override;
   void OnSpawnerLost(const std::string& reason) override;
+  void OnLiveStarted(const std::string& sandbox, const std::string& pool, v1::StartKind start,
+                     absl::Duration took) override;
+  void OnLiveSetupFailed(const std::string& sandbox, const absl::Status& why) override;
+  void OnLiveRestarted(const std::string& sandbox) override;
+  void OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
+                  const std::string& detail) override;
+  void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override;
   void OnExecutionEnded(const core::ExecutionRecord& record) override;
 
   // core::CallObserver

@@ -114,6 +114,33 @@ void ServiceMetrics::OnSpawnerLost(const std::string& /*reason*/) {
   metrics_.counter(Metric::kSpawnerLost).Increment();
 }
 
+void ServiceMetrics::OnLiveState(v1::Sandbox::State from, v1::Sandbox::State to) {
+  constexpr int kFirst = v1::Sandbox::STATE_STARTING;
+  if (from >= kFirst) metrics_.gauge(Metric::kLiveSandboxes, from - kFirst).Decrement();
+  if (to >= kFirst) metrics_.gauge(Metric::kLiveSandboxes, to - kFirst).Increment();
+}
+
+void ServiceMetrics::OnLiveStarted(const std::string& /*sandbox*/, const std::string& pool,
+                                   v1::StartKind start, absl::Duration took) {
+  const size_t index = metrics_.TemplateIndex(pool);
+  metrics_.counter(Metric::kLiveStarts, index, StartIndex(start)).Increment();
+  metrics_.histogram(Metric::kLiveStartDuration, index, StartIndex(start))
+      .Observe(absl::ToDoubleSeconds(took));
+}
+
+void ServiceMetrics::OnLiveRestarted(const std::string& /*sandbox*/) {
+  metrics_.counter(Metric::kLiveRestarts).Increment();
+}
+
+void ServiceMetrics::OnLiveLost(const std::string& /*sandbox*/, v1::Outcome::Kind cause,
+                                const std::string& /*detail*/) {
+  metrics_.counter(Metric::kLiveLosses, cause).Increment();
+}
+
+void ServiceMetrics::OnLiveEnded(const std::string& /*sandbox*/, core::LiveEnd how) {
+  metrics_.counter(Metric::kLiveEnds, IndexOf(how)).Increment();
+}
+
 void ServiceMetrics::OnExecutionAccepted(core::ExecutionKind /*kind*/) {
   metrics_.gauge(Metric::kExecutionsQueued).Increment();
 }

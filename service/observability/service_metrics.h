@@ -30,6 +30,13 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
   void OnZygoteEnded(const std::string& pool, core::ZygoteEnd how,
                      const std::string& reason) override;
   void OnSpawnerLost(const std::string& reason) override;
+  void OnLiveState(v1::Sandbox::State from, v1::Sandbox::State to) override;
+  void OnLiveStarted(const std::string& sandbox, const std::string& pool, v1::StartKind start,
+                     absl::Duration took) override;
+  void OnLiveRestarted(const std::string& sandbox) override;
+  void OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
+                  const std::string& detail) override;
+  void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override;
   void OnExecutionAccepted(core::ExecutionKind kind) override;
   void OnExecutionStarted(core::ExecutionKind kind, absl::Duration queued) override;
   void OnExecutionEnded(const core::ExecutionRecord& record) override;

@@ -12,7 +12,9 @@
 #include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
 #include "service/core/request_memory.h"
+#include "service/core/sandbox_manager.h"
 #include "service/rpc/request_validator.h"
+#include "service/rpc/sandbox_request_validator.h"
 
 namespace cloister::rpc {
 
@@ -20,7 +22,9 @@ namespace cloister::rpc {
 struct Backend {
   sandbox::Loop* loop;
   core::ExecutionManager* executions;
+  core::SandboxManager* sandboxes;
   const RequestValidator* validator;
+  const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;
   core::RequestMemory* request_memory;
   // What an empty RunCodeRequest.template means.

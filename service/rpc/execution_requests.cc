@@ -1,31 +1,12 @@
 #include "service/rpc/execution_requests.h"
 
-#include <openssl/sha.h>
-
-#include <string_view>
 #include <utility>
 
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "sandbox/base/status_macros.h"
+#include "service/rpc/request_digest.h"
 
 namespace cloister::rpc {
 namespace {
-
-// Equal for equal requests to one method, whatever order a map happens to be in.
-std::string Digest(std::string_view method, const google::protobuf::MessageLite& request) {
-  std::string bytes(method);
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream output(&stream);
-    output.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&output);
-  }
-  std::string digest(SHA256_DIGEST_LENGTH, '\0');
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-         reinterpret_cast<unsigned char*>(digest.data()));
-  return digest;
-}
 
 template <typename Request>
 absl::StatusOr<core::ExecutionRequest> Take(const Backend& backend, core::ExecutionMode mode,
@@ -39,10 +20,18 @@ absl::StatusOr<core::ExecutionRequest> Take(const Backend& backend, core::Execut
   if (!request->request_id().empty()) {
     taken.request_id = request->request_id();
     taken.payload_digest =
-        Digest(mode == core::ExecutionMode::kCollect ? "RunCode" : "Execute", *request);
+        RequestDigest(mode == core::ExecutionMode::kCollect ? "RunCode" : "Execute", *request);
   }
-  taken.template_name =
-      request->template_().empty() ? backend.default_template : request->template_();
+  if (request->interpreter().empty()) {
+    taken.template_name =
+        request->template_().empty() ? backend.default_template : request->template_();
+  } else {
+    taken.interpreter = std::move(*request->mutable_interpreter());
+    taken.cell.options = std::move(*request->mutable_cell());
+    if (request->limits().has_wall_time()) taken.cell.wall_time = limits.wall_time;
+    if (request->limits().has_cpu_time()) taken.cell.cpu_time = limits.cpu_time;
+    if (request->limits().has_output_bytes()) taken.cell.output_bytes = limits.output_bytes;
+  }
   taken.program = std::move(*request->mutable_program());
   taken.limits = limits;
   taken.mode = mode;
@@ -58,10 +47,12 @@ absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
 
 absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::ExecuteRequest* request) {
+  const bool allow_input = request->allow_input();
   const bool detach = request->on_disconnect() == v1::ExecuteRequest::ON_DISCONNECT_DETACH;
   CLOISTER_ASSIGN_OR_RETURN(core::ExecutionRequest taken,
                             Take(backend, core::ExecutionMode::kStream, request));
   taken.on_disconnect = detach ? core::OnDisconnect::kDetach : core::OnDisconnect::kInterrupt;
+  taken.cell.allow_input = allow_input;
   return taken;
 }
 

@@ -1,6 +1,8 @@
 #include "service/rpc/execution_service.h"
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "sandbox/base/status_macros.h"
@@ -74,7 +76,14 @@ class InterruptCall final : public UnaryCall {
   }
 
   void Begin() override {
-    auto execution = backend().executions->Find(request_->execution());
+    std::string name = request_->execution();
+    if (name.empty()) {
+      auto current = backend().sandboxes->CurrentExecution(request_->interpreter());
+      // Nothing runs there: nothing to interrupt, and no outcome.
+      if (!current.ok() || current->empty()) return Complete(current.status());
+      name = *std::move(current);
+    }
+    auto execution = backend().executions->Find(name);
     if (!execution.ok()) return Complete(execution.status());
     // The caller may go before the end; the interrupt goes on.
     auto self = std::static_pointer_cast<InterruptCall>(shared_from_this());
@@ -88,6 +97,25 @@ class InterruptCall final : public UnaryCall {
   const v1::InterruptExecutionRequest* const request_;
   v1::InterruptExecutionResponse* const response_;
   absl::Duration grace_;
+};
+
+class SendInputCall final : public UnaryCall {
+ public:
+  SendInputCall(const Backend& backend, const v1::SendInputRequest* request)
+      : UnaryCall(backend, core::CallMethod::kSendInput), request_(request) {}
+
+ private:
+  absl::Status Prepare() override { return backend().validator->Check(*request_); }
+
+  void Begin() override {
+    auto execution = backend().executions->Find(request_->execution());
+    if (!execution.ok()) return Complete(execution.status());
+    std::optional<std::string> text;
+    if (request_->has_text()) text = request_->text();
+    Complete((*execution)->SendInput(request_->request_number(), std::move(text)));
+  }
+
+  const v1::SendInputRequest* const request_;
 };
 
 }  // namespace
@@ -112,6 +140,12 @@ grpc::ServerUnaryReactor* ExecutionService::InterruptExecution(
     grpc::CallbackServerContext* /*context*/, const v1::InterruptExecutionRequest* request,
     v1::InterruptExecutionResponse* response) {
   return std::make_shared<InterruptCall>(backend_, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* ExecutionService::SendInput(grpc::CallbackServerContext* /*context*/,
+                                                      const v1::SendInputRequest* request,
+                                                      v1::SendInputResponse* /*response*/) {
+  return std::make_shared<SendInputCall>(backend_, request)->Start();
 }
 
 }  // namespace cloister::rpc

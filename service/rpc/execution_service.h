@@ -23,6 +23,9 @@ class ExecutionService final : public v1::ExecutionService::CallbackService {
   grpc::ServerUnaryReactor* InterruptExecution(grpc::CallbackServerContext* context,
                                                const v1::InterruptExecutionRequest* request,
                                                v1::InterruptExecutionResponse* response) override;
+  grpc::ServerUnaryReactor* SendInput(grpc::CallbackServerContext* context,
+                                      const v1::SendInputRequest* request,
+                                      v1::SendInputResponse* response) override;
 
  private:
   const Backend& backend_;

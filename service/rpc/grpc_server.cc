@@ -11,6 +11,7 @@
 #include "grpcpp/server_posix.h"
 #include "service/rpc/execution_service.h"
 #include "service/rpc/info_service.h"
+#include "service/rpc/sandbox_service.h"
 
 namespace cloister::rpc {
 namespace {
@@ -53,9 +54,11 @@ void SetThreads(grpc::ServerBuilder* builder) {
 }  // namespace
 
 struct GrpcServer::Parts {
-  explicit Parts(const Backend& backend) : execution_service(backend), info_service(backend) {}
+  explicit Parts(const Backend& backend)
+      : execution_service(backend), sandbox_service(backend), info_service(backend) {}
 
   ExecutionService execution_service;
+  SandboxService sandbox_service;
   InfoService info_service;
   std::vector<int> ports;
   std::unique_ptr<grpc::Server> server;
@@ -73,6 +76,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& bac
   SetBounds(&builder);
   SetThreads(&builder);
   builder.RegisterService(&parts->execution_service);
+  builder.RegisterService(&parts->sandbox_service);
   builder.RegisterService(&parts->info_service);
   parts->ports.resize(options.listen.size(), -1);
   for (size_t i = 0; i < options.listen.size(); ++i) {
@@ -104,6 +108,7 @@ void GrpcServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = parts_->server->GetHealthCheckService();
   health->SetServingStatus("", serving);
   health->SetServingStatus(v1::ExecutionService::service_full_name(), serving);
+  health->SetServingStatus(v1::SandboxService::service_full_name(), serving);
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {

@@ -47,6 +47,7 @@ void RunCodeCall::OnProgress() {
     response_->set_stderr(result.stderr_bytes);
     *response_->mutable_files() = {result.files.begin(), result.files.end()};
     response_->set_start_kind(execution.start_kind());
+    response_->set_execution_count(execution.execution_count());
     *response_->mutable_effective_limits() = core::ToProto(execution.limits());
   }
   Complete(result.status);

@@ -13,13 +13,16 @@
 #include "google/protobuf/text_format.h"
 #include "service/base/proto_time.h"
 #include "service/core/limits_proto.h"
+#include "service/core/sandbox_manager.h"
 #include "service/pool/pool_options.h"
 #include "service/rpc/limits_resolver.h"
+#include "service/rpc/sandbox_request_validator.h"
 #include "service/server/service_user.h"
 
 namespace cloister::server {
 namespace {
 
+using internal::v1::LiveSandboxConfig;
 using internal::v1::PoolConfig;
 using internal::v1::QueueConfig;
 using internal::v1::ServerConfig;
@@ -112,6 +115,29 @@ absl::StatusOr<ServerConfig> LoadConfig(const std::string& path) {
   return ParseConfig(text, path);
 }
 
+namespace {
+
+void FillLiveSandboxes(LiveSandboxConfig* config) {
+  const core::SandboxManagerOptions counts;
+  if (config->maximum_count() == 0) config->set_maximum_count(counts.maximum_count);
+  if (config->maximum_queued_executions() == 0) {
+    config->set_maximum_queued_executions(static_cast<int>(counts.maximum_queued));
+  }
+  const rpc::LifetimePolicy times;
+  SetIfUnset(config, &LiveSandboxConfig::has_maximum_ttl, &LiveSandboxConfig::mutable_maximum_ttl,
+             times.maximum_ttl);
+  SetIfUnset(config, &LiveSandboxConfig::has_maximum_idle_timeout,
+             &LiveSandboxConfig::mutable_maximum_idle_timeout, times.maximum_idle_timeout);
+  SetIfUnset(config, &LiveSandboxConfig::has_default_ttl, &LiveSandboxConfig::mutable_default_ttl,
+             std::min(times.default_ttl, base::FromProto(config->maximum_ttl())));
+  SetIfUnset(
+      config, &LiveSandboxConfig::has_default_idle_timeout,
+      &LiveSandboxConfig::mutable_default_idle_timeout,
+      std::min(times.default_idle_timeout, base::FromProto(config->maximum_idle_timeout())));
+}
+
+}  // namespace
+
 void FillDefaults(ServerConfig* config) {
   if (config->listen().empty()) config->add_listen(kDefaultListen);
   if (config->image_directory().empty()) config->set_image_directory(kDefaultImageDirectory);
@@ -127,6 +153,7 @@ void FillDefaults(ServerConfig* config) {
   if (config->queue().maximum_bytes() == 0) {
     config->mutable_queue()->set_maximum_bytes(int64_t{256} << 20);
   }
+  FillLiveSandboxes(config->mutable_live_sandboxes());
   SetIfUnset(config->mutable_queue(), &QueueConfig::has_maximum_wait,
              &QueueConfig::mutable_maximum_wait, defaults.maximum_wait);
   if (config->idle_memory_budget_bytes() == 0) {

@@ -130,6 +130,20 @@ void CheckTimes(const ServerConfig& config, Violations* violations) {
                        violations);
 }
 
+void CheckLiveSandboxes(const internal::v1::LiveSandboxConfig& config, Violations* violations) {
+  const std::string field = "live_sandboxes";
+  CheckRange(config.maximum_count(), 1, 100'000, field + ".maximum_count", violations);
+  CheckRange(config.maximum_queued_executions(), 1, 100'000, field + ".maximum_queued_executions",
+             violations);
+  const absl::Duration ttl =
+      rpc::CheckedDuration(config.maximum_ttl(), 30 * kDay, field + ".maximum_ttl", violations);
+  const absl::Duration idle = rpc::CheckedDuration(config.maximum_idle_timeout(), 30 * kDay,
+                                                   field + ".maximum_idle_timeout", violations);
+  rpc::CheckedDuration(config.default_ttl(), ttl, field + ".default_ttl", violations);
+  rpc::CheckedDuration(config.default_idle_timeout(), idle, field + ".default_idle_timeout",
+                       violations);
+}
+
 }  // namespace
 
 absl::Status ValidateConfig(const ServerConfig& config) {
@@ -141,6 +155,7 @@ absl::Status ValidateConfig(const ServerConfig& config) {
   rpc::ResolveLimits(config.default_limits(), {maximum, maximum}, "default_limits", &violations);
   CheckFloor(config, &violations);
   CheckTimes(config, &violations);
+  CheckLiveSandboxes(config.live_sandboxes(), &violations);
   CheckRange(config.queue().maximum_waiting(), 1, 1'000'000, "queue.maximum_waiting", &violations);
   CheckRange(config.queue().maximum_bytes(), 1 << 20, int64_t{1} << 40, "queue.maximum_bytes",
              &violations);

@@ -32,6 +32,14 @@ v1::GetInfoResponse FixedInfo(const internal::v1::ServerConfig& config,
   shown->set_file_count(bounds.file_count);
   shown->set_arguments_bytes(bounds.arguments_bytes);
   shown->set_environment_bytes(bounds.environment_bytes);
+  const internal::v1::LiveSandboxConfig& live = config.live_sandboxes();
+  v1::LiveSandboxes* sandboxes = info.mutable_live_sandboxes();
+  sandboxes->set_maximum_count(live.maximum_count());
+  sandboxes->set_maximum_queued_executions(live.maximum_queued_executions());
+  *sandboxes->mutable_default_ttl() = live.default_ttl();
+  *sandboxes->mutable_maximum_ttl() = live.maximum_ttl();
+  *sandboxes->mutable_default_idle_timeout() = live.default_idle_timeout();
+  *sandboxes->mutable_maximum_idle_timeout() = live.maximum_idle_timeout();
   // The two enums have the same values; one is public, the other is not.
   info.mutable_isolation()->set_setting(static_cast<v1::Isolation::Setting>(facilities.setting()));
   for (const internal::v1::Facility& facility : facilities.facilities()) {
@@ -57,6 +65,7 @@ void AddCurrentInfo(const std::vector<std::pair<std::string, core::PoolState>>& 
     pool->set_minimum_count(state.minimum);
     pool->set_maximum_count(state.maximum);
     pool->set_waiting_count(state.waiting);
+    pool->set_live_count(state.live);
   }
   info->set_ready(readiness.ready());
   info->set_not_ready_reason(readiness.reason());

@@ -55,6 +55,26 @@ class ServiceObservers final : public core::ServiceObserver {
   void OnSpawnerLost(const std::string& reason) override {
     for (auto* o : observers_) o->OnSpawnerLost(reason);
   }
+  void OnLiveState(v1::Sandbox::State from, v1::Sandbox::State to) override {
+    for (auto* o : observers_) o->OnLiveState(from, to);
+  }
+  void OnLiveStarted(const std::string& sandbox, const std::string& pool, v1::StartKind start,
+                     absl::Duration took) override {
+    for (auto* o : observers_) o->OnLiveStarted(sandbox, pool, start, took);
+  }
+  void OnLiveSetupFailed(const std::string& sandbox, const absl::Status& why) override {
+    for (auto* o : observers_) o->OnLiveSetupFailed(sandbox, why);
+  }
+  void OnLiveRestarted(const std::string& sandbox) override {
+    for (auto* o : observers_) o->OnLiveRestarted(sandbox);
+  }
+  void OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
+                  const std::string& detail) override {
+    for (auto* o : observers_) o->OnLiveLost(sandbox, cause, detail);
+  }
+  void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override {
+    for (auto* o : observers_) o->OnLiveEnded(sandbox, how);
+  }
   void OnExecutionAccepted(core::ExecutionKind kind) override {
     for (auto* o : observers_) o->OnExecutionAccepted(kind);
   }

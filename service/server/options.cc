@@ -41,6 +41,22 @@ rpc::LimitsPolicy LimitsPolicyOf(const ServerConfig& config) {
   return policy;
 }
 
+rpc::LifetimePolicy LifetimePolicyOf(const ServerConfig& config) {
+  const internal::v1::LiveSandboxConfig& live = config.live_sandboxes();
+  return {.default_ttl = base::FromProto(live.default_ttl()),
+          .maximum_ttl = base::FromProto(live.maximum_ttl()),
+          .default_idle_timeout = base::FromProto(live.default_idle_timeout()),
+          .maximum_idle_timeout = base::FromProto(live.maximum_idle_timeout())};
+}
+
+core::SandboxManagerOptions SandboxOptionsOf(const ServerConfig& config) {
+  core::SandboxManagerOptions options;
+  options.maximum_count = config.live_sandboxes().maximum_count();
+  options.maximum_queued =
+      static_cast<size_t>(config.live_sandboxes().maximum_queued_executions());
+  return options;
+}
+
 core::ExecutionManagerOptions ExecutionOptionsOf(const ServerConfig& config) {
   core::ExecutionManagerOptions options;
   options.retention.time = base::FromProto(config.execution_retention());

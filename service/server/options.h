@@ -9,13 +9,17 @@
 
 #include "cloister/internal/v1/config.pb.h"
 #include "service/core/execution_manager.h"
+#include "service/core/sandbox_manager.h"
 #include "service/pool/pool_set.h"
 #include "service/rpc/limits_resolver.h"
+#include "service/rpc/sandbox_request_validator.h"
 #include "service/server/image_catalog.h"
 
 namespace cloister::server {
 
 rpc::LimitsPolicy LimitsPolicyOf(const internal::v1::ServerConfig& config);
+rpc::LifetimePolicy LifetimePolicyOf(const internal::v1::ServerConfig& config);
+core::SandboxManagerOptions SandboxOptionsOf(const internal::v1::ServerConfig& config);
 core::ExecutionManagerOptions ExecutionOptionsOf(const internal::v1::ServerConfig& config);
 // `images`: one for each template, in their order.
 pool::PoolSetOptions PoolOptionsOf(const internal::v1::ServerConfig& config,

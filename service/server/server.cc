@@ -79,6 +79,7 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
       call_observers_({&service_metrics_, &service_log_}),
       validator_(rpc::RequestBounds(), LimitsPolicyOf(config)),
+      sandbox_validator_(&validator_, LifetimePolicyOf(config)),
       request_memory_(config.queue().maximum_bytes(), &call_observers_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
@@ -97,6 +98,7 @@ Server::~Server() {
   }
   // What belonged to the loop belongs to this thread now; users before what they use.
   executions_.reset();
+  sandboxes_.reset();
   pools_.reset();
   factory_.reset();
   log_.SetCounter(nullptr);
@@ -109,8 +111,10 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
   CLOISTER_RETURN_IF_ERROR(CheckFloor());
   pools_ = std::make_unique<pool::PoolSet>(&loop_, factory_.get(), &observers_,
                                            PoolOptionsOf(config_, images_));
-  executions_ = std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observers_,
-                                                         ExecutionOptionsOf(config_));
+  sandboxes_ = std::make_unique<core::SandboxManager>(&loop_, pools_.get(), &observers_,
+                                                      SandboxOptionsOf(config_));
+  executions_ = std::make_unique<core::ExecutionManager>(
+      &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
   if (!config_.metrics_listen().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
                                                      config_.metrics_listen(), metrics_));
@@ -135,13 +139,16 @@ absl::Status Server::Serve(UnixListeners listeners) {
   backend_ = {
       .loop = &loop_,
       .executions = executions_.get(),
+      .sandboxes = sandboxes_.get(),
       .validator = &validator_,
+      .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,
       .request_memory = &request_memory_,
       .default_template = config_.templates(0).name(),
       .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
       .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {
         v1::GetInfoResponse info = fixed;
+        info.mutable_live_sandboxes()->set_count(sandboxes_->count());
         AddCurrentInfo(pools_->Snapshot(), readiness_, &info);
         return info;
       }};
@@ -170,8 +177,10 @@ void Server::Drain() {
     log_.Info("draining", {{"active", executions_->active_count()}});
     metrics_.gauge(observability::Metric::kDraining).Set(1);
     readiness_.BeginDrain();
+    sandboxes_->BeginDrain();
     executions_->Drain(base::FromProto(config_.drain_timeout()), [this] {
       drained_ = true;
+      sandboxes_->EndAll();
       loop_.CallAfter(kTeardown, [this] { exit_events_.Notify(ExitEvent::kDrained); });
       pools_->Drain([this] { exit_events_.Notify(ExitEvent::kDrained); });
     });

@@ -16,6 +16,7 @@
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/spawner_client.h"
 #include "service/core/execution_manager.h"
+#include "service/core/sandbox_manager.h"
 #include "service/core/request_memory.h"
 #include "service/observability/logging.h"
 #include "service/observability/metrics.h"
@@ -75,6 +76,7 @@ class Server {
   ServiceObservers observers_;
   CallObservers call_observers_;
   const rpc::RequestValidator validator_;
+  const rpc::SandboxRequestValidator sandbox_validator_;
   core::RequestMemory request_memory_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 
@@ -83,6 +85,7 @@ class Server {
   // Of the loop, once it runs.
   std::unique_ptr<sandbox::SpawnerClient> factory_;
   std::unique_ptr<pool::PoolSet> pools_;
+  std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ExecutionManager> executions_;
   UnixListeners listeners_;
 

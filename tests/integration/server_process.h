@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "sandbox/base/unique_fd.h"
 
 namespace cloister::testing {
@@ -45,6 +46,7 @@ class ServerProcess {
   std::string Log() const;
 
   v1::ExecutionService::Stub& executions() { return *executions_; }
+  v1::SandboxService::Stub& sandboxes() { return *sandboxes_; }
   v1::InfoService::Stub& info() { return *info_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -54,6 +56,7 @@ class ServerProcess {
   pid_t pid_ = -1;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ExecutionService::Stub> executions_;
+  std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
   std::unique_ptr<v1::InfoService::Stub> info_;
 };
 

@@ -79,8 +79,8 @@ class LiveTest : public ::testing::Test {
   CountingListener listener_;
   SandboxManager sandboxes_{
       &loop_, &source_, &observer_, {.maximum_count = 3, .maximum_queued = 2, .remembered = 10}};
-  ExecutionManager executions_{
-      &loop_, &source_, &observer_, ExecutionManagerOptions(), &sandboxes_};
+  ExecutionManager executions_{&loop_, &source_, &observer_, ExecutionManagerOptions(),
+                               &sandboxes_};
   testing::FakeSandbox* guest_ = nullptr;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
 };

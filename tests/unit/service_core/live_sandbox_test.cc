@@ -62,8 +62,7 @@ TEST_F(LiveSandboxTest, TheQueueIsBounded) {
 TEST_F(LiveSandboxTest, AnExecutionThatIsNotItsTurnByItsDeadlineIsNotStarted) {
   const std::string name = MakeReady();
   (void)Execute(name);
-  const auto late =
-      Execute(name, ExecutionMode::kCollect, loop_.Now() + absl::Seconds(1));
+  const auto late = Execute(name, ExecutionMode::kCollect, loop_.Now() + absl::Seconds(1));
   loop_.Advance(absl::Seconds(2));
   EXPECT_EQ(ReasonOf(late->result().status), v1::ERROR_REASON_NOT_STARTED);
   guest_->Finish();

@@ -85,6 +85,7 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
   observer.OnExecutionEnded({.name = name,
                              .request_id = request,
                              .template_name = python,
+                             .interpreter = none,
                              .sandbox_id = 7,
                              .start_kind = v1::START_KIND_WARM,
                              .queued = absl::ZeroDuration(),

@@ -147,6 +147,7 @@ class ServiceMetricsTest : public ::testing::Test {
     observer_.OnExecutionEnded({.name = name,
                                 .request_id = name,
                                 .template_name = name,
+                                .interpreter = name,
                                 .sandbox_id = sandbox_id,
                                 .queued = absl::ZeroDuration(),
                                 .status = status,

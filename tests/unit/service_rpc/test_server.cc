@@ -37,11 +37,16 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
     });
   };
   pools_ = std::make_unique<pool::PoolSet>(&loop_, &factory_, &observer_, OnePool());
-  manager_ = std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observer_,
-                                                      core::ExecutionManagerOptions());
+  sandboxes_ = std::make_unique<core::SandboxManager>(
+      &loop_, pools_.get(), &observer_, core::SandboxManagerOptions{.maximum_count = 8});
+  manager_ =
+      std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observer_,
+                                               core::ExecutionManagerOptions(), sandboxes_.get());
   backend_ = {.loop = &loop_,
               .executions = manager_.get(),
+              .sandboxes = sandboxes_.get(),
               .validator = &validator_,
+              .sandbox_validator = &sandbox_validator_,
               .observer = &calls_,
               .request_memory = &request_memory_,
               .default_template = "python",
@@ -59,6 +64,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
 
   const std::shared_ptr<grpc::Channel> channel = NewChannel();
   executions_stub_ = v1::ExecutionService::NewStub(channel);
+  sandboxes_stub_ = v1::SandboxService::NewStub(channel);
   info_stub_ = v1::InfoService::NewStub(channel);
   health_stub_ = grpc::health::v1::Health::NewStub(channel);
 }
@@ -78,6 +84,7 @@ TestServer::~TestServer() {
   EXPECT_TRUE(calls_.WaitUntilQuiet());
   OnLoop([this] {
     manager_.reset();
+    sandboxes_.reset();
     pools_.reset();
   });
   loop_.Stop();

@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
 #include "sandbox/host/asio_loop.h"
@@ -150,6 +151,7 @@ class TestServer {
   std::shared_ptr<grpc::Channel> NewChannel();
 
   v1::ExecutionService::Stub& executions() { return *executions_stub_; }
+  v1::SandboxService::Stub& sandboxes() { return *sandboxes_stub_; }
   v1::InfoService::Stub& info() { return *info_stub_; }
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
@@ -167,12 +169,15 @@ class TestServer {
   RecordingCalls calls_;
   FakeSandboxFactory factory_{&loop_};
   std::unique_ptr<pool::PoolSet> pools_;
+  std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ExecutionManager> manager_;
   core::RequestMemory request_memory_;
   rpc::RequestValidator validator_;
+  rpc::SandboxRequestValidator sandbox_validator_{&validator_, rpc::LifetimePolicy()};
   rpc::Backend backend_;
   std::unique_ptr<rpc::GrpcServer> grpc_server_;
   std::unique_ptr<v1::ExecutionService::Stub> executions_stub_;
+  std::unique_ptr<v1::SandboxService::Stub> sandboxes_stub_;
   std::unique_ptr<v1::InfoService::Stub> info_stub_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_stub_;
 };

@@ -1,0 +1,82 @@
+#include "service/rpc/sandbox_request_validator.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "service/rpc/limits_resolver.h"
+
+namespace cloister::rpc {
+namespace {
+
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaximumPageSize = 500;
+constexpr size_t kMaximumPageTokenBytes = 64;
+
+}  // namespace
+
+template <typename Request>
+Lifetime SandboxRequestValidator::CheckLifetime(const Request& request,
+                                                Violations* violations) const {
+  Lifetime lifetime;
+  if (request.has_ttl()) {
+    lifetime.ttl = CheckedDuration(request.ttl(), policy_.maximum_ttl, "ttl", violations);
+  }
+  if (request.has_idle_timeout()) {
+    lifetime.idle_timeout = CheckedDuration(request.idle_timeout(), policy_.maximum_idle_timeout,
+                                            "idle_timeout", violations);
+  }
+  return lifetime;
+}
+
+absl::StatusOr<CheckedSandbox> SandboxRequestValidator::Check(
+    const v1::CreateSandboxRequest& request) const {
+  Violations violations;
+  CheckRequestId(request.request_id(), &violations);
+  CheckTemplateName(request.template_(), &violations);
+  if (!request.snapshot().empty()) {
+    CheckName(request.snapshot(), "snapshot", &violations);
+    if (!request.template_().empty()) {
+      violations.Add("template", "must be empty with `snapshot`, which has one already");
+    }
+  }
+  CheckedSandbox checked;
+  checked.limits = ResolveLimits(request.limits(), programs_.policy(), "limits", &violations);
+  programs_.CheckEnvironment(request.environment(), "", &violations);
+  programs_.CheckFiles(request.files(), checked.limits, "", &violations);
+  const Lifetime lifetime = CheckLifetime(request, &violations);
+  if (!violations.empty()) return violations.ToStatus();
+  checked.ttl = lifetime.ttl.value_or(policy_.default_ttl);
+  checked.idle_timeout = lifetime.idle_timeout.value_or(policy_.default_idle_timeout);
+  return checked;
+}
+
+absl::StatusOr<Lifetime> SandboxRequestValidator::Check(
+    const v1::UpdateSandboxRequest& request) const {
+  Violations violations;
+  CheckName(request.name(), "name", &violations);
+  if (!request.has_ttl() && !request.has_idle_timeout()) {
+    violations.Add("ttl", "set this, or `idle_timeout`: there is nothing to update");
+  }
+  const Lifetime lifetime = CheckLifetime(request, &violations);
+  if (!violations.empty()) return violations.ToStatus();
+  return lifetime;
+}
+
+absl::StatusOr<int> SandboxRequestValidator::Check(const v1::ListSandboxesRequest& request) const {
+  Violations violations;
+  if (request.page_size() < 0) violations.Add("page_size", "is negative; 0 means the default");
+  if (request.page_token().size() > kMaximumPageTokenBytes) {
+    violations.Add("page_token", "is not one that this server gave out");
+  }
+  if (!violations.empty()) return violations.ToStatus();
+  if (request.page_size() == 0) return kDefaultPageSize;
+  return std::min(request.page_size(), kMaximumPageSize);
+}
+
+absl::Status SandboxRequestValidator::CheckSandboxName(const std::string& name) {
+  Violations violations;
+  CheckName(name, "name", &violations);
+  return violations.ToStatus();
+}
+
+}  // namespace cloister::rpc

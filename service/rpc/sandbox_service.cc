@@ -1,0 +1,204 @@
+#include "service/rpc/sandbox_service.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "grpcpp/server_context.h"
+#include "sandbox/base/status_macros.h"
+#include "service/rpc/deadline.h"
+#include "service/rpc/sandbox_requests.h"
+#include "service/rpc/unary_call.h"
+
+namespace cloister::rpc {
+namespace {
+
+class CreateSandboxCall final : public UnaryCall {
+ public:
+  CreateSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+                    const v1::CreateSandboxRequest* request, v1::CreateSandboxResponse* response)
+      : UnaryCall(backend, core::CallMethod::kCreateSandbox),
+        context_(context),
+        request_(const_cast<v1::CreateSandboxRequest*>(request)),  // as in RunCodeCall
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(create_request_, TakeRequest(backend(), request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    create_request_.deadline = LoopDeadline(*backend().loop, context_->deadline());
+    auto self = std::static_pointer_cast<CreateSandboxCall>(shared_from_this());
+    auto name = backend().sandboxes->Create(
+        std::move(create_request_), [self](absl::StatusOr<v1::Sandbox> sandbox) {
+          if (self->completed()) return;
+          if (sandbox.ok()) *self->response_->mutable_sandbox() = *std::move(sandbox);
+          self->Complete(sandbox.status());
+        });
+    if (!name.ok()) return Complete(name.status());
+    name_ = *std::move(name);
+  }
+
+  void Abandon() override { backend().sandboxes->Abandon(name_); }
+
+  grpc::CallbackServerContext* const context_;
+  v1::CreateSandboxRequest* const request_;
+  v1::CreateSandboxResponse* const response_;
+  core::CreateSandboxRequest create_request_;
+  std::string name_;
+};
+
+class UpdateSandboxCall final : public UnaryCall {
+ public:
+  UpdateSandboxCall(const Backend& backend, const v1::UpdateSandboxRequest* request,
+                    v1::UpdateSandboxResponse* response)
+      : UnaryCall(backend, core::CallMethod::kUpdateSandbox),
+        request_(request),
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(lifetime_, backend().sandbox_validator->Check(*request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    auto sandbox =
+        backend().sandboxes->Update(request_->name(), lifetime_.ttl, lifetime_.idle_timeout);
+    if (sandbox.ok()) *response_->mutable_sandbox() = *std::move(sandbox);
+    Complete(sandbox.status());
+  }
+
+  const v1::UpdateSandboxRequest* const request_;
+  v1::UpdateSandboxResponse* const response_;
+  Lifetime lifetime_;
+};
+
+class ListSandboxesCall final : public UnaryCall {
+ public:
+  ListSandboxesCall(const Backend& backend, const v1::ListSandboxesRequest* request,
+                    v1::ListSandboxesResponse* response)
+      : UnaryCall(backend, core::CallMethod::kListSandboxes),
+        request_(request),
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(page_size_, backend().sandbox_validator->Check(*request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    auto page = backend().sandboxes->List(page_size_, request_->page_token());
+    if (!page.ok()) return Complete(page.status());
+    for (v1::Sandbox& sandbox : page->sandboxes) {
+      *response_->add_sandboxes() = std::move(sandbox);
+    }
+    response_->set_next_page_token(std::move(page->next_page_token));
+    Complete(absl::OkStatus());
+  }
+
+  const v1::ListSandboxesRequest* const request_;
+  v1::ListSandboxesResponse* const response_;
+  int page_size_ = 0;
+};
+
+class RestartSandboxCall final : public UnaryCall {
+ public:
+  RestartSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+                     const v1::RestartSandboxRequest* request, v1::RestartSandboxResponse* response)
+      : UnaryCall(backend, core::CallMethod::kRestartSandbox),
+        context_(context),
+        request_(request),
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    return SandboxRequestValidator::CheckSandboxName(request_->name());
+  }
+
+  void Begin() override {
+    // The caller may go before the end; the restart goes on.
+    auto self = std::static_pointer_cast<RestartSandboxCall>(shared_from_this());
+    absl::Status started = backend().sandboxes->Restart(
+        request_->name(), LoopDeadline(*backend().loop, context_->deadline()),
+        [self](absl::StatusOr<v1::Sandbox> sandbox) {
+          if (self->completed()) return;
+          if (sandbox.ok()) *self->response_->mutable_sandbox() = *std::move(sandbox);
+          self->Complete(sandbox.status());
+        });
+    if (!started.ok()) Complete(started);
+  }
+
+  grpc::CallbackServerContext* const context_;
+  const v1::RestartSandboxRequest* const request_;
+  v1::RestartSandboxResponse* const response_;
+};
+
+// A call that holds a name, and is over when the loop has done one thing.
+class NamedCall final : public UnaryCall {
+ public:
+  NamedCall(const Backend& backend, core::CallMethod method, const std::string& name,
+            std::function<absl::Status(core::SandboxManager&)> work)
+      : UnaryCall(backend, method), name_(name), work_(std::move(work)) {}
+
+ private:
+  absl::Status Prepare() override { return SandboxRequestValidator::CheckSandboxName(name_); }
+  void Begin() override { Complete(work_(*backend().sandboxes)); }
+
+  const std::string& name_;  // of the request
+  const std::function<absl::Status(core::SandboxManager&)> work_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* SandboxService::CreateSandbox(grpc::CallbackServerContext* context,
+                                                        const v1::CreateSandboxRequest* request,
+                                                        v1::CreateSandboxResponse* response) {
+  return std::make_shared<CreateSandboxCall>(backend_, context, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* /*context*/,
+                                                     const v1::GetSandboxRequest* request,
+                                                     v1::GetSandboxResponse* response) {
+  const auto work = [request, response](core::SandboxManager& sandboxes) -> absl::Status {
+    CLOISTER_ASSIGN_OR_RETURN(*response->mutable_sandbox(), sandboxes.Get(request->name()));
+    return absl::OkStatus();
+  };
+  return std::make_shared<NamedCall>(backend_, core::CallMethod::kGetSandbox, request->name(), work)
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* /*context*/,
+                                                        const v1::ListSandboxesRequest* request,
+                                                        v1::ListSandboxesResponse* response) {
+  return std::make_shared<ListSandboxesCall>(backend_, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::UpdateSandbox(grpc::CallbackServerContext* /*context*/,
+                                                        const v1::UpdateSandboxRequest* request,
+                                                        v1::UpdateSandboxResponse* response) {
+  return std::make_shared<UpdateSandboxCall>(backend_, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* /*context*/,
+                                                        const v1::DeleteSandboxRequest* request,
+                                                        v1::DeleteSandboxResponse* /*response*/) {
+  const auto work = [request](core::SandboxManager& sandboxes) {
+    return sandboxes.Delete(request->name());
+  };
+  return std::make_shared<NamedCall>(backend_, core::CallMethod::kDeleteSandbox, request->name(),
+                                     work)
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::RestartSandbox(grpc::CallbackServerContext* context,
+                                                         const v1::RestartSandboxRequest* request,
+                                                         v1::RestartSandboxResponse* response) {
+  return std::make_shared<RestartSandboxCall>(backend_, context, request, response)->Start();
+}
+
+}  // namespace cloister::rpc

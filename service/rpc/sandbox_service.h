@@ -1,0 +1,41 @@
+// cloister.v1.SandboxService on gRPC's callback API: hands each call to a reactor of its own.
+
+#ifndef CLOISTER_SERVICE_RPC_SANDBOX_SERVICE_H_
+#define CLOISTER_SERVICE_RPC_SANDBOX_SERVICE_H_
+
+#include "cloister/v1/sandbox_service.grpc.pb.h"
+#include "service/rpc/backend.h"
+
+namespace cloister::rpc {
+
+// Ownership: `backend` must outlive it. Thread-safety: safe.
+class SandboxService final : public v1::SandboxService::CallbackService {
+ public:
+  explicit SandboxService(const Backend& backend) : backend_(backend) {}
+
+  grpc::ServerUnaryReactor* CreateSandbox(grpc::CallbackServerContext* context,
+                                          const v1::CreateSandboxRequest* request,
+                                          v1::CreateSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* GetSandbox(grpc::CallbackServerContext* context,
+                                       const v1::GetSandboxRequest* request,
+                                       v1::GetSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* ListSandboxes(grpc::CallbackServerContext* context,
+                                          const v1::ListSandboxesRequest* request,
+                                          v1::ListSandboxesResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateSandbox(grpc::CallbackServerContext* context,
+                                          const v1::UpdateSandboxRequest* request,
+                                          v1::UpdateSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSandbox(grpc::CallbackServerContext* context,
+                                          const v1::DeleteSandboxRequest* request,
+                                          v1::DeleteSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* RestartSandbox(grpc::CallbackServerContext* context,
+                                           const v1::RestartSandboxRequest* request,
+                                           v1::RestartSandboxResponse* response) override;
+
+ private:
+  const Backend& backend_;
+};
+
+}  // namespace cloister::rpc
+
+#endif  // CLOISTER_SERVICE_RPC_SANDBOX_SERVICE_H_
