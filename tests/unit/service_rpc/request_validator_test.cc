@@ -9,6 +9,7 @@
 #include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"
 #include "service/core/error.h"
+#include "service/rpc/sandbox_request_validator.h"
 
 namespace cloister::rpc {
 namespace {
@@ -310,8 +311,59 @@ TEST(RequestValidatorTest, JudgesAttach) {
   EXPECT_TRUE(Validator().Check(request).ok());
   request.set_after_sequence(-1);
   EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("after_sequence"));
-  request.set_execution(Bytes(65));
+  request.set_execution(Bytes(129));
   EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("execution", "after_sequence"));
+}
+
+TEST(RequestValidatorTest, JudgesWhatALiveInterpreterIsAsked) {
+  v1::RunCodeRequest request;
+  request.mutable_cell()->set_silent(true);
+  EXPECT_THAT(BadFields(Validator().Check(request).status()), ElementsAre("cell"));
+  request.set_interpreter("sandboxes/a");
+  EXPECT_TRUE(Validator().Check(request).ok());
+  request.set_template_("python");
+  request.mutable_limits()->set_memory_bytes(64 << 20);
+  request.mutable_limits()->set_output_bytes(1000);
+  EXPECT_THAT(BadFields(Validator().Check(request).status()),
+              ElementsAre("template", "limits.memory_bytes"));
+  v1::ExecuteRequest input;
+  input.set_allow_input(true);
+  EXPECT_THAT(BadFields(Validator().Check(input).status()), ElementsAre("allow_input"));
+}
+
+TEST(RequestValidatorTest, JudgesInput) {
+  v1::SendInputRequest request;
+  EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("execution", "text"));
+  request.set_execution("executions/a");
+  request.set_text("two\nlines");
+  EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("text"));
+  request.set_text(Bytes((64 << 10) + 1));
+  EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("text"));
+  request.set_text("");
+  EXPECT_TRUE(Validator().Check(request).ok());
+  request.set_request_number(-1);
+  EXPECT_THAT(BadFields(Validator().Check(request)), ElementsAre("request_number"));
+}
+
+TEST(RequestValidatorTest, JudgesSandboxes) {
+  const RequestValidator programs = Validator();
+  const SandboxRequestValidator validator(&programs, LifetimePolicy());
+  v1::CreateSandboxRequest create;
+  EXPECT_EQ(validator.Check(create)->ttl, absl::Hours(1));
+  create.mutable_ttl()->set_seconds(0);
+  create.mutable_idle_timeout()->set_seconds(1'000'000);
+  create.add_files()->set_path("../x");
+  (*create.mutable_environment())["="] = "";
+  EXPECT_THAT(BadFields(validator.Check(create).status()),
+              ElementsAre("environment[\"=\"]", "files[0].path", "ttl", "idle_timeout"));
+  v1::UpdateSandboxRequest update;
+  EXPECT_THAT(BadFields(validator.Check(update).status()), ElementsAre("name", "ttl"));
+  v1::ListSandboxesRequest list;
+  EXPECT_EQ(*validator.Check(list), 50);
+  list.set_page_size(10'000);
+  EXPECT_EQ(*validator.Check(list), 500);
+  list.set_page_size(-1);
+  EXPECT_THAT(BadFields(validator.Check(list).status()), ElementsAre("page_size"));
 }
 
 TEST(RequestValidatorTest, ResolvesTheGraceTime) {
