@@ -10,6 +10,7 @@
 
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/guest/workspace_files.h"
+#include "sandbox/guest/write_all.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -20,15 +21,6 @@ bool RaiseOsError(int error_number, std::string_view path) {
   errno = error_number;
   if (name) PyErr_SetFromErrnoWithFilenameObject(PyExc_OSError, name.get());
   return false;
-}
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return false;
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
 }
 
 std::string_view FileName(const v1::Program& program) {
@@ -58,8 +50,8 @@ bool ApplyStandardInput(const std::string& text) {
   if (text.empty()) return true;  // descriptor 0 is /dev/null
   // A file in memory rather than a pipe: any size fits without anybody to feed it.
   const UniqueFd input(memfd_create("stdin", MFD_CLOEXEC));
-  const bool given = input && WriteAll(input.get(), text) &&
-                     lseek(input.get(), 0, SEEK_SET) == 0 && dup2(input.get(), STDIN_FILENO) == 0;
+  const bool given = input && WriteAll(input.get(), text) && lseek(input.get(), 0, SEEK_SET) == 0 &&
+                     dup2(input.get(), STDIN_FILENO) == 0;
   return given || RaiseOsError(errno, "<stdin>");
 }
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/guest/write_all.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -48,15 +49,6 @@ bool FindPlace(int workspace, std::string_view path, Parents parents, Place* pla
         openat(parent, segment.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   return static_cast<bool>(place->directory);
-}
-
-bool WriteAll(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno != EINTR) return false;
-    if (written > 0) bytes.remove_prefix(static_cast<size_t>(written));
-  }
-  return true;
 }
 
 // Reads `size` bytes, or up to the end where the file has shrunk meanwhile.

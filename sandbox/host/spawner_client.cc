@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
-#include "sandbox/host/cgroup_cleanup.h"
 #include "sandbox/wire/packet_socket.h"
 
 namespace cloister::sandbox {
@@ -20,8 +19,6 @@ using internal::v1::SpawnerRequest;
 
 // Events handled before others get their turn on the loop.
 constexpr int kEventsPerTurn = 64;
-
-constexpr absl::Duration kCgroupCleanupTimeout = absl::Seconds(5);
 
 absl::Status SpawnerLostError() {
   return absl::UnavailableError("the spawner is gone; restart the server");
@@ -64,11 +61,6 @@ SpawnerClient::~SpawnerClient() {
   for (auto& [id, entry] : sandboxes_) {
     loop_->Cancel(entry.ready_timer);
     entry.preparing.reset();
-  }
-  if (!lost_) return;
-  const std::vector<std::string> paths(ready_.cgroup_paths().begin(), ready_.cgroup_paths().end());
-  if (absl::Status status = RemoveCgroupTrees(paths, kCgroupCleanupTimeout); !status.ok()) {
-    std::fprintf(stderr, "cloister: %s\n", status.ToString().c_str());
   }
 }
 

@@ -6,8 +6,7 @@
 //
 // Thread-safety: Connect before the loop runs; all else on the loop's thread.
 // Ownership: owns its end of the socket; closing it makes the spawner end everything. Outlives
-// every Sandbox it made. If the spawner was lost, destroying the client removes the spawner's
-// cgroups, which takes until the kernel has ended what was in them.
+// every Sandbox it made. Of a spawner that was lost the keeper removes what is left.
 
 #ifndef CLOISTER_SANDBOX_HOST_SPAWNER_CLIENT_H_
 #define CLOISTER_SANDBOX_HOST_SPAWNER_CLIENT_H_

@@ -14,15 +14,17 @@
 namespace cloister::sandbox {
 namespace {
 
-// Capability sets are 64 bits wide, as two words; no kernel knows more capabilities than that.
-using CapabilityWords = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
-
 // The keep-caps bit is left alone: it is a matter of one change of uid, not of policy.
 constexpr unsigned long kLockedSecurebits =
     SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
     SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
 
 __user_cap_header_struct OwnHeader() { return {_LINUX_CAPABILITY_VERSION_3, 0}; }
+
+// Whether the kernel knows it and it is in the bounding set.
+bool InBoundingSet(int capability) { return ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1; }
+
+}  // namespace
 
 absl::StatusOr<CapabilityWords> ReadCapabilities() {
   __user_cap_header_struct header = OwnHeader();
@@ -31,10 +33,11 @@ absl::StatusOr<CapabilityWords> ReadCapabilities() {
   return words;
 }
 
-// Whether the kernel knows it and it is in the bounding set.
-bool InBoundingSet(int capability) { return ::prctl(PR_CAPBSET_READ, capability, 0, 0, 0) == 1; }
-
-}  // namespace
+absl::Status WriteCapabilities(const CapabilityWords& words) {
+  __user_cap_header_struct header = OwnHeader();
+  if (::syscall(SYS_capset, &header, words.data()) < 0) return SyscallError("capset");
+  return absl::OkStatus();
+}
 
 absl::Status SetNoNewPrivileges() {
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -72,10 +75,7 @@ absl::Status DropAllCapabilities() {
   if (::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) < 0) {
     return SyscallError("prctl PR_CAP_AMBIENT_CLEAR_ALL");
   }
-  __user_cap_header_struct header = OwnHeader();
-  const CapabilityWords none = {};
-  if (::syscall(SYS_capset, &header, none.data()) < 0) return SyscallError("capset");
-  return absl::OkStatus();
+  return WriteCapabilities({});
 }
 
 absl::StatusOr<bool> HasAnyCapability() {

@@ -6,6 +6,10 @@
 #ifndef CLOISTER_SANDBOX_LINUX_CAPABILITIES_H_
 #define CLOISTER_SANDBOX_LINUX_CAPABILITIES_H_
 
+#include <linux/capability.h>
+
+#include <array>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
@@ -24,6 +28,12 @@ absl::Status DropBoundingSet();
 
 // Makes uid 0 an ordinary uid and locks that. Needs CAP_SETPCAP unless it is so already.
 absl::Status LockSecurebits();
+
+// The effective, permitted and inheritable sets: 64 bits wide, as two words; no kernel knows more
+// capabilities than that.
+using CapabilityWords = std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3>;
+absl::StatusOr<CapabilityWords> ReadCapabilities();
+absl::Status WriteCapabilities(const CapabilityWords& words);
 
 // Empties the effective, permitted, inheritable and ambient sets.
 absl::Status DropAllCapabilities();

@@ -3,9 +3,9 @@
 #include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "sandbox/base/status_macros.h"
@@ -27,40 +27,18 @@ constexpr int kNeeded[] = {
     CAP_SETPCAP,       // dropping the bounding set
 };
 
-// The sets are two words of 32.
-struct CapabilityWords {
-  uint32_t words[_LINUX_CAPABILITY_U32S_3] = {};
-  void Add(int capability) { words[CAP_TO_INDEX(capability)] |= CAP_TO_MASK(capability); }
-};
-
-struct CapabilitySets {
-  __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-};
-
-absl::StatusOr<CapabilitySets> GetCapabilities() {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  CapabilitySets sets;
-  if (syscall(SYS_capget, &header, sets.data) != 0) return SyscallError("capget");
-  return sets;
-}
-
-absl::Status SetCapabilities(const CapabilitySets& sets) {
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  return syscall(SYS_capset, &header, sets.data) == 0 ? absl::OkStatus() : SyscallError("capset");
-}
-
 }  // namespace
 
 absl::Status KeepOnlyCapabilities(absl::Span<const int> kept) {
-  CapabilityWords needed;
-  for (int capability : kept) needed.Add(capability);
-  CLOISTER_ASSIGN_OR_RETURN(CapabilitySets sets, GetCapabilities());
-  for (int i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
-    sets.data[i].permitted &= needed.words[i];
-    sets.data[i].effective = sets.data[i].permitted;
-    sets.data[i].inheritable = 0;
+  std::array<uint32_t, _LINUX_CAPABILITY_U32S_3> needed = {};
+  for (int capability : kept) needed[CAP_TO_INDEX(capability)] |= CAP_TO_MASK(capability);
+  CLOISTER_ASSIGN_OR_RETURN(CapabilityWords words, ReadCapabilities());
+  for (size_t i = 0; i < words.size(); ++i) {
+    words[i].permitted &= needed[i];
+    words[i].effective = words[i].permitted;
+    words[i].inheritable = 0;
   }
-  return SetCapabilities(sets);
+  return WriteCapabilities(words);
 }
 
 absl::Status DropUnneededPrivileges() {
@@ -69,11 +47,11 @@ absl::Status DropUnneededPrivileges() {
 }
 
 absl::Status KeepCapabilitiesAcrossExec() {
-  CLOISTER_ASSIGN_OR_RETURN(CapabilitySets sets, GetCapabilities());
-  for (__user_cap_data_struct& data : sets.data) data.inheritable = data.permitted;
-  CLOISTER_RETURN_IF_ERROR(SetCapabilities(sets));
+  CLOISTER_ASSIGN_OR_RETURN(CapabilityWords words, ReadCapabilities());
+  for (__user_cap_data_struct& word : words) word.inheritable = word.permitted;
+  CLOISTER_RETURN_IF_ERROR(WriteCapabilities(words));
   for (int capability = 0; capability <= CAP_LAST_CAP; ++capability) {
-    if ((sets.data[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability)) == 0) continue;
+    if ((words[CAP_TO_INDEX(capability)].permitted & CAP_TO_MASK(capability)) == 0) continue;
     if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0) != 0) {
       return SyscallError("raise an ambient capability");
     }

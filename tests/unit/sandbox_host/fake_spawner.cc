@@ -174,7 +174,7 @@ SandboxExited FakeGuest::Reap(Ends ends) {
 
 // ---- FakeSpawner --------------------------------------------------------------------------------
 
-FakeSpawner::FakeSpawner(std::vector<std::string> cgroup_paths) {
+FakeSpawner::FakeSpawner() {
   auto pair = MakePacketPair();
   EXPECT_TRUE(pair.ok());
   socket_ = std::move(pair->first);
@@ -182,9 +182,6 @@ FakeSpawner::FakeSpawner(std::vector<std::string> cgroup_paths) {
   SpawnerEvent event;
   event.mutable_spawner_ready()->mutable_facilities()->set_setting(
       internal::v1::Facilities::SETTING_ROOT);
-  for (std::string& path : cgroup_paths) {
-    event.mutable_spawner_ready()->add_cgroup_paths(std::move(path));
-  }
   Say(event);
 }
 

@@ -85,7 +85,7 @@ class FakeGuest {
 class FakeSpawner {
  public:
   // `socket` for SpawnerClient; SpawnerReady waits in it.
-  explicit FakeSpawner(std::vector<std::string> cgroup_paths = {});
+  FakeSpawner();
 
   UniqueFd TakeSocket() { return std::move(host_end_); }
 

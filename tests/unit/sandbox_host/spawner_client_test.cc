@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -46,9 +45,8 @@ class Journal : public SandboxFactoryObserver {
 
 class SpawnerClientTest : public ::testing::Test {
  protected:
-  explicit SpawnerClientTest(std::vector<std::string> cgroup_paths = {})
-      : spawner_(std::move(cgroup_paths)),
-        client_(*SpawnerClient::Connect(&loop_, spawner_.TakeSocket(), absl::Seconds(10))) {
+  SpawnerClientTest()
+      : client_(*SpawnerClient::Connect(&loop_, spawner_.TakeSocket(), absl::Seconds(10))) {
     client_->SetObserver(&journal_);
   }
 
@@ -327,32 +325,6 @@ TEST(SpawnerClientConnectTest, AnotherFirstMessageIsRefused) {
   ASSERT_TRUE(SendPacket(pair.second.get(), event).ok());
   auto client = SpawnerClient::Connect(&loop, std::move(pair.first), absl::Seconds(10));
   EXPECT_TRUE(absl::IsInternal(client.status())) << client.status();
-}
-
-// Directories stand in for cgroups: both are removed by rmdir, deepest first.
-TEST(SpawnerCgroupTest, AreRemovedIfTheSpawnerDied) {
-  char path[] = "/tmp/cloister_cgroup_XXXXXX";
-  ASSERT_NE(::mkdtemp(path), nullptr);
-  std::filesystem::create_directories(std::string(path) + "/slots/1");
-  std::filesystem::create_directories(std::string(path) + "/slots/2");
-  AsioLoop loop;
-  FakeSpawner spawner({path, "/tmp/cloister_no_such_directory"});
-  auto client = *SpawnerClient::Connect(&loop, spawner.TakeSocket(), absl::Seconds(10));
-  Journal journal;
-  client->SetObserver(&journal);
-  spawner.Die();
-  RunUntil(&loop, [&] { return !journal.lines.empty(); });
-  client.reset();
-  EXPECT_FALSE(std::filesystem::exists(path));
-}
-
-TEST(SpawnerCgroupTest, AreLeftToASpawnerThatLives) {
-  char path[] = "/tmp/cloister_cgroup_XXXXXX";
-  ASSERT_NE(::mkdtemp(path), nullptr);
-  AsioLoop loop;
-  FakeSpawner spawner({path});
-  SpawnerClient::Connect(&loop, spawner.TakeSocket(), absl::Seconds(10))->reset();
-  EXPECT_TRUE(std::filesystem::remove(path));
 }
 
 }  // namespace
