@@ -83,7 +83,7 @@ ContentHash() {
 Publish() {
   local version
   version=$1.$(ContentHash "$2")
-  mkdir -p "$kVersions"
+  install -d -m 755 "$kVersions"
   # The same once more: the version that is there may be in use.
   [ -d "$kVersions/$version" ] || mv "$2" "$kVersions/$version"
   ln -sfn ".versions/$version" "$kImages/.$1.link"
