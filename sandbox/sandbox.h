@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -116,6 +117,16 @@ struct CellSettings {
   v1::CellOptions options;
 };
 
+// What a notebook asks between cells; `interpreter` is left empty. The code's length and the cursor are
+// checked before.
+using NotebookQuestion =
+    std::variant<v1::CompleteRequest, v1::InspectRequest, v1::CheckCompleteRequest>;
+using NotebookAnswer =
+    std::variant<v1::CompleteResponse, v1::InspectResponse, v1::CheckCompleteResponse>;
+// Errors: UNKNOWN (looking at the user's objects raised; the message is the guest's), DEADLINE_EXCEEDED
+// (it took too long and was interrupted), UNAVAILABLE (the sandbox ended).
+using NotebookCallback = std::function<void(absl::StatusOr<NotebookAnswer>)>;
+
 // Told of a live sandbox. Must outlive the Sandbox.
 class SessionObserver {
  public:
@@ -146,6 +157,11 @@ class Sandbox : public ProgramRunner {
   // sandbox killed only where that is not answered.
   virtual void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
                        ExecutionObserver* observer) = 0;
+
+  // After OnOpened, whenever nothing runs and nothing else is asked. `done` follows, once, unless the
+  // Sandbox is destroyed before. Takes 4 s at most: a question that no interrupt ends costs the sandbox
+  // (OnLost).
+  virtual void Ask(NotebookQuestion question, NotebookCallback done) = 0;
 };
 
 // What a zygote told when it became ready.

@@ -142,6 +142,10 @@ bool HostSandbox::SendInput(int64_t request, std::optional<std::string> text) {
   return session_ != nullptr && session_->SendInput(request, std::move(text));
 }
 
+void HostSandbox::Ask(NotebookQuestion question, NotebookCallback done) {
+  session_->Ask(std::move(question), std::move(done));
+}
+
 void HostSandbox::Interrupt(absl::Duration grace) {
   if (execution_ != nullptr) execution_->Interrupt(grace);
   if (session_ != nullptr) session_->Interrupt(grace);

@@ -47,6 +47,7 @@ class HostSandbox final : public Sandbox {
   void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
                ExecutionObserver* observer) override;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
+  void Ask(NotebookQuestion question, NotebookCallback done) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
   void PauseOutput() override { parts_.output.Pause(); }

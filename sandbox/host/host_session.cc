@@ -91,10 +91,21 @@ void HostSession::OnFrame(GuestChannel::FrameOrError frame) {
   }
   idle_bytes_ += static_cast<int64_t>(frame->ByteSizeLong());
   const std::weak_ptr<char> alive = alive_;
-  absl::Status status = phase_ == Phase::kOpen ? OnLate(*std::move(frame)) : OutOfTurn();
+  absl::Status status = phase_ == Phase::kOpen ? OnIdleFrame(*std::move(frame)) : OutOfTurn();
   if (alive.expired()) return;
   if (!status.ok()) return Lose(HostStop::kBrokenProtocol, std::string(status.message()));
   if (idle_bytes_ <= kMaxIdleBytes && !CellIsRunning()) AwaitFrame();
+}
+
+absl::Status HostSession::OnIdleFrame(GuestFrame frame) {
+  if (exchange_ == nullptr) return OnLate(std::move(frame));
+  auto answer = exchange_->Read(frame);
+  if (!answer.ok()) return answer.status();
+  if (!answer->has_value()) return OnLate(std::move(frame));
+  const NotebookCallback done = exchange_->TakeCallback();
+  exchange_.reset();
+  done(**std::move(answer));  // may destroy this
+  return absl::OkStatus();
 }
 
 absl::Status HostSession::OnLate(GuestFrame frame) {
@@ -168,6 +179,30 @@ bool HostSession::SendInput(int64_t request, std::optional<std::string> text) {
   return true;
 }
 
+// ---- questions ----------------------------------------------------------------------------------
+
+void HostSession::Ask(NotebookQuestion question, NotebookCallback done) {
+  exchange_ = std::make_unique<NotebookExchange>(
+      parts_, std::move(question), std::move(done),
+      [this] { Lose(HostStop::kLost, "a question about its objects did not end when interrupted"); });
+  if (phase_ == Phase::kOpen) {
+    // Reading may have stopped at too much late output; there is room for as much again.
+    if (idle_bytes_ > kMaxIdleBytes) AwaitFrame();
+    idle_bytes_ = 0;
+    return exchange_->Start();
+  }
+  parts_->loop->Post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired()) FailExchange();
+  });
+}
+
+void HostSession::FailExchange() {
+  if (exchange_ == nullptr) return;
+  const NotebookCallback done = exchange_->TakeCallback();
+  exchange_.reset();
+  done(absl::UnavailableError("the sandbox ended"));  // may destroy this
+}
+
 void HostSession::Interrupt(absl::Duration grace) {
   if (CellIsRunning()) cell_->Interrupt(grace);
 }
@@ -223,6 +258,8 @@ void HostSession::Report(Observation seen) {
   seen.limits = limits_;
   if (exit_watch_.exit().has_value()) seen.oom_kills = exit_watch_.exit()->oom_kill_count();
   const std::weak_ptr<char> alive = alive_;
+  FailExchange();
+  if (alive.expired()) return;
   observer_->OnLost(ClassifyOutcome(std::move(seen)));
   if (!alive.expired()) parts_->control->Kill(parts_->id);
 }

@@ -21,6 +21,7 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/host/execution.h"
 #include "sandbox/host/exit_watch.h"
+#include "sandbox/host/notebook_exchange.h"
 #include "sandbox/host/sandbox_parts.h"
 #include "sandbox/sandbox.h"
 
@@ -45,6 +46,7 @@ class HostSession final : private CellHost {
   void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
                ExecutionObserver* observer);
   bool SendInput(int64_t request, std::optional<std::string> text);
+  void Ask(NotebookQuestion question, NotebookCallback done);
   void Interrupt(absl::Duration grace);
   void ResumeFrames();
 
@@ -63,6 +65,8 @@ class HostSession final : private CellHost {
   void AwaitFrame();
   void OnFrame(GuestChannel::FrameOrError frame);
   void OnOpenTimeout();
+  // An answer to what was asked, else of an earlier cell. May destroy this.
+  absl::Status OnIdleFrame(internal::v1::GuestFrame frame);
   // Of an earlier cell.
   absl::Status OnLate(internal::v1::GuestFrame frame);
   bool CellIsRunning() const { return cell_ != nullptr && cell_number_ != 0; }
@@ -71,6 +75,8 @@ class HostSession final : private CellHost {
   void AwaitExit();
   void Lose(HostStop stop, std::string detail);
   void Report(Observation seen);
+  // Tells who asked that no answer comes.
+  void FailExchange();
   void ReportOpened(const absl::Status& status);
 
   // CellHost.
@@ -91,6 +97,7 @@ class HostSession final : private CellHost {
   int64_t last_cell_ = 0;
   int64_t open_request_ = 0;  // number of the input request that waits; 0 for none
   int64_t idle_bytes_ = 0;
+  std::unique_ptr<NotebookExchange> exchange_;  // what is asked now
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

@@ -64,6 +64,13 @@ class FakeSandbox final : public sandbox::Sandbox {
   // True for this request only.
   int64_t open_request = 0;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
+  // What was asked last, and who waits for the answer.
+  sandbox::NotebookQuestion question;
+  sandbox::NotebookCallback answer;
+  void Ask(sandbox::NotebookQuestion asked, sandbox::NotebookCallback done) override {
+    question = std::move(asked);
+    answer = std::move(done);
+  }
   void Run(v1::Program program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
