@@ -24,11 +24,14 @@ enum class CallMethod {
   kUpdateSandbox,
   kDeleteSandbox,
   kRestartSandbox,
+  kComplete,
+  kInspect,
+  kCheckComplete,
   kGetInfo,
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 12> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 15> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/AttachExecution",
@@ -40,6 +43,9 @@ inline constexpr std::array<std::string_view, 12> kCallMethodNames = {
     "cloister.v1.SandboxService/UpdateSandbox",
     "cloister.v1.SandboxService/DeleteSandbox",
     "cloister.v1.SandboxService/RestartSandbox",
+    "cloister.v1.InterpreterService/Complete",
+    "cloister.v1.InterpreterService/Inspect",
+    "cloister.v1.InterpreterService/CheckComplete",
     "cloister.v1.InfoService/GetInfo",
 };
 

@@ -53,6 +53,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_INPUT_NOT_EXPECTED:
     case v1::ERROR_REASON_FORK_UNSUPPORTED:
     case v1::ERROR_REASON_FORK_REFUSED:
+    case v1::ERROR_REASON_LOOKUP_FAILED:
       return absl::StatusCode::kFailedPrecondition;
     case v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED:
     case v1::ERROR_REASON_EXECUTION_QUEUE_FULL:

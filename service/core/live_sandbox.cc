@@ -142,6 +142,8 @@ void LiveSandbox::End(LiveEnd how, const absl::Status& why) {
   context_.observer->OnLiveEnded(name_, how);
   // Whoever is told may let go of this.
   const std::weak_ptr<char> alive = alive_;
+  FailQuestion(why);
+  if (alive.expired()) return;
   for (const StartCallback& done : std::exchange(start_callbacks_, {})) done(why);
   if (!alive.expired()) queue_.FailAll(why);
 }
@@ -169,7 +171,10 @@ void LiveSandbox::LetGo(v1::Outcome::Kind cause, const std::string& detail) {
     incarnation->Abandon(sandbox::StopReason::kRestarted);
   }
   ScheduleExpiry();
-  queue_.FailAll(LostError());
+  const absl::Status error = LostError();
+  const std::weak_ptr<char> alive = alive_;
+  FailQuestion(error);
+  if (!alive.expired()) queue_.FailAll(error);
 }
 
 absl::Status LiveSandbox::LostError() const {
@@ -194,12 +199,15 @@ void LiveSandbox::SetState(State state) {
 absl::StatusOr<LiveSandbox::Ticket> LiveSandbox::RequestTurn(const std::string& execution,
                                                              CellRequest cell, absl::Time deadline,
                                                              TurnCallback done) {
+  return Enqueue({.execution = execution, .cell = std::move(cell), .done = std::move(done)},
+                 deadline);
+}
+
+absl::StatusOr<LiveSandbox::Ticket> LiveSandbox::Enqueue(TurnQueue::Waiter waiter,
+                                                         absl::Time deadline) {
   if (state_ == v1::Sandbox::STATE_LOST) return LostError();
-  TurnQueue::Waiter waiter{.ticket = ++last_ticket_,
-                           .execution = execution,
-                           .cell = std::move(cell),
-                           .arrived = context_.loop->Now(),
-                           .done = std::move(done)};
+  waiter.ticket = ++last_ticket_;
+  waiter.arrived = context_.loop->Now();
   if (absl::Status pushed = queue_.Push(std::move(waiter), deadline); !pushed.ok()) return pushed;
   if (state_ == v1::Sandbox::STATE_READY && queue_.size() == 1) ServeSoon();
   return last_ticket_;
@@ -214,6 +222,11 @@ void LiveSandbox::ServeSoon() {
 void LiveSandbox::Serve() {
   if (state_ != v1::Sandbox::STATE_READY || queue_.empty()) return;
   TurnQueue::Waiter waiter = queue_.Pop();
+  if (waiter.question.has_value()) return ServeQuestion(std::move(waiter));
+  ServeCell(std::move(waiter));
+}
+
+void LiveSandbox::ServeCell(TurnQueue::Waiter waiter) {
   const bool history = LeavesHistory(waiter.cell.options);
   Turn turn{.start_kind = start_kind_,
             .waited = context_.loop->Now() - waiter.arrived,

@@ -95,13 +95,21 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   const sandbox::Limits& limits() const override { return spec_.limits; }
   absl::StatusOr<Ticket> RequestTurn(const std::string& execution, CellRequest cell,
                                      absl::Time deadline, TurnCallback done) override;
+  absl::StatusOr<Ticket> Ask(sandbox::NotebookQuestion question, absl::Time deadline,
+                             sandbox::NotebookCallback done) override;
   void AbandonTurn(Ticket ticket) override { queue_.Abandon(ticket); }
 
  private:
   void OnLease(StartFiles files, absl::StatusOr<Lease> lease);
   void FinishStart(const absl::Status& status);
+  absl::StatusOr<Ticket> Enqueue(TurnQueue::Waiter waiter, absl::Time deadline);
   void ServeSoon();
   void Serve();
+  void ServeCell(TurnQueue::Waiter waiter);
+  void ServeQuestion(TurnQueue::Waiter waiter);
+  void OnAnswer(absl::StatusOr<sandbox::NotebookAnswer> answer);
+  // Tells who asked that no answer comes.
+  void FailQuestion(const absl::Status& why);
   void Lose(v1::Outcome::Kind cause, const std::string& detail);
   // Becomes LOST, whatever the reason.
   void LetGo(v1::Outcome::Kind cause, const std::string& detail);
@@ -141,7 +149,8 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
 
   TurnQueue queue_;
   Ticket last_ticket_ = 0;
-  CellTurn* turn_ = nullptr;  // under way
+  CellTurn* turn_ = nullptr;              // under way
+  sandbox::NotebookCallback on_answer_;  // of the question that is under way
   std::string current_execution_;
   int64_t last_cell_ = 0;
   int64_t last_history_ = 0;

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -24,6 +25,9 @@ class TurnQueue {
     CellRequest cell;
     absl::Time arrived;
     TurnSource::TurnCallback done;
+    // Where it asks something: what, and who is told. Errors go through `done` as well.
+    std::optional<sandbox::NotebookQuestion> question = std::nullopt;
+    sandbox::NotebookCallback answer = nullptr;
     sandbox::Loop::TimerId timer = 0;  // of the deadline
   };
 

@@ -69,6 +69,11 @@ class TurnSource {
   virtual absl::StatusOr<Ticket> RequestTurn(const std::string& execution, CellRequest cell,
                                              absl::Time deadline, TurnCallback done) = 0;
 
+  // Asks the interpreter, in its turn; `done` follows, never inline, exactly once unless abandoned.
+  // Refused at once, and through `done`: as RequestTurn. Through `done` also LOOKUP_FAILED.
+  virtual absl::StatusOr<Ticket> Ask(sandbox::NotebookQuestion question, absl::Time deadline,
+                                     sandbox::NotebookCallback done) = 0;
+
   // Forgets a pending request; `done` is not called any more. A past ticket is ignored.
   virtual void AbandonTurn(Ticket ticket) = 0;
 };

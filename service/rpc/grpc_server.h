@@ -35,7 +35,7 @@ class GrpcServer {
   // Serves a connected stream socket that somebody else accepted, non-blocking already.
   void AdoptConnection(sandbox::UniqueFd connection);
 
-  // Health of "", cloister.v1.ExecutionService and cloister.v1.SandboxService.
+  // Health of "" and the services that need sandboxes.
   void SetServing(bool serving);
 
   // Refuses new calls, lets those under way go on for `grace`, then cancels them. Returns when the

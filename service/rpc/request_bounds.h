@@ -24,7 +24,7 @@ struct RequestBounds {
 inline constexpr int kMaximumMessageBytes = 80 << 20;
 
 // What a guest's own words (exception, value, returned files) may amount to in a reply.
-inline constexpr int64_t kMaximumGuestReplyBytes = int64_t{48} << 20;
+inline constexpr int64_t kMaximumGuestReplyBytes = int64_t{52} << 20;
 
 // So Limits.output_bytes cannot be configured above this, or RunCode could not return it.
 inline constexpr int64_t kMaximumOutputBytes =

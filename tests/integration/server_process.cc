@@ -84,6 +84,7 @@ ServerProcess::ServerProcess(const std::string& config, std::vector<std::string>
       grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), channel_arguments);
   executions_ = v1::ExecutionService::NewStub(channel_);
   sandboxes_ = v1::SandboxService::NewStub(channel_);
+  interpreters_ = v1::InterpreterService::NewStub(channel_);
   info_ = v1::InfoService::NewStub(channel_);
 }
 

@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -47,6 +48,7 @@ class ServerProcess {
 
   v1::ExecutionService::Stub& executions() { return *executions_; }
   v1::SandboxService::Stub& sandboxes() { return *sandboxes_; }
+  v1::InterpreterService::Stub& interpreters() { return *interpreters_; }
   v1::InfoService::Stub& info() { return *info_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -57,6 +59,7 @@ class ServerProcess {
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ExecutionService::Stub> executions_;
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
+  std::unique_ptr<v1::InterpreterService::Stub> interpreters_;
   std::unique_ptr<v1::InfoService::Stub> info_;
 };
 

@@ -33,6 +33,7 @@ TEST(ErrorTest, EveryReasonHasTheCodeItsCommentPromises) {
       {v1::ERROR_REASON_FORK_REFUSED, absl::StatusCode::kFailedPrecondition},
       {v1::ERROR_REASON_SNAPSHOT_NOT_FOUND, absl::StatusCode::kNotFound},
       {v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED, absl::StatusCode::kResourceExhausted},
+      {v1::ERROR_REASON_LOOKUP_FAILED, absl::StatusCode::kFailedPrecondition},
   };
   EXPECT_EQ(std::size(promises), static_cast<size_t>(v1::ErrorReason_ARRAYSIZE) - 1)
       << "a new reason needs its code here and in error.cc";

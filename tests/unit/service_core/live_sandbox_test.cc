@@ -203,5 +203,75 @@ TEST_F(LiveSandboxTest, LateOutputThatNobodyReadsIsBounded) {
   EXPECT_LT(events->size(), 8u);
 }
 
+// ---- questions ----------------------------------------------------------------------------------
+
+class QuestionTest : public LiveTest {
+ protected:
+  using Answer = absl::StatusOr<sandbox::NotebookAnswer>;
+
+  std::shared_ptr<std::optional<Answer>> Ask(const std::string& name,
+                                             absl::Time deadline = absl::InfiniteFuture()) {
+    auto told = std::make_shared<std::optional<Answer>>();
+    v1::InspectRequest request;
+    request.set_code("x");
+    auto ticket = (*sandboxes_.FindInterpreter(name))
+                      ->Ask(request, deadline, [told](Answer answer) { *told = answer; });
+    EXPECT_TRUE(ticket.ok()) << ticket.status();
+    EXPECT_FALSE(told->has_value()) << "inline";
+    loop_.Run();
+    return told;
+  }
+};
+
+TEST_F(QuestionTest, TheyTakeTurnsWithExecutions) {
+  const std::string name = MakeReady();
+  const auto first = Execute(name);
+  const auto answer = Ask(name);
+  const auto second = Execute(name);
+  EXPECT_EQ(guest_->answer, nullptr);
+  guest_->Finish();
+  loop_.Run();
+  EXPECT_EQ(State(name), v1::Sandbox::STATE_BUSY);
+  EXPECT_EQ(second->state(), Execution::State::kQueued);
+  v1::InspectResponse found;
+  found.set_name("x");
+  std::exchange(guest_->answer, nullptr)(found);
+  loop_.Run();
+  EXPECT_EQ(std::get<v1::InspectResponse>(answer->value().value()).name(), "x");
+  EXPECT_EQ(second->state(), Execution::State::kRunning);
+  EXPECT_EQ(guest_->cell().number, 2) << "questions have no number";
+  guest_->Finish();
+}
+
+TEST_F(QuestionTest, WhatTheUsersObjectsRaiseIsToldAndTheSandboxGoesOn) {
+  const std::string name = MakeReady();
+  const auto answer = Ask(name);
+  std::exchange(guest_->answer, nullptr)(absl::UnknownError("ValueError: \n"));
+  EXPECT_EQ(ReasonOf(answer->value().status()), v1::ERROR_REASON_LOOKUP_FAILED);
+  EXPECT_THAT(std::string(answer->value().status().message()), HasSubstr("ValueError: \\n"));
+  EXPECT_EQ(State(name), v1::Sandbox::STATE_READY);
+}
+
+TEST_F(QuestionTest, ALossIsToldWithItsReason) {
+  const std::string name = MakeReady();
+  const auto answer = Ask(name);
+  const auto waiting = Ask(name);
+  std::exchange(guest_->answer, nullptr)(absl::UnavailableError("the sandbox ended"));
+  EXPECT_FALSE(answer->has_value());
+  guest_->Lose(v1::Outcome::KIND_SIGNALED);
+  EXPECT_EQ(ReasonOf(answer->value().status()), v1::ERROR_REASON_SANDBOX_LOST);
+  EXPECT_EQ(ReasonOf(waiting->value().status()), v1::ERROR_REASON_SANDBOX_LOST);
+}
+
+TEST_F(QuestionTest, DeletionAndDeadlinesEndThem) {
+  const std::string name = MakeReady();
+  const auto answer = Ask(name);
+  const auto late = Ask(name, loop_.Now() + absl::Seconds(1));
+  loop_.Advance(absl::Seconds(2));
+  EXPECT_EQ(ReasonOf(late->value().status()), v1::ERROR_REASON_NOT_STARTED);
+  EXPECT_TRUE(sandboxes_.Delete(name).ok());
+  EXPECT_EQ(ReasonOf(answer->value().status()), v1::ERROR_REASON_SANDBOX_NOT_FOUND);
+}
+
 }  // namespace
 }  // namespace cloister::core

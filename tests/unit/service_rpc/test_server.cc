@@ -65,6 +65,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
   const std::shared_ptr<grpc::Channel> channel = NewChannel();
   executions_stub_ = v1::ExecutionService::NewStub(channel);
   sandboxes_stub_ = v1::SandboxService::NewStub(channel);
+  interpreters_stub_ = v1::InterpreterService::NewStub(channel);
   info_stub_ = v1::InfoService::NewStub(channel);
   health_stub_ = grpc::health::v1::Health::NewStub(channel);
 }

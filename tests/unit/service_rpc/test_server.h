@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
@@ -152,6 +153,7 @@ class TestServer {
 
   v1::ExecutionService::Stub& executions() { return *executions_stub_; }
   v1::SandboxService::Stub& sandboxes() { return *sandboxes_stub_; }
+  v1::InterpreterService::Stub& interpreters() { return *interpreters_stub_; }
   v1::InfoService::Stub& info() { return *info_stub_; }
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
@@ -178,6 +180,7 @@ class TestServer {
   std::unique_ptr<rpc::GrpcServer> grpc_server_;
   std::unique_ptr<v1::ExecutionService::Stub> executions_stub_;
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_stub_;
+  std::unique_ptr<v1::InterpreterService::Stub> interpreters_stub_;
   std::unique_ptr<v1::InfoService::Stub> info_stub_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_stub_;
 };

@@ -1,0 +1,32 @@
+// InterpreterService over the core: validates, translates, never decides.
+
+#ifndef CLOISTER_SERVICE_RPC_INTERPRETER_SERVICE_H_
+#define CLOISTER_SERVICE_RPC_INTERPRETER_SERVICE_H_
+
+#include "cloister/v1/interpreter_service.grpc.pb.h"
+#include "service/rpc/backend.h"
+
+namespace cloister::rpc {
+
+// Thread-safety: safe. Ownership: `backend` must outlive it.
+class InterpreterService final : public v1::InterpreterService::CallbackService {
+ public:
+  explicit InterpreterService(const Backend& backend) : backend_(backend) {}
+
+  grpc::ServerUnaryReactor* Complete(grpc::CallbackServerContext* context,
+                                     const v1::CompleteRequest* request,
+                                     v1::CompleteResponse* response) override;
+  grpc::ServerUnaryReactor* Inspect(grpc::CallbackServerContext* context,
+                                    const v1::InspectRequest* request,
+                                    v1::InspectResponse* response) override;
+  grpc::ServerUnaryReactor* CheckComplete(grpc::CallbackServerContext* context,
+                                          const v1::CheckCompleteRequest* request,
+                                          v1::CheckCompleteResponse* response) override;
+
+ private:
+  const Backend& backend_;
+};
+
+}  // namespace cloister::rpc
+
+#endif  // CLOISTER_SERVICE_RPC_INTERPRETER_SERVICE_H_
