@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "grpcpp/server_context.h"
-#include "sandbox/sandbox.h"
+#include "service/core/turn_source.h"
 #include "service/rpc/deadline.h"
 #include "service/rpc/request_validator.h"
 #include "service/rpc/unary_call.h"

@@ -10,8 +10,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "sandbox/host/notebook_exchange.h"
-#include "tests/unit/sandbox_host/host_sandbox_fixture.h"
+#include "tests/unit/sandbox_host/host_session_fixture.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -22,86 +21,6 @@ using internal::v1::HostFrame;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using v1::Outcome;
-
-class RecordingSession final : public SessionObserver {
- public:
-  void OnOpened(const absl::Status& status) override { opened = status; }
-  void OnLost(const Outcome& how) override { lost = how; }
-  void OnLateOutput(int64_t cell, v1::LateOutput output) override {
-    late.emplace_back(cell, output.stdout());
-  }
-
-  std::optional<absl::Status> opened;
-  std::optional<Outcome> lost;
-  std::vector<std::pair<int64_t, std::string>> late;
-};
-
-// Remembers the events as well.
-class CellObserver final : public RecordingObserver {
- public:
-  void OnCellEvent(v1::ExecutionEvent event) override { events.push_back(std::move(event)); }
-  std::vector<v1::ExecutionEvent> events;
-};
-
-class HostSessionTest : public HostSandboxTest {
- protected:
-  void SetUp() override {
-    HostSandboxTest::SetUp();
-    Open();
-  }
-
-  void Open(SessionSpec spec = {}) {
-    sandbox_->OpenSession(std::move(spec), &session_);
-    opening_ = guest_->ReadHostFrame();
-    GuestFrame frame;
-    frame.mutable_session_opened();
-    guest_->Say(frame);
-    RunUntil(&loop_, [this] { return session_.opened.has_value(); });
-  }
-
-  // Starts a cell and has the guest read it.
-  HostFrame StartCell(int64_t number, const Limits& limits = Limits(), bool allow_input = false) {
-    cell_.emplace();
-    sandbox_->RunCell({.number = number, .allow_input = allow_input}, v1::Program(), limits,
-                      &*cell_);
-    return guest_->ReadHostFrame();
-  }
-
-  void SayCellFinished(int64_t number, Finished::Kind kind = Finished::KIND_SUCCEEDED,
-                       const std::string& exception = "") {
-    GuestFrame frame;
-    frame.mutable_finished()->set_kind(kind);
-    frame.mutable_finished()->set_cell(number);
-    if (!exception.empty()) frame.mutable_finished()->mutable_exception()->set_type(exception);
-    guest_->Say(frame);
-  }
-
-  Outcome AwaitCell() {
-    RunUntil(&loop_, [this] { return cell_->finished(); });
-    return cell_->outcome();
-  }
-  Outcome AwaitLoss() {
-    RunUntil(&loop_, [this] { return session_.lost.has_value(); });
-    return session_.lost.value_or(Outcome());
-  }
-
-  void SaySignaled() {
-    internal::v1::SpawnerEvent event;
-    event.mutable_sandbox_signaled()->set_sandbox_id(guest_->sandbox_id());
-    spawner_->Say(event);
-  }
-
-  void SayLate(int64_t cell, const std::string& text) {
-    GuestFrame frame;
-    frame.mutable_late_output()->set_cell(cell);
-    frame.mutable_late_output()->set_stdout(text);
-    guest_->Say(frame);
-  }
-
-  RecordingSession session_;
-  HostFrame opening_;
-  std::optional<CellObserver> cell_;
-};
 
 TEST_F(HostSessionTest, OpensWithLimitsAndWithoutABoundOnProcessorTime) {
   ASSERT_TRUE(session_.opened->ok()) << *session_.opened;
@@ -274,97 +193,6 @@ TEST_F(HostSessionTest, InputIsAnsweredOnceForEachRequest) {
   EXPECT_EQ(answer.send_input().text(), "yes");
   SayCellFinished(1);
   AwaitCell();
-}
-
-// ---- questions ----------------------------------------------------------------------------------
-
-TEST_F(HostSessionTest, QuestionsAreAnswered) {
-  std::optional<absl::StatusOr<NotebookAnswer>> answer;
-  v1::CompleteRequest complete;
-  complete.set_interpreter("sandboxes/x");
-  complete.set_code("pri");
-  complete.set_cursor(3);
-  sandbox_->Ask(complete, [&](auto got) { answer = std::move(got); });
-  const HostFrame asked = guest_->ReadHostFrame();
-  EXPECT_EQ(asked.complete().code(), "pri");
-  EXPECT_EQ(asked.complete().interpreter(), "");
-  GuestFrame frame;
-  frame.mutable_completed()->set_end(3);
-  frame.mutable_completed()->add_completions()->set_text("print");
-  guest_->Say(frame);
-  RunUntil(&loop_, [&] { return answer.has_value(); });
-  ASSERT_TRUE(answer->ok()) << answer->status();
-  EXPECT_EQ(std::get<v1::CompleteResponse>(**answer).completions(0).text(), "print");
-
-  answer.reset();
-  sandbox_->Ask(v1::InspectRequest(), [&](auto got) { answer = std::move(got); });
-  (void)guest_->ReadHostFrame();
-  frame.mutable_request_failed()->set_message("ValueError: no");
-  guest_->Say(frame);
-  RunUntil(&loop_, [&] { return answer.has_value(); });
-  EXPECT_EQ(answer->status(), absl::UnknownError("ValueError: no"));
-  (void)StartCell(1);
-  SayCellFinished(1);
-  EXPECT_EQ(AwaitCell().kind(), Outcome::KIND_SUCCEEDED);
-}
-
-TEST_F(HostSessionTest, LateOutputMayComeBeforeAnAnswer) {
-  (void)StartCell(1);
-  SayCellFinished(1);
-  AwaitCell();
-  for (int i = 0; i < 20; ++i) {
-    SayLate(1, std::string(60 << 10, 'x'));
-    Settle();
-  }
-  EXPECT_LT(session_.late.size(), 20u) << "enough for a while";
-  std::optional<absl::StatusOr<NotebookAnswer>> answer;
-  sandbox_->Ask(v1::CheckCompleteRequest(), [&](auto got) { answer = std::move(got); });
-  GuestFrame frame;
-  frame.mutable_checked()->set_status(v1::CheckCompleteResponse::STATUS_COMPLETE);
-  guest_->Say(frame);
-  RunUntil(&loop_, [&] { return answer.has_value(); });
-  EXPECT_TRUE(answer->ok());
-  EXPECT_EQ(session_.late.size(), 20u);
-}
-
-TEST_F(HostSessionTest, TheAnswerToAnotherQuestionBreaksTheProtocol) {
-  std::optional<absl::StatusOr<NotebookAnswer>> answer;
-  sandbox_->Ask(v1::InspectRequest(), [&](auto got) { answer = std::move(got); });
-  GuestFrame frame;
-  frame.mutable_completed();
-  guest_->Say(frame);
-  EXPECT_EQ(AwaitLoss().kind(), Outcome::KIND_POLICY_VIOLATION);
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_TRUE(absl::IsUnavailable(answer->status()));
-}
-
-TEST_F(HostSessionTest, AnAnswerNobodyAskedForBreaksTheProtocol) {
-  GuestFrame frame;
-  frame.mutable_checked()->set_status(v1::CheckCompleteResponse::STATUS_COMPLETE);
-  guest_->Say(frame);
-  EXPECT_EQ(AwaitLoss().kind(), Outcome::KIND_POLICY_VIOLATION);
-}
-
-TEST_F(HostSessionTest, AQuestionThatTakesTooLongIsInterrupted) {
-  std::optional<absl::StatusOr<NotebookAnswer>> answer;
-  sandbox_->Ask(v1::InspectRequest(), [&](auto got) { answer = std::move(got); });
-  loop_.CallAfter(NotebookExchange::kPatience + absl::Milliseconds(10), [&] {
-    EXPECT_EQ(spawner_->Next().signal_sandbox().signal(), SIGINT);
-    SaySignaled();
-    GuestFrame frame;
-    frame.mutable_request_failed()->set_message("KeyboardInterrupt");
-    guest_->Say(frame);
-  });
-  RunUntil(&loop_, [&] { return answer.has_value(); });
-  EXPECT_TRUE(absl::IsDeadlineExceeded(answer->status())) << answer->status();
-  EXPECT_FALSE(session_.lost.has_value());
-}
-
-TEST_F(HostSessionTest, AQuestionThatNoInterruptEndsCostsTheSandbox) {
-  std::optional<absl::StatusOr<NotebookAnswer>> answer;
-  sandbox_->Ask(v1::InspectRequest(), [&](auto got) { answer = std::move(got); });
-  EXPECT_THAT(AwaitLoss().detail(), HasSubstr("did not end when interrupted"));
-  EXPECT_TRUE(absl::IsUnavailable(answer->status())) << answer->status();
 }
 
 TEST_F(HostSessionTest, PausedOutputHoldsDisplaysBackToo) {
