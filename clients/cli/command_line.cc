@@ -12,10 +12,10 @@
 #include "absl/strings/str_replace.h"
 #include "clients/cli/bench/bench_command.h"
 #include "clients/cli/bench/echo_server.h"
+#include "clients/cli/command_parts.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
-#include "clients/cli/commands/signal_watcher.h"
-#include "clients/cpp/channel.h"
+#include "clients/cli/live_command_line.h"
 
 namespace cloister::cli {
 namespace {
@@ -24,6 +24,7 @@ constexpr char kFooter[] = R"(
 Examples:
   cloister run hello.py
   cloister run -c 'print(6 * 7)'
+  cloister repl
   cloister info
 
 The server's address is --server, else CLOISTER_SERVER, else unix:/run/cloister/cloister.sock.
@@ -53,100 +54,18 @@ Examples:
 
 Ctrl-C stops watching, not the program: that is `cloister interrupt`. The exit code is as of `cloister run`.)";
 
-struct Globals {
-  std::string server;
-  OutputFds fds;
-};
-
-using Action = std::function<int()>;
-
-// A command that needs a server: resolves the address and makes the stubs.
-int WithServer(const Globals& globals, const std::function<int(const Server&)>& command) {
-  const absl::StatusOr<std::string> address = client::ResolveServerAddress(globals.server);
-  if (!address.ok()) {
-    Complain(globals.fds.err, address.status().message());
-    return kExitUsage;
-  }
-  const auto channel = client::CreateChannel(*address);
-  const auto executions = v1::ExecutionService::NewStub(channel);
-  const auto info = v1::InfoService::NewStub(channel);
-  return command(Server{*address, executions.get(), info.get()});
-}
-
-void AddLimits(CLI::App* command, RunOptions* options) {
-  const auto add = [command](const char* name, std::string* value, const char* type,
-                             const char* help) {
-    command->add_option(name, *value, help)->type_name(type)->group("Limits");
-  };
-  add("--wall", &options->wall, "TIME", "wall-clock time");
-  add("--cpu", &options->cpu, "TIME", "processor time");
-  add("--memory", &options->memory, "SIZE", "memory, files in /workspace and /tmp included");
-  add("--output", &options->output, "SIZE", "stdout and stderr together");
-  add("--processes", &options->processes, "N", "processes and threads alive at once");
-  add("--open-files", &options->open_files, "N", "open file descriptors");
-  add("--file-size,--files", &options->file_size, "SIZE", "size of any one file written");
-  add("--workspace", &options->workspace, "SIZE", "size of /workspace, and of /tmp");
-}
-
-// Options that may be repeated take one value each time, so that none swallows the FILE after it.
-void AddRepeated(CLI::App* command, const char* name, std::vector<std::string>* values,
-                 const char* type, const char* help) {
-  command->add_option(name, *values, help)
-      ->type_name(type)
-      ->expected(1)
-      ->allow_extra_args(false)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->group("Input and output");
-}
-
 void AddRun(CLI::App* app, const Globals* globals, const std::vector<std::string>& program_args,
             Action* action) {
   CLI::App* command =
       app->add_subcommand("run", "Run a Python program in a fresh sandbox and show its output");
   const auto options = std::make_shared<RunOptions>();
   options->args = program_args;
-  command->add_option("FILE", options->source, "the program, or - for standard input");
-  command->add_option("-c,--code", options->code, "the program's text, instead of a FILE")
-      ->type_name("CODE");
-  command
-      ->add_option("-t,--template", options->template_name,
-                   "which template; default: the server's first")
-      ->type_name("NAME");
-  AddRepeated(command, "--arg", &options->args, "ARG",
-              "an argument of the program's; repeatable, or after --");
-  AddRepeated(command, "-e,--env", &options->environment, "NAME[=VALUE]",
-              "an environment variable; without a value our own; repeatable");
-  AddRepeated(command, "-f,--file", &options->files, "LOCAL[:PATH]",
-              "a file to put below /workspace; repeatable");
-  AddRepeated(command, "--fetch", &options->fetches, "PATH[:LOCAL]",
-              "a file below /workspace to bring back at the end; repeatable");
-  command
-      ->add_option("--stdin", options->stdin_from, "what the program reads, read whole beforehand")
-      ->type_name("FILE|-")
-      ->group("Input and output");
-  command->add_flag("--value", options->value, "print the value of the last expression")
-      ->group("Input and output");
-  command
-      ->add_flag("--json", options->json, "print one JSON object at the end instead of live output")
-      ->group("Input and output");
-  command->add_flag("-q,--quiet", options->quiet, "no line of ours on stderr about how it ended")
-      ->group("Input and output");
+  AddProgram(command, options.get());
+  AddTemplate(command, &options->template_name);
+  AddContents(command, options.get());
   AddLimits(command, options.get());
-  command->add_flag("--detach", options->detach, "print the execution's name and leave it running");
-  command
-      ->add_option("--request-id", options->request_id,
-                   "repeating a run under the same id runs it once")
-      ->type_name("ID");
   command->footer(absl::StrCat(kRunFooter, kExitCodeHelp));
-  command->callback([=] {
-    *action = [=] {
-      // Before gRPC makes its threads.
-      BlockSignal(SIGINT);
-      return WithServer(*globals, [&](const Server& server) {
-        return RunProgram(server, *options, globals->fds);
-      });
-    };
-  });
+  command->callback([=] { *action = RunAction(globals, options); });
 }
 
 void AddAttach(CLI::App* app, const Globals* globals, Action* action) {
@@ -254,6 +173,9 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddRun(&app, &globals, program_args, &action);
   AddAttach(&app, &globals, &action);
   AddInterrupt(&app, &globals, &action);
+  AddSandbox(&app, &globals, &action);
+  AddExec(&app, &globals, program_args, &action);
+  AddRepl(&app, &globals, &action);
   AddInfo(&app, &globals, &action);
   AddBench(&app, &globals, &action);
   AddEchoServer(&app, &action);
@@ -266,8 +188,8 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   } catch (const CLI::ParseError& error) {
     return TellUsage(app, error, fds.err);
   }
-  if (!program_args.empty() && !app.got_subcommand("run")) {
-    Complain(fds.err, "only `cloister run` takes arguments after --");
+  if (!program_args.empty() && !app.got_subcommand("run") && !app.got_subcommand("exec")) {
+    Complain(fds.err, "only `cloister run` and `cloister exec` take arguments after --");
     return kExitUsage;
   }
   return action();

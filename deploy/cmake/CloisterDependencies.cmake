@@ -22,6 +22,7 @@ find_program(CLOISTER_PROTOC protoc REQUIRED)
 find_program(CLOISTER_GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
 
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(LIBEDIT REQUIRED IMPORTED_TARGET libedit)
 find_package(spdlog REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(CLI11 REQUIRED)

@@ -20,6 +20,8 @@ Benchmarks:
            machine that is asleep between them). Then --clients as fast as they are answered
            (throughput_…). Anchors: grpc_echo, bare_fork (plain forks of the same zygote; needs root),
            bwrap_python, python
+  session  RunCode of x=1 in live sandboxes: one client (latency_…), then --clients, each with a sandbox of
+           its own (throughput_…). Anchors: grpc_echo, ipykernel (a warm kernel through jupyter_client)
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
            one and with --sandboxes more ready; needs what cloisterd needs, and a machine that is quiet
 
@@ -39,6 +41,7 @@ int ExitCodeFor(const absl::Status& status) {
 absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "echo") return BenchEcho(options);
   if (options.name == "fresh") return BenchFresh(options);
+  if (options.name == "session") return BenchSession(options);
   return BenchDensity(options);
 }
 
@@ -47,9 +50,9 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
 void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()> chosen) {
   CLI::App* command =
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
-  command->add_option("NAME", options->name, "echo, fresh or density")
+  command->add_option("NAME", options->name, "echo, fresh, session or density")
       ->required()
-      ->check(CLI::IsMember({"echo", "fresh", "density"}));
+      ->check(CLI::IsMember({"echo", "fresh", "session", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
       ->type_name("TIME");

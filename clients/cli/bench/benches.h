@@ -15,6 +15,9 @@ absl::StatusOr<Report> BenchEcho(const BenchOptions& options);
 // RunCode of `print(1)`, each in a sandbox nobody used before.
 absl::StatusOr<Report> BenchFresh(const BenchOptions& options);
 
+// RunCode of `x=1` in a live sandbox.
+absl::StatusOr<Report> BenchSession(const BenchOptions& options);
+
 // What one more idle warm sandbox costs in memory.
 absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
 

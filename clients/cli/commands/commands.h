@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "clients/cli/commands/execution_view.h"
 #include "clients/cli/commands/request_builder.h"
 #include "clients/cpp/execution_follower.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/sandbox_service.grpc.pb.h"
 
 namespace cloister::cli {
 
@@ -21,6 +23,7 @@ struct Server {
   v1::ExecutionService::StubInterface* executions = nullptr;
   v1::InfoService::StubInterface* info = nullptr;
   client::ReattachPolicy reattach = {};
+  v1::SandboxService::StubInterface* sandboxes = nullptr;
 };
 
 // Runs a program and shows it to its end. Takes SIGINT, which must be blocked in every thread.
@@ -43,6 +46,30 @@ struct InterruptOptions {
 
 // Interrupts an execution and tells how it ended.
 int InterruptProgram(const Server& server, const InterruptOptions& options, OutputFds fds);
+
+struct CreateSandboxOptions {
+  // Template, limits, environment and files, as for `run`.
+  RunOptions program;
+  std::string snapshot;
+  std::string ttl, idle_timeout;
+  bool json = false;
+};
+
+// Live sandboxes. CreateSandbox prints the name.
+int CreateSandbox(const Server& server, const CreateSandboxOptions& options, OutputFds fds);
+int ListSandboxes(const Server& server, bool json, OutputFds fds);
+int ShowSandbox(const Server& server, const std::string& name, bool json, OutputFds fds);
+int RestartSandbox(const Server& server, const std::string& name, OutputFds fds);
+int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds);
+
+struct ReplOptions {
+  std::string sandbox;  // empty: one of its own, which ends with it
+  std::string template_name;
+};
+
+// Reads code from standard input, piece by piece, and runs it in a live sandbox. Takes SIGINT, which must
+// be blocked in every thread.
+int RunRepl(const Server& server, const ReplOptions& options, OutputFds fds);
 
 // Tells what the server is and offers.
 int ShowInfo(const Server& server, bool json, OutputFds fds);

@@ -179,6 +179,7 @@ absl::StatusOr<v1::ExecuteRequest> BuildExecuteRequest(const RunOptions& options
   for (const std::string& arg : options.args) program->add_args(arg);
   program->set_return_value(options.value);
   request.set_template_(options.template_name);
+  request.set_interpreter(options.interpreter);
   request.set_request_id(options.request_id.empty() ? RandomRequestId() : options.request_id);
   request.set_on_disconnect(options.detach ? v1::ExecuteRequest::ON_DISCONNECT_DETACH
                                            : v1::ExecuteRequest::ON_DISCONNECT_INTERRUPT);

@@ -20,6 +20,7 @@ struct RunOptions {
   std::string source;  // a file, or "-"
   std::optional<std::string> code;
   std::string template_name;
+  std::string interpreter;  // of a live sandbox; empty: a fresh one
   std::vector<std::string> args;
   std::vector<std::string> environment;  // "NAME=VALUE", or "NAME" for our own
   std::vector<std::string> files;        // "LOCAL[:PATH]"

@@ -1,0 +1,152 @@
+#include <csignal>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "clients/cli/commands/cell_reader.h"
+#include "clients/cli/commands/commands.h"
+#include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/interrupt_ladder.h"
+#include "clients/cli/commands/line_source.h"
+#include "clients/cli/commands/outcome_text.h"
+#include "clients/cli/commands/signal_watcher.h"
+#include "clients/cpp/service_error.h"
+
+namespace cloister::cli {
+namespace {
+
+constexpr char kPrompt[] = ">>> ";
+constexpr char kMorePrompt[] = "... ";
+
+std::string ErrorText(const Server& server, const grpc::Status& status) {
+  return client::ErrorText(client::ParseServiceError(status), server.address);
+}
+
+// One conversation with one interpreter.
+class Repl {
+ public:
+  Repl(const Server& server, std::string sandbox, OutputFds fds)
+      : server_(server), sandbox_(std::move(sandbox)), fds_(fds), lines_(MakeLineSource()) {}
+
+  // Until the end of the input. The exit code.
+  int Run() {
+    for (;;) {
+      std::string code;
+      const LineSource::Event event = ReadInput(&code);
+      if (event == LineSource::Event::kEnd) return kExitOk;
+      if (event == LineSource::Event::kInterrupted || code.find_first_not_of(" \n") == code.npos) {
+        continue;
+      }
+      const grpc::Status status = Execute(code);
+      if (status.ok()) continue;
+      Complain(fds_.err, ErrorText(server_, status));
+      const std::string reason = client::ParseServiceError(status).reason;
+      if (reason == "SANDBOX_LOST" ? !Restart() : reason != "EXECUTION_QUEUE_FULL") {
+        return ExitCodeFor(status);
+      }
+    }
+  }
+
+ private:
+  LineSource::Event ReadInput(std::string* code) {
+    do {
+      LineSource::Result next = lines_->Next(code->empty() ? kPrompt : kMorePrompt);
+      if (next.event == LineSource::Event::kEnd && !code->empty()) return LineSource::Event::kLine;
+      if (next.event != LineSource::Event::kLine) return next.event;
+      lines_->Remember(next.line);
+      absl::StrAppend(code, next.line, "\n");
+    } while (!IsWholeInput(*code));
+    return LineSource::Event::kLine;
+  }
+
+  grpc::Status Execute(const std::string& code) {
+    v1::ExecuteRequest request;
+    request.set_interpreter(sandbox_);
+    request.set_allow_input(true);
+    request.mutable_program()->set_code(code);
+    request.mutable_program()->set_return_value(true);
+    ExecutionView view(fds_, /*collect=*/false);
+    client::ExecutionFollower follower(server_.executions, server_.reattach);
+    InterruptLadder ladder(server_.executions, &follower);
+    // Typed while code runs, it is the code's; at the prompt the line's.
+    auto ctrl_c = std::make_unique<SignalWatcher>(SIGINT, [&] { (void)ladder.Climb(); });
+    const grpc::Status status = follower.Execute(request, [&](const v1::ExecutionEvent& event) {
+      if (event.has_input_request()) {
+        ctrl_c.reset();
+        Answer(follower.execution(), event.input_request());
+        ctrl_c = std::make_unique<SignalWatcher>(SIGINT, [&] { (void)ladder.Climb(); });
+      } else {
+        (void)view.Show(event);
+      }
+    });
+    if (!status.ok()) return status;
+    const v1::Outcome& outcome = view.finished().outcome();
+    if (outcome.has_value()) (void)WriteAll(fds_.out, outcome.value().text() + "\n");
+    // Exceptions are on stderr already.
+    const bool is_told =
+        outcome.kind() == v1::Outcome::KIND_SUCCEEDED ||
+        outcome.kind() == v1::Outcome::KIND_RAISED ||
+        (outcome.kind() == v1::Outcome::KIND_INTERRUPTED && outcome.has_exception());
+    if (!is_told) Complain(fds_.err, OutcomeText(outcome));
+    return grpc::Status::OK;
+  }
+
+  void Answer(const std::string& execution, const v1::InputRequest& asked) {
+    if (asked.is_password()) lines_->HideNext();
+    const LineSource::Result typed = lines_->Next(asked.prompt());
+    grpc::ClientContext context;
+    if (typed.event == LineSource::Event::kInterrupted) {
+      v1::InterruptExecutionRequest request;
+      request.set_execution(execution);
+      v1::InterruptExecutionResponse response;
+      // The end is told by the stream; it must not be waited for here.
+      context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(100));
+      (void)server_.executions->InterruptExecution(&context, request, &response);
+      return;
+    }
+    v1::SendInputRequest request;
+    request.set_execution(execution);
+    request.set_request_number(asked.number());
+    if (typed.event == LineSource::Event::kLine) {
+      request.set_text(typed.line);
+    } else {
+      request.set_end_of_file(true);
+    }
+    v1::SendInputResponse response;
+    const grpc::Status status = server_.executions->SendInput(&context, request, &response);
+    if (!status.ok()) Complain(fds_.err, ErrorText(server_, status));
+  }
+
+  bool Restart() {
+    if (RestartSandbox(server_, sandbox_, fds_) != kExitOk) return false;
+    Complain(fds_.err, "the sandbox was restarted; its variables and files are gone");
+    return true;
+  }
+
+  const Server& server_;
+  const std::string sandbox_;
+  const OutputFds fds_;
+  const std::unique_ptr<LineSource> lines_;
+};
+
+}  // namespace
+
+int RunRepl(const Server& server, const ReplOptions& options, OutputFds fds) {
+  if (!options.sandbox.empty()) return Repl(server, options.sandbox, fds).Run();
+  v1::CreateSandboxRequest request;
+  request.set_template_(options.template_name);
+  grpc::ClientContext context;
+  v1::CreateSandboxResponse response;
+  const grpc::Status status = server.sandboxes->CreateSandbox(&context, request, &response);
+  if (!status.ok()) {
+    Complain(fds.err, ErrorText(server, status));
+    return ExitCodeFor(status);
+  }
+  const std::string& name = response.sandbox().name();
+  const int code = Repl(server, name, fds).Run();
+  (void)RemoveSandboxes(server, {name}, fds);
+  return code;
+}
+
+}  // namespace cloister::cli
