@@ -36,8 +36,9 @@ absl::StatusOr<std::string> ReadAll(int fd, const std::string& path) {
         ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(text.size()));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) return SyscallError(absl::StrCat("read ", path));
-    if (count == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(count));
+    text.append(buffer.data(), static_cast<size_t>(std::max<ssize_t>(count, 0)));
+    // The kernel goes on to at least half a page where there is more.
+    if (count < static_cast<ssize_t>(buffer.size() / 2)) return text;
   }
 }
 

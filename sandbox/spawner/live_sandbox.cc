@@ -28,6 +28,7 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
   has_shadow_ = static_cast<bool>(processes.shadow);
   workspace_bytes_ = spec.default_workspace_bytes();
   may_have_children_ = spec.allow_subprocesses();
+  CLOISTER_ASSIGN_OR_RETURN(host_pid_, PidOfPidfd(first_process_.get()));
   if (copy_.has_value() && copy_->workspace_bytes() > 0 &&
       copy_->workspace_bytes() != workspace_bytes_) {
     CLOISTER_RETURN_IF_ERROR(ResizeWorkspace(copy_->workspace_bytes()));
@@ -39,8 +40,7 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
 
 absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow) {
   CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(WithShadow(limits)));
-  CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(first_process_.get()));
-  CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(pid));
+  CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(host_pid_));
   if (has_shadow_) {
     // The kernel charges memory to the group of the process that made the address space.
     CLOISTER_ASSIGN_OR_RETURN(const pid_t shadow_pid, PidOfPidfd(shadow));
@@ -63,13 +63,11 @@ internal::v1::CgroupLimits LiveSandbox::WithShadow(const internal::v1::CgroupLim
   return changed;
 }
 
-absl::Status LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
-  CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(first_process_.get()));
+void LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
   created->set_sandbox_id(id_);
-  created->set_host_pid(pid);
+  created->set_host_pid(host_pid_);
   created->set_oom_kill_baseline(oom_kill_baseline_);
   created->set_shares_user(!init_);
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {

@@ -61,7 +61,7 @@ class LiveSandbox {
   std::optional<Announcement> TakeAnnouncement() { return std::exchange(announcement_, {}); }
 
   // Fills in what cloisterd is told of it.
-  absl::Status Describe(internal::v1::SandboxCreated* created) const;
+  void Describe(internal::v1::SandboxCreated* created) const;
   // The descriptors of SandboxCreated that come from here: the pidfd, and the cgroup's files.
   int first_process() const { return first_process_.get(); }
   absl::StatusOr<std::vector<UniqueFd>> OpenCgroupFiles() const;
@@ -95,6 +95,7 @@ class LiveSandbox {
   Poller& poller_;
   CgroupManager* const cgroups_;
   UniqueFd first_process_;
+  pid_t host_pid_ = 0;  // of the first process, until that is reaped
   UniqueFd init_;
   std::unique_ptr<Cgroup> cgroup_;
   int64_t oom_kill_baseline_ = 0;

@@ -286,7 +286,7 @@ absl::Status Spawner::AnnounceSandbox(LiveSandbox& sandbox,
                                       const std::vector<UniqueFd>& pipes) {
   SpawnerEvent event;
   internal::v1::SandboxCreated* created = event.mutable_sandbox_created();
-  CLOISTER_RETURN_IF_ERROR(sandbox.Describe(created));
+  sandbox.Describe(created);
   *created->mutable_stage_times() = cloned.stage_times();
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<UniqueFd> cgroup_files, sandbox.OpenCgroupFiles());
   std::vector<int> descriptors = {sandbox.first_process()};
