@@ -70,6 +70,31 @@ TEST(WarmUpTest, TheTouchProgramLeavesNoTrace) {
   EXPECT_EQ(run.error, "");
 }
 
+// What forks cheaply is the zygote's own memory: the code of files would be mapped anew by each clone.
+TEST(WarmUpTest, CodeAndHeapLieInTheZygotesOwnMemory) {
+  GuestHarness harness;
+  const GuestRun run = harness.Run(
+      "maps = [line.split() for line in open('/proc/self/maps')]\n"
+      "code = [m[5] for m in maps if 'x' in m[1] and len(m) > 5 and m[5].startswith('/')]\n"
+      "print([path for path in code if 'libpython' in path or 'libc.so' in path])\n"
+      "print(any('w' in m[1] and 'x' in m[1] for m in maps))\n"
+      "print(len(bytearray(5 << 20)))");
+  ExpectSucceeded(run);
+  EXPECT_EQ(run.output, "[]\nFalse\n5242880\n") << run.error;
+}
+
+// More objects than the region of arenas holds, and all of them freed again.
+TEST(WarmUpTest, ObjectsOutgrowTheRegionOfArenas) {
+  GuestHarness harness;
+  const GuestRun run = harness.Run(
+      "for _ in range(2):\n"
+      "  big = [(i, str(i)) for i in range(700_000)]\n"
+      "  print(sum(len(text) for _, text in big))\n"
+      "  del big");
+  ExpectSucceeded(run);
+  EXPECT_EQ(run.output, "4088890\n4088890\n");
+}
+
 TEST(WarmUpTest, ClonesDoNotSeeEachOther) {
   GuestHarness harness;
   harness.Run("import json, builtins\njson.mark = builtins.mark = 1\nopen('left', 'w').write('x')");
