@@ -64,16 +64,20 @@ bool ApplyEnvironment(const v1::Program& program, PyObject* environ) {
   return true;
 }
 
-bool ApplyArguments(const v1::Program& program, const char* workspace) {
+bool SetArguments(const v1::Program& program) {
   PyRef argv = PyRef::Steal(PyList_New(0));
   if (!argv || !Append(argv.get(), FileName(program))) return false;
   for (const std::string& argument : program.args()) {
     if (!Append(argv.get(), argument)) return false;
   }
+  return PySys_SetObject("argv", argv.get()) == 0;
+}
+
+bool ApplyArguments(const v1::Program& program, const char* workspace) {
   PyRef directory = FromFileSystem(workspace);
   PyObject* path = PySys_GetObject("path");
-  return directory && path != nullptr && PyList_Insert(path, 0, directory.get()) == 0 &&
-         PySys_SetObject("argv", argv.get()) == 0;
+  return SetArguments(program) && directory && path != nullptr &&
+         PyList_Insert(path, 0, directory.get()) == 0;
 }
 
 PyObject* PrepareMain(const v1::Program& program) {

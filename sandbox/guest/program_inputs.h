@@ -25,7 +25,10 @@ bool ApplyStandardInput(const std::string& input);
 // Adds the program's variables to `environ` (os.environ), and so to the C environment.
 bool ApplyEnvironment(const v1::Program& program, PyObject* environ);
 
-// Sets sys.argv, and sys.path[0] to `workspace`.
+// Sets sys.argv.
+bool SetArguments(const v1::Program& program);
+
+// The same, and sys.path[0] to `workspace`.
 bool ApplyArguments(const v1::Program& program, const char* workspace);
 
 // The namespace of module __main__, as it is when a file is run. Borrowed; null with an exception

@@ -228,7 +228,8 @@ void Session::ReportException(PyRef exception, Finished* finished) {
 PyRef Session::Run(const internal::v1::ExecuteCell& request) {
   const v1::Program& program = request.program();
   if (!streams_.Renew(program.stdin()) || !ApplyFiles(program, workspace_.c_str()) ||
-      !ApplyEnvironment(program, runner_.environ())) {
+      !ApplyEnvironment(program, runner_.environ()) ||
+      (!program.args().empty() && !SetArguments(program))) {
     return PyRef();
   }
   return notebook_.RunCell(request);

@@ -23,13 +23,18 @@ std::string ReadHead(int fd) {
   return got > 0 ? std::string(text, static_cast<size_t>(got)) : std::string();
 }
 
-// User and system time of a process; `fallback` where it is gone.
-absl::Duration ProcessCpuTime(pid_t pid, absl::Duration fallback) {
+// Asked for once: it costs a system call each time, and stays what it is. None where the process is
+// gone.
+std::optional<clockid_t> CpuClockOf(pid_t pid) {
   clockid_t clock;
+  if (::clock_getcpuclockid(pid, &clock) != 0) return std::nullopt;
+  return clock;
+}
+
+// User and system time of a process; `fallback` where it is gone.
+absl::Duration ReadClock(std::optional<clockid_t> clock, absl::Duration fallback) {
   timespec time;
-  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) {
-    return fallback;
-  }
+  if (!clock.has_value() || ::clock_gettime(*clock, &time) != 0) return fallback;
   return absl::DurationFromTimespec(time);
 }
 
@@ -57,12 +62,12 @@ absl::Duration GroupCpuTime(int fd, absl::Duration fallback) {
 }  // namespace
 
 ResourceMeter::ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd cpu)
-    : pid_(pid), peak_(std::move(peak)), cpu_(std::move(cpu)) {
+    : pid_(pid), peak_(std::move(peak)), cpu_(std::move(cpu)), cpu_clock_(CpuClockOf(pid)) {
   if (cpu_) cpu_before_ = GroupCpuTime(cpu_.get(), absl::ZeroDuration());
 }
 
 absl::Duration ResourceMeter::ReadCpuTime() const {
-  if (!cpu_) return ProcessCpuTime(pid_, last_cpu_);
+  if (!cpu_) return ReadClock(cpu_clock_, last_cpu_);
   return GroupCpuTime(cpu_.get(), cpu_before_ + last_cpu_) - cpu_before_;
 }
 

@@ -10,8 +10,10 @@
 #define CLOISTER_SANDBOX_HOST_RESOURCE_METER_H_
 
 #include <sys/types.h>
+#include <time.h>
 
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -54,6 +56,7 @@ class ResourceMeter {
   const pid_t pid_;
   const UniqueFd peak_;
   const UniqueFd cpu_;
+  const std::optional<clockid_t> cpu_clock_;  // of the process
   absl::Duration cpu_before_;  // what the cgroup had counted for those that had it earlier
   absl::Duration cpu_at_start_;
   absl::Duration last_cpu_;

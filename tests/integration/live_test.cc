@@ -34,6 +34,16 @@ TEST_F(LiveSandboxTest, StateFilesAndEnvironmentStayBetweenExecutions) {
   EXPECT_TRUE(fourth.outcome().state_preserved());
 }
 
+TEST_F(LiveSandboxTest, AnExecutionHasItsOwnArgumentsAndInput) {
+  const std::string name = Create().name();
+  v1::RunCodeRequest request = CellRequest(name, "import sys; sys.argv, sys.stdin.read()");
+  request.mutable_program()->set_file_name("tool.py");
+  request.mutable_program()->add_args("--fast");
+  request.mutable_program()->set_stdin("given");
+  EXPECT_EQ(Run(request).outcome().value().text(), "(['tool.py', '--fast'], 'given')");
+  EXPECT_EQ(Value(name, "sys.stdin.read()"), "''");
+}
+
 TEST_F(LiveSandboxTest, SandboxesDoNotShareState) {
   const std::string one = Create().name();
   const std::string two = Create().name();
