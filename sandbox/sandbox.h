@@ -114,7 +114,7 @@ struct CellSettings {
   // 0 for a cell that leaves no history.
   int64_t execution_count = 0;
   bool allow_input = false;
-  v1::CellOptions options;
+  v1::CellOptions options = {};
 };
 
 // What a notebook asks between cells; `interpreter` is left empty. The code's length and the cursor are

@@ -94,6 +94,10 @@ PyObject* SendDisplay(PyObject*, PyObject* arguments) {
     PyErr_Format(PyExc_ValueError, "display_id has at most %zu bytes", kMaxDisplayIdBytes);
     return nullptr;
   }
+  if (is_update != 0 && data->display_id().empty()) {
+    PyErr_SetString(PyExc_ValueError, "an update names what it updates");
+    return nullptr;
+  }
   data->set_is_update(is_update != 0);
   FillBundle(description, data->mutable_bundle());
   return SendFrame(frame);

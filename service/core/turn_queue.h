@@ -21,10 +21,10 @@ class TurnQueue {
  public:
   struct Waiter {
     TurnSource::Ticket ticket = 0;
-    std::string execution;
-    CellRequest cell;
-    absl::Time arrived;
-    TurnSource::TurnCallback done;
+    std::string execution = {};
+    CellRequest cell = {};
+    absl::Time arrived = {};
+    TurnSource::TurnCallback done = nullptr;
     // Where it asks something: what, and who is told. Errors go through `done` as well.
     std::optional<sandbox::NotebookQuestion> question = std::nullopt;
     sandbox::NotebookCallback answer = nullptr;

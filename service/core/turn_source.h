@@ -39,10 +39,10 @@ struct CellRequest {
 // The interpreter, for one program. Dropping it, after the program's end, lets the next one have
 // its turn.
 struct Turn {
-  std::unique_ptr<sandbox::ProgramRunner> runner;
+  std::unique_ptr<sandbox::ProgramRunner> runner = nullptr;
   v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
   // From the request until now.
-  absl::Duration waited;
+  absl::Duration waited = {};
   // 0 for a cell that leaves no history.
   int64_t execution_count = 0;
 };
