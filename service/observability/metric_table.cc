@@ -76,8 +76,14 @@ constexpr MetricType kH = MetricType::kHistogram;
 
 constexpr MetricSpec kTable[] = {
     {Metric::kCallsStarted, kC, "grpc_server_call_started_total", "Calls received.", kMethod, {}},
+    {Metric::kCallsFinished,
+     kC,
+     "grpc_server_call_finished_total",
+     "Calls whose status was sent, by that status.",
+     kMethodStatus,
+     {}},
     {Metric::kCallDuration, kH, "grpc_server_call_duration_seconds",
-     "From the receipt of a call until its status was sent.", kMethodStatus, kRun},
+     "From the receipt of a call until its status was sent.", kMethod, kRun},
     {Metric::kCallsActive,
      kG,
      "cloister_rpc_active",

@@ -16,6 +16,7 @@ namespace cloister::observability {
 // In the order of the table.
 enum class Metric {
   kCallsStarted,
+  kCallsFinished,
   kCallDuration,
   kCallsActive,
   kBuildInfo,

@@ -230,8 +230,8 @@ void ServiceMetrics::OnCallStarted(core::CallMethod method) {
 void ServiceMetrics::OnCallEnded(core::CallMethod method, const absl::Status& status,
                                  absl::Duration took) {
   metrics_.gauge(Metric::kCallsActive, IndexOf(method)).Decrement();
-  metrics_.histogram(Metric::kCallDuration, IndexOf(method), IndexOf(status.code()))
-      .Observe(absl::ToDoubleSeconds(took));
+  metrics_.counter(Metric::kCallsFinished, IndexOf(method), IndexOf(status.code())).Increment();
+  metrics_.histogram(Metric::kCallDuration, IndexOf(method)).Observe(absl::ToDoubleSeconds(took));
 }
 
 }  // namespace cloister::observability

@@ -235,7 +235,7 @@ TEST_F(ServiceMetricsTest, CountsCallsByStatus) {
   EXPECT_EQ(Gauge(Metric::kCallsActive, 1), 1);
   observer_.OnCallEnded(core::CallMethod::kExecute, absl::UnavailableError("x"), absl::Seconds(1));
   EXPECT_EQ(Gauge(Metric::kCallsActive, 1), 0);
-  EXPECT_THAT(Text(), HasSubstr("grpc_server_call_duration_seconds_count{grpc_method=\"cloister.v1."
+  EXPECT_THAT(Text(), HasSubstr("grpc_server_call_finished_total{grpc_method=\"cloister.v1."
                                 "ExecutionService/Execute\",grpc_status=\"UNAVAILABLE\"} 1"));
 }
 
