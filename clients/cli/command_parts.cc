@@ -32,7 +32,9 @@ int WithServer(const Globals& globals, const std::function<int(const Server&)>& 
   const auto executions = v1::ExecutionService::NewStub(channel);
   const auto info = v1::InfoService::NewStub(channel);
   const auto sandboxes = v1::SandboxService::NewStub(channel);
-  return command(Server{*address, executions.get(), info.get(), {}, sandboxes.get()});
+  const auto interpreters = v1::InterpreterService::NewStub(channel);
+  return command(
+      Server{*address, executions.get(), info.get(), {}, sandboxes.get(), interpreters.get()});
 }
 
 void AddLimits(CLI::App* command, RunOptions* options) {

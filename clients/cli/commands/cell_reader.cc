@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace cloister::cli {
 namespace {
@@ -49,20 +50,20 @@ class Scanner {
 
 }  // namespace
 
+bool IsOpenBlock(absl::string_view code) {
+  std::vector<absl::string_view> lines = absl::StrSplit(code, '\n');
+  if (lines.back().empty()) lines.pop_back();
+  if (lines.empty() || absl::StripAsciiWhitespace(lines.back()).empty()) return false;
+  const absl::string_view first = lines.front();
+  return absl::EndsWith(absl::StripTrailingAsciiWhitespace(first), ":") ||
+         absl::StartsWith(first, "@");
+}
+
 bool IsWholeInput(absl::string_view code) {
   Scanner scanner;
   scanner.Scan(code);
-  if (scanner.IsOpen()) return false;
-  std::vector<absl::string_view> lines = absl::StrSplit(code, '\n');
-  if (lines.back().empty()) lines.pop_back();
-  if (lines.empty()) return true;
-  const absl::string_view last = lines.back();
-  if (absl::EndsWith(last, "\\")) return false;
-  if (absl::StripAsciiWhitespace(last).empty()) return true;
-  const absl::string_view first = lines.front();
-  const bool is_block = absl::EndsWith(absl::StripTrailingAsciiWhitespace(first), ":") ||
-                        absl::StartsWith(first, "@");
-  return !is_block;
+  if (scanner.IsOpen() || IsOpenBlock(code)) return false;
+  return !absl::EndsWith(absl::StripSuffix(code, "\n"), "\\");
 }
 
 }  // namespace cloister::cli

@@ -13,6 +13,9 @@ namespace cloister::cli {
 // with an empty line; brackets, triple quotes and backslashes have to be closed.
 bool IsWholeInput(absl::string_view code);
 
+// Whether it is a block without its empty line: code that could be run, but is likely to go on.
+bool IsOpenBlock(absl::string_view code);
+
 }  // namespace cloister::cli
 
 #endif  // CLOISTER_CLIENTS_CLI_COMMANDS_CELL_READER_H_

@@ -13,6 +13,7 @@
 #include "clients/cpp/execution_follower.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
+#include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 
 namespace cloister::cli {
@@ -24,6 +25,7 @@ struct Server {
   v1::InfoService::StubInterface* info = nullptr;
   client::ReattachPolicy reattach = {};
   v1::SandboxService::StubInterface* sandboxes = nullptr;
+  v1::InterpreterService::StubInterface* interpreters = nullptr;
 };
 
 // Runs a program and shows it to its end. Takes SIGINT, which must be blocked in every thread.

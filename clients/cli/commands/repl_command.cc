@@ -1,3 +1,4 @@
+#include <chrono>
 #include <csignal>
 #include <memory>
 #include <string>
@@ -18,6 +19,7 @@ namespace {
 
 constexpr char kPrompt[] = ">>> ";
 constexpr char kMorePrompt[] = "... ";
+constexpr std::chrono::seconds kCheckTimeout(1);
 
 std::string ErrorText(const Server& server, const grpc::Status& status) {
   return client::ErrorText(client::ParseServiceError(status), server.address);
@@ -56,8 +58,23 @@ class Repl {
       if (next.event != LineSource::Event::kLine) return next.event;
       lines_->Remember(next.line);
       absl::StrAppend(code, next.line, "\n");
-    } while (!IsWholeInput(*code));
+    } while (!IsWhole(*code));
     return LineSource::Event::kLine;
+  }
+
+  // As the interpreter itself sees it, but that a block goes on until an empty line; as we do, where
+  // it does not answer.
+  bool IsWhole(const std::string& code) {
+    v1::CheckCompleteRequest request;
+    request.set_interpreter(sandbox_);
+    request.set_code(code);
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + kCheckTimeout);
+    v1::CheckCompleteResponse response;
+    const grpc::Status status = server_.interpreters->CheckComplete(&context, request, &response);
+    if (!status.ok()) return IsWholeInput(code);
+    if (response.status() == v1::CheckCompleteResponse::STATUS_COMPLETE) return !IsOpenBlock(code);
+    return response.status() == v1::CheckCompleteResponse::STATUS_INVALID;
   }
 
   grpc::Status Execute(const std::string& code) {
