@@ -144,6 +144,15 @@ class SessionObserver {
   virtual void OnLateOutput(int64_t cell, v1::LateOutput output) = 0;
 };
 
+// What copies of a live sandbox get.
+struct ForkSpec {
+  // Of each, as in SessionSpec.
+  Limits limits;
+  int count = 1;
+  // Copies that never run: of the result only Fork may be called.
+  bool snapshot = false;
+};
+
 // One never-used, confined interpreter that waits for its program, or for a session.
 //
 // Ownership: destroying it, at any time, ends everything inside; the factory sees to the rest.
@@ -162,6 +171,22 @@ class Sandbox : public ProgramRunner {
   // Sandbox is destroyed before. Takes 4 s at most: a question that no interrupt ends costs the sandbox
   // (OnLost).
   virtual void Ask(NotebookQuestion question, NotebookCallback done) = 0;
+
+  // All copies, or none.
+  using ForkCallback =
+      std::function<void(absl::StatusOr<std::vector<std::unique_ptr<Sandbox>>>)>;
+
+  // After OnOpened, whenever nothing runs: copies it, memory and files. Nothing may run until `done`,
+  // which comes once unless the sandbox is destroyed before. Errors: FAILED_PRECONDITION (what in it
+  // cannot be copied, for the user), UNIMPLEMENTED (its zygote's sandboxes are not made to be
+  // copied), INTERNAL (for the log), UNAVAILABLE (it was lost).
+  virtual void Fork(const ForkSpec& /*spec*/, ForkCallback done) {
+    done(absl::UnimplementedError("it was not made to be copied"));
+  }
+
+  // Instead of OpenSession, for what Fork made: its session is open already. Numbers of cells go on
+  // rising from its parent's.
+  virtual void ResumeSession(SessionObserver* /*observer*/) {}
 };
 
 // What a zygote told when it became ready.

@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
+#include "sandbox/host/guest_limits.h"
+#include "sandbox/host/sandbox_fork.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -144,6 +146,41 @@ bool HostSandbox::SendInput(int64_t request, std::optional<std::string> text) {
 
 void HostSandbox::Ask(NotebookQuestion question, NotebookCallback done) {
   session_->Ask(std::move(question), std::move(done));
+}
+
+void HostSandbox::Fork(const ForkSpec& spec, ForkCallback done) {
+  if (is_snapshot()) return MakeCopies(spec, done);
+  session_->StandStill([this, spec, done = std::move(done)](const absl::Status& status) {
+    if (!status.ok()) return done(status);
+    MakeCopies(spec, [this, done](auto copies) {
+      session_->ResumeGuest();
+      done(std::move(copies));
+    });
+  });
+}
+
+void HostSandbox::MakeCopies(const ForkSpec& spec, const ForkCallback& done) {
+  SandboxControl::CopyOrder order;
+  order.limits = spec.limits;
+  order.last_cell = is_snapshot() ? copy_->last_cell : session_->last_cell();
+  order.request.set_parent_id(parts_.id);
+  order.request.mutable_limits()->set_memory_bytes(spec.limits.memory_bytes);
+  order.request.mutable_limits()->set_process_count(spec.limits.process_count);
+  order.request.set_workspace_bytes(spec.limits.workspace_bytes);
+  *order.request.mutable_guest_limits() = GuestLimitsOf(spec.limits, parts_);
+  order.request.set_snapshot(spec.snapshot);
+  const auto fork = std::make_shared<SandboxFork>(
+      spec.count, [done, alive = std::weak_ptr<char>(alive_)](auto copies) {
+        if (!alive.expired()) done(std::move(copies));
+      });
+  for (int i = 0; i < spec.count; ++i) {
+    parts_.control->Copy(order, [fork](auto copy) { fork->Add(std::move(copy)); });
+  }
+}
+
+void HostSandbox::ResumeSession(SessionObserver* observer) {
+  session_ = std::make_unique<HostSession>(&parts_, copy_->limits, copy_->last_cell, observer);
+  if (idle_lost_) session_->Stop(HostStop::kLost, "the copy died before it was used");
 }
 
 void HostSandbox::Interrupt(absl::Duration grace) {

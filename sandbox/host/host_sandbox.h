@@ -48,10 +48,15 @@ class HostSandbox final : public Sandbox {
                ExecutionObserver* observer) override;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
+  void Fork(const ForkSpec& spec, ForkCallback done) override;
+  void ResumeSession(SessionObserver* observer) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
   void PauseOutput() override { parts_.output.Pause(); }
   void ResumeOutput() override;
+
+  // It was made as a copy; AwaitReady is not for snapshots.
+  void BecomeCopy(SandboxControl::CopyOrder order) { copy_ = std::move(order); }
 
   // From the spawner. Each may end the execution and so destroy the sandbox.
   void OnLimitsSet(const std::string& error);
@@ -65,6 +70,8 @@ class HostSandbox final : public Sandbox {
 
   void OnFirstFrame(const GuestChannel::FrameOrError& frame);
   void ReportIdleLost();
+  bool is_snapshot() const { return copy_.has_value() && copy_->request.snapshot(); }
+  void MakeCopies(const ForkSpec& spec, const ForkCallback& done);
   // What the kernel has to be told for `limits`, if anything.
   std::optional<internal::v1::SetSandboxLimits> ChangedLimits(const Limits& limits) const;
 
@@ -72,6 +79,8 @@ class HostSandbox final : public Sandbox {
   const internal::v1::SetSandboxLimits initial_limits_;
   std::function<void(absl::Status)> ready_;
   bool idle_lost_ = false;
+  std::optional<SandboxControl::CopyOrder> copy_;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
   // One of the two, from Run or OpenSession on.
   std::unique_ptr<Execution> execution_;
   std::unique_ptr<HostSession> session_;

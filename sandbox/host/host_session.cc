@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sandbox/host/cell_frame.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/wire/frame.h"
@@ -29,6 +30,18 @@ HostSession::HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver*
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   open_status_ = encoded.status();
   if (encoded.ok()) open_frame_ = *std::move(encoded);
+}
+
+HostSession::HostSession(SandboxParts* parts, const Limits& limits, int64_t last_cell,
+                         SessionObserver* observer)
+    : parts_(parts),
+      limits_(limits),
+      observer_(observer),
+      phase_(Phase::kOpen),
+      exit_watch_(parts),
+      last_cell_(last_cell) {
+  parts_->channel.AllowLongFrames();
+  AwaitFrame();
 }
 
 HostSession::~HostSession() { parts_->loop->Cancel(timer_); }
@@ -89,9 +102,14 @@ void HostSession::OnFrame(GuestChannel::FrameOrError frame) {
     AwaitFrame();
     return ReportOpened(absl::OkStatus());
   }
+  if (on_stand_still_ != nullptr && frame->has_fork_prepared()) {
+    AwaitFrame();
+    return OnForkPrepared(frame->fork_prepared());
+  }
   idle_bytes_ += static_cast<int64_t>(frame->ByteSizeLong());
   const std::weak_ptr<char> alive = alive_;
-  absl::Status status = phase_ == Phase::kOpen ? OnIdleFrame(*std::move(frame)) : OutOfTurn();
+  absl::Status status =
+      phase_ == Phase::kOpen && !stands_still_ ? OnIdleFrame(*std::move(frame)) : OutOfTurn();
   if (alive.expired()) return;
   if (!status.ok()) return Lose(HostStop::kBrokenProtocol, std::string(status.message()));
   if (idle_bytes_ <= kMaxIdleBytes && !CellIsRunning()) AwaitFrame();
@@ -114,6 +132,50 @@ absl::Status HostSession::OnLate(GuestFrame frame) {
   if (late->cell <= 0 || late->cell > last_cell_) return OutOfTurn();
   observer_->OnLateOutput(late->cell, std::move(late->output));
   return absl::OkStatus();
+}
+
+// ---- copies -------------------------------------------------------------------------------------
+
+void HostSession::StandStill(std::function<void(absl::Status)> done) {
+  on_stand_still_ = std::move(done);
+  if (phase_ != Phase::kOpen || CellIsRunning()) {
+    return EndStandStill(absl::UnavailableError("the sandbox is not at rest"));
+  }
+  timer_ = parts_->loop->CallAfter(kStandStillTimeout, [this] {
+    Lose(HostStop::kLost, "what its programs registered to run before a fork did not end");
+  });
+  HostFrame frame;
+  frame.mutable_prepare_fork();
+  SendNow(frame);
+  idle_bytes_ = 0;
+  AwaitFrame();
+}
+
+void HostSession::OnForkPrepared(const internal::v1::ForkPrepared& prepared) {
+  stands_still_ = prepared.obstacles().empty();
+  if (stands_still_) return EndStandStill(absl::OkStatus());
+  EndStandStill(absl::FailedPreconditionError(absl::StrJoin(prepared.obstacles(), "; ")));
+}
+
+void HostSession::EndStandStill(const absl::Status& status) {
+  parts_->loop->Cancel(timer_);
+  parts_->loop->Post([done = std::exchange(on_stand_still_, nullptr), status,
+                      alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired() && done != nullptr) done(status);
+  });
+}
+
+void HostSession::ResumeGuest() {
+  if (!std::exchange(stands_still_, false) || phase_ != Phase::kOpen) return;
+  HostFrame frame;
+  frame.mutable_resume_parent();
+  SendNow(frame);
+}
+
+// An error shows as the channel's end.
+void HostSession::SendNow(const HostFrame& frame) {
+  absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
+  if (encoded.ok()) parts_->channel.Send(*std::move(encoded), [](const absl::Status&) {});
 }
 
 // ---- cells --------------------------------------------------------------------------------------
@@ -254,6 +316,7 @@ void HostSession::Lose(HostStop stop, std::string detail) {
 
 void HostSession::Report(Observation seen) {
   phase_ = Phase::kEnded;
+  if (on_stand_still_ != nullptr) EndStandStill(absl::UnavailableError("the sandbox was lost"));
   parts_->channel.CancelAwait();
   seen.limits = limits_;
   if (exit_watch_.exit().has_value()) seen.oom_kills = exit_watch_.exit()->oom_kill_count();

@@ -12,6 +12,7 @@
 #define CLOISTER_SANDBOX_HOST_HOST_SESSION_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -37,6 +38,9 @@ class HostSession final : private CellHost {
   HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver* observer);
   HostSession(const HostSession&) = delete;
   HostSession& operator=(const HostSession&) = delete;
+  // Of a copy, whose parent had opened it.
+  HostSession(SandboxParts* parts, const Limits& limits, int64_t last_cell,
+              SessionObserver* observer);
   ~HostSession() override;
 
   // After the spawner has set `kernel_limits` where there are any.
@@ -49,6 +53,15 @@ class HostSession final : private CellHost {
   void Ask(NotebookQuestion question, NotebookCallback done);
   void Interrupt(absl::Duration grace);
   void ResumeFrames();
+
+  // How long the programs' own preparations for a copy may take; then the sandbox is lost.
+  static constexpr absl::Duration kStandStillTimeout = absl::Seconds(10);
+  // Between cells: has the guest stand still; `done` follows once, never inline, unless it is
+  // destroyed. FAILED_PRECONDITION: what cannot be copied. Then it waits for ResumeGuest.
+  void StandStill(std::function<void(absl::Status)> done);
+  void ResumeGuest();
+  const Limits& limits() const { return limits_; }
+  int64_t last_cell() const { return last_cell_; }
 
   // Kills it; what runs ends with this cause.
   void Stop(HostStop stop, const std::string& detail);
@@ -63,6 +76,9 @@ class HostSession final : private CellHost {
 
   void SendOpen();
   void AwaitFrame();
+  void OnForkPrepared(const internal::v1::ForkPrepared& prepared);
+  void EndStandStill(const absl::Status& status);
+  void SendNow(const internal::v1::HostFrame& frame);
   void OnFrame(GuestChannel::FrameOrError frame);
   void OnOpenTimeout();
   // An answer to what was asked, else of an earlier cell. May destroy this.
@@ -98,6 +114,8 @@ class HostSession final : private CellHost {
   int64_t open_request_ = 0;  // number of the input request that waits; 0 for none
   int64_t idle_bytes_ = 0;
   std::unique_ptr<NotebookExchange> exchange_;  // what is asked now
+  std::function<void(absl::Status)> on_stand_still_;
+  bool stands_still_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

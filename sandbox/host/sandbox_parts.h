@@ -6,13 +6,17 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
+#include "absl/status/statusor.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/guest_channel.h"
 #include "sandbox/host/output_reader.h"
 #include "sandbox/host/resource_meter.h"
+#include "sandbox/sandbox.h"
 
 namespace cloister::sandbox {
 
@@ -27,6 +31,16 @@ class SandboxControl {
   virtual void Kill(int64_t sandbox_id) = 0;
   // Answered by HostSandbox::OnLimitsSet.
   virtual void SetLimits(const internal::v1::SetSandboxLimits& limits) = 0;
+
+  // What a copy begins with beside its parent's memory.
+  struct CopyOrder {
+    internal::v1::ForkSandbox request;  // without sandbox_id
+    Limits limits;
+    int64_t last_cell = 0;
+  };
+  using CopyCallback = std::function<void(absl::StatusOr<std::unique_ptr<Sandbox>>)>;
+  // Copies one that stands still.
+  virtual void Copy(CopyOrder order, CopyCallback done) = 0;
 
   // It died before it was given a program or a session.
   virtual void OnIdleLost(int64_t sandbox_id) = 0;

@@ -121,17 +121,38 @@ void SpawnerClient::CreateSandbox(int64_t zygote_id, SandboxCallback done) {
     return loop_->Post([done = std::move(done), status = std::move(status)] { done(status); });
   }
   const int64_t id = next_id_++;
-  Entry& entry = sandboxes_[id];
-  entry.zygote_id = zygote_id;
-  entry.done = std::move(done);
-  entry.ready_timer = loop_->CallAfter(kReadyTimeout, [this, id] {
-    Kill(id);
-    FailSandbox(id, absl::DeadlineExceededError(absl::StrCat("the sandbox was not ready within ",
-                                                             absl::FormatDuration(kReadyTimeout))));
-  });
+  Expect(id, zygote_id, kReadyTimeout, std::move(done));
   SpawnerRequest request;
   request.mutable_create_sandbox()->set_sandbox_id(id);
   request.mutable_create_sandbox()->set_zygote_id(zygote_id);
+  Send(std::move(request));
+}
+
+SpawnerClient::Entry& SpawnerClient::Expect(int64_t sandbox_id, int64_t zygote_id,
+                                            absl::Duration timeout, SandboxCallback done) {
+  Entry& entry = sandboxes_[sandbox_id];
+  entry.zygote_id = zygote_id;
+  entry.done = std::move(done);
+  entry.ready_timer = loop_->CallAfter(timeout, [this, sandbox_id, timeout] {
+    Kill(sandbox_id);
+    FailSandbox(sandbox_id, absl::DeadlineExceededError(absl::StrCat(
+                                "the sandbox was not ready within ", absl::FormatDuration(timeout))));
+  });
+  return entry;
+}
+
+void SpawnerClient::Copy(CopyOrder order, CopyCallback done) {
+  const auto parent = sandboxes_.find(order.request.parent_id());
+  if (lost_ || parent == sandboxes_.end()) {
+    absl::Status status = lost_ ? SpawnerLostError()
+                                : absl::UnavailableError("the sandbox to copy has ended");
+    return loop_->Post([done = std::move(done), status = std::move(status)] { done(status); });
+  }
+  const int64_t id = next_id_++;
+  order.request.set_sandbox_id(id);
+  SpawnerRequest request;
+  *request.mutable_fork_sandbox() = order.request;
+  Expect(id, parent->second.zygote_id, kCopyTimeout, std::move(done)).copy = std::move(order);
   Send(std::move(request));
 }
 
@@ -271,6 +292,10 @@ void SpawnerClient::OnSandboxCreated(const internal::v1::SandboxCreated& event,
   }
   entry.preparing = *std::move(sandbox);
   entry.sandbox = entry.preparing.get();
+  if (entry.copy.has_value()) {
+    entry.sandbox->BecomeCopy(*entry.copy);
+    if (entry.copy->request.snapshot()) return OnSandboxReady(id, absl::OkStatus());
+  }
   entry.sandbox->AwaitReady([this, id](const absl::Status& status) { OnSandboxReady(id, status); });
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -33,6 +34,9 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
  public:
   // How long a sandbox may take until it waits for its program.
   static constexpr absl::Duration kReadyTimeout = absl::Seconds(10);
+
+  // The same for a copy, whose files are copied first.
+  static constexpr absl::Duration kCopyTimeout = absl::Seconds(60);
 
   // Waits, at most `timeout`, for the spawner to say what the machine offers. Errors: UNAVAILABLE
   // (the spawner ended; its own messages say why), DEADLINE_EXCEEDED, and what the socket said.
@@ -60,6 +64,7 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
     Loop::TimerId ready_timer = 0;           // of `done`
     std::unique_ptr<HostSandbox> preparing;  // from SandboxCreated until `done` takes it
     HostSandbox* sandbox = nullptr;  // null before SandboxCreated and after it was destroyed
+    std::optional<CopyOrder> copy;   // of another sandbox
     bool handed_over = false;
     bool kill_sent = false;
   };
@@ -70,6 +75,7 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   void SendSignal(int64_t sandbox_id, int signal) override;
   void Kill(int64_t sandbox_id) override;
   void SetLimits(const internal::v1::SetSandboxLimits& limits) override;
+  void Copy(CopyOrder order, CopyCallback done) override;
   void OnIdleLost(int64_t sandbox_id) override;
   void OnDestroyed(int64_t sandbox_id) override;
 
@@ -84,6 +90,8 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
                         std::vector<UniqueFd> descriptors);
   void OnSandboxExited(const internal::v1::SandboxExited& event);
   void OnSandboxReady(int64_t sandbox_id, const absl::Status& status);
+  // Registers one that is asked for.
+  Entry& Expect(int64_t sandbox_id, int64_t zygote_id, absl::Duration timeout, SandboxCallback done);
   // Ends the making of a sandbox with an error; false where it has been handed over or is unknown.
   bool FailSandbox(int64_t sandbox_id, const absl::Status& status);
   void LoseSpawner(const std::string& reason);

@@ -39,6 +39,7 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
 }
 
 absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow) {
+  limits_ = limits;
   CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(WithShadow(limits)));
   CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(host_pid_));
   if (has_shadow_) {
@@ -56,11 +57,20 @@ absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, i
 }
 
 internal::v1::CgroupLimits LiveSandbox::WithShadow(const internal::v1::CgroupLimits& limits) const {
+  constexpr int kProcessesOfCopy = 2;  // the first process and its shadow
   internal::v1::CgroupLimits changed = limits;
-  if (has_shadow_ && limits.process_count() > 0) {
-    changed.set_process_count(limits.process_count() + 1);
+  if (limits.process_count() > 0) {
+    changed.set_process_count(limits.process_count() + (has_shadow_ ? 1 : 0) +
+                              kProcessesOfCopy * copies_);
   }
   return changed;
+}
+
+void LiveSandbox::ChangeCopies(int change) {
+  copies_ += change;
+  if (cgroup_ == nullptr) return;
+  const absl::Status status = cgroup_->SetLimits(WithShadow(limits_));
+  if (!status.ok()) fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
 }
 
 void LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
@@ -87,6 +97,7 @@ void LiveSandbox::Signal(int signal) {
 
 absl::Status LiveSandbox::SetLimits(const internal::v1::CgroupLimits& limits,
                                     int64_t workspace_bytes) {
+  limits_ = limits;
   if (cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(cgroup_->SetLimits(WithShadow(limits)));
   if (workspace_bytes <= 0 || workspace_bytes == workspace_bytes_) return absl::OkStatus();
   return ResizeWorkspace(workspace_bytes);

@@ -37,6 +37,12 @@ class LiveSandbox {
   // It is a copy of another: its limits are those asked for, and it waits for FinishCopy.
   void BecomeCopy(const internal::v1::ForkSandbox& request) { copy_ = request; }
   bool is_copy() const { return copy_.has_value(); }
+  int64_t parent_id() const { return copy_.has_value() ? copy_->parent_id() : 0; }
+
+  // Copies of it are born in its group, and leave it when they are adopted: meanwhile they must not count
+  // against what its programs may start.
+  void BeginCopy() { ChangeCopies(+1); }
+  void EndCopy() { ChangeCopies(-1); }
 
   // Pidfds; but for the first they may be none.
   struct Processes {
@@ -85,7 +91,8 @@ class LiveSandbox {
   void StopWatching();
   void EndFirstProcess();
   absl::Status JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow);
-  // What the group is told to allow: the shadow is not the program's, and counts.
+  void ChangeCopies(int change);
+  // What the group is told to allow: shadows and copies are not the program's, and count.
   internal::v1::CgroupLimits WithShadow(const internal::v1::CgroupLimits& limits) const;
   absl::Status ResizeWorkspace(int64_t bytes);
   void ReadCgroup(internal::v1::SandboxExited* exited);
@@ -106,6 +113,8 @@ class LiveSandbox {
   Poller::Token init_watch_ = 0;
   bool init_gone_ = false;
   bool has_shadow_ = false;
+  int copies_ = 0;  // being made
+  internal::v1::CgroupLimits limits_;
   bool kill_when_adopted_ = false;
   std::optional<internal::v1::ForkSandbox> copy_;
   std::optional<Announcement> announcement_;

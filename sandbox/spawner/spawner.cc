@@ -148,7 +148,7 @@ void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {
 }
 
 void Spawner::ForkSandbox(const internal::v1::ForkSandbox& request) {
-  const LiveSandbox* parent = FindSandbox(request.parent_id());
+  LiveSandbox* const parent = FindSandbox(request.parent_id());
   // A retired zygote still copies the sandboxes it has.
   const auto zygote = parent == nullptr ? zygotes_.end() : zygotes_.find(parent->zygote_id());
   if (zygote == zygotes_.end() || !parent->is_adopted() || parent->is_ending()) {
@@ -158,6 +158,7 @@ void Spawner::ForkSandbox(const internal::v1::ForkSandbox& request) {
                                                cgroups_.get());
   sandbox->BecomeCopy(request);
   sandboxes_.emplace(request.sandbox_id(), std::move(sandbox));
+  parent->BeginCopy();
   zygote->second->Copy(request);
 }
 
@@ -247,6 +248,7 @@ void Spawner::OnCloned(ZygoteProcess& zygote, const internal::v1::SandboxCloned&
   std::vector<UniqueFd> pipes(std::make_move_iterator(descriptors.end() - kPipes),
                               std::make_move_iterator(descriptors.end()));
   absl::Status status = sandbox->Adopt(std::move(processes), zygote.spec());
+  if (LiveSandbox* parent = FindSandbox(sandbox->parent_id())) parent->EndCopy();
   if (status.ok() && sandbox->kill_when_adopted()) {
     status = absl::CancelledError("killed before it was ready");
   }
@@ -270,6 +272,8 @@ void Spawner::OnCopyFinished(int64_t sandbox_id) {
 void Spawner::OnCloneFailed(const internal::v1::CloneFailed& failed) {
   LiveSandbox* sandbox = FindSandbox(failed.sandbox_id());
   if (sandbox != nullptr && sandbox->is_adopted()) return FailAdopted(*sandbox, failed.stage());
+  LiveSandbox* const parent = sandbox == nullptr ? nullptr : FindSandbox(sandbox->parent_id());
+  if (parent != nullptr) parent->EndCopy();
   FailSandbox(failed.sandbox_id(), failed.stage());
 }
 

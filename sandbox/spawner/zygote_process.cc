@@ -59,7 +59,7 @@ ZygoteProcess::~ZygoteProcess() {
 void ZygoteProcess::Clone(const internal::v1::CreateSandbox& wanted) {
   internal::v1::ZygoteRequest request;
   request.mutable_clone_sandbox()->set_sandbox_id(wanted.sandbox_id());
-  request.mutable_clone_sandbox()->set_forkable(wanted.forkable());
+  request.mutable_clone_sandbox()->set_forkable(wanted.forkable() || spec_.forkable());
   if (control_ != nullptr) control_->Send(request);
 }
 
