@@ -23,6 +23,7 @@
 #include "sandbox/linux/landlock.h"
 #include "sandbox/linux/rlimits.h"
 #include "sandbox/linux/seccomp_filter.h"
+#include "sandbox/linux/traced_process.h"
 #include "sandbox/linux/trial.h"
 #include "sandbox/linux/user_namespace.h"
 
@@ -261,6 +262,23 @@ Facility ProbeLayer(std::string_view name, Facilities::Setting setting,
   return ProbeCgroup(controller, cgroups);
 }
 
+// A zygote copies sandboxes as their shadows' tracer.
+Facility ProbeLiveFork(Facilities::Setting setting) {
+  Facility facility;
+  facility.set_name("live_fork");
+  if (setting == Facilities::SETTING_CONTAINER) {
+    facility.set_detail(absl::StrCat("copies need namespaces of their own: ",
+                                     ToAbsl(kNamespaceRemedy)));
+    return facility;
+  }
+  const absl::Status status = TryInChild(BeTracedByParent);
+  facility.set_available(status.ok());
+  if (!status.ok()) {
+    facility.set_detail(absl::StrCat(status.message(), ": allow ptrace to the server's descendants"));
+  }
+  return facility;
+}
+
 }  // namespace
 
 Facilities ProbeFacilities(const absl::StatusOr<std::unique_ptr<CgroupManager>>& cgroups) {
@@ -271,6 +289,7 @@ Facilities ProbeFacilities(const absl::StatusOr<std::unique_ptr<CgroupManager>>&
     facility.set_name(std::string(name));
     *facilities.add_facilities() = std::move(facility);
   }
+  *facilities.mutable_live_fork() = ProbeLiveFork(facilities.setting());
   return facilities;
 }
 

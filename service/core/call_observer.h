@@ -27,11 +27,16 @@ enum class CallMethod {
   kComplete,
   kInspect,
   kCheckComplete,
+  kForkSandbox,
+  kCreateSnapshot,
+  kGetSnapshot,
+  kListSnapshots,
+  kDeleteSnapshot,
   kGetInfo,
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 15> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 20> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/AttachExecution",
@@ -46,6 +51,11 @@ inline constexpr std::array<std::string_view, 15> kCallMethodNames = {
     "cloister.v1.InterpreterService/Complete",
     "cloister.v1.InterpreterService/Inspect",
     "cloister.v1.InterpreterService/CheckComplete",
+    "cloister.v1.SandboxService/ForkSandbox",
+    "cloister.v1.SandboxService/CreateSnapshot",
+    "cloister.v1.SandboxService/GetSnapshot",
+    "cloister.v1.SandboxService/ListSnapshots",
+    "cloister.v1.SandboxService/DeleteSnapshot",
     "cloister.v1.InfoService/GetInfo",
 };
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "sandbox/base/status_macros.h"
 #include "service/base/ids.h"
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
@@ -54,19 +55,28 @@ LiveSandbox::~LiveSandbox() {
 // ---- start and end ------------------------------------------------------------------------------
 
 absl::Status LiveSandbox::Start(StartFiles files, absl::Time deadline, StartCallback done) {
+  if (!spec_.snapshot.empty()) {
+    CLOISTER_RETURN_IF_ERROR(StartFromSnapshot());
+    BeginStart(std::move(done));
+    return absl::OkStatus();
+  }
   // Shared, because a std::function has to be copyable.
   auto held = std::make_shared<StartFiles>(std::move(files));
   // A raw pointer is enough: the destructor abandons the request.
-  absl::StatusOr<SandboxSource::Ticket> ticket = context_.source->RequestLease(
+  absl::StatusOr<SandboxSource::Ticket> ticket = context_.source->RequestSessionLease(
       spec_.template_name, deadline,
       [this, held](absl::StatusOr<Lease> lease) { OnLease(std::move(*held), std::move(lease)); });
   if (!ticket.ok()) return std::move(ticket).status();
   lease_ticket_ = *ticket;
+  BeginStart(std::move(done));
+  return absl::OkStatus();
+}
+
+void LiveSandbox::BeginStart(StartCallback done) {
   start_requested_ = context_.loop->Now();
   start_callbacks_.push_back(std::move(done));
   loss_.Clear();
   SetState(v1::Sandbox::STATE_STARTING);
-  return absl::OkStatus();
 }
 
 absl::Status LiveSandbox::Restart(absl::Time deadline, StartCallback done) {
@@ -144,6 +154,8 @@ void LiveSandbox::End(LiveEnd how, const absl::Status& why) {
   const std::weak_ptr<char> alive = alive_;
   FailQuestion(why);
   if (alive.expired()) return;
+  RefuseWork(why);
+  if (alive.expired()) return;
   for (const StartCallback& done : std::exchange(start_callbacks_, {})) done(why);
   if (!alive.expired()) queue_.FailAll(why);
 }
@@ -174,6 +186,7 @@ void LiveSandbox::LetGo(v1::Outcome::Kind cause, const std::string& detail) {
   const absl::Status error = LostError();
   const std::weak_ptr<char> alive = alive_;
   FailQuestion(error);
+  if (!alive.expired()) RefuseWork(error);
   if (!alive.expired()) queue_.FailAll(error);
 }
 
@@ -223,6 +236,7 @@ void LiveSandbox::Serve() {
   if (state_ != v1::Sandbox::STATE_READY || queue_.empty()) return;
   TurnQueue::Waiter waiter = queue_.Pop();
   if (waiter.question.has_value()) return ServeQuestion(std::move(waiter));
+  if (waiter.work != nullptr) return BeginWork(std::move(waiter));
   ServeCell(std::move(waiter));
 }
 
@@ -332,6 +346,8 @@ v1::Sandbox LiveSandbox::ToProto() const {
   proto.set_name(name_);
   proto.set_state(state_);
   proto.set_template_(spec_.template_name);
+  proto.set_snapshot(spec_.snapshot);
+  proto.set_parent(parent_);
   proto.set_start_kind(start_kind_);
   *proto.mutable_create_time() = create_time_;
   if (expiry_ != absl::InfiniteFuture()) {

@@ -36,8 +36,31 @@ namespace cloister::core {
 // What a live sandbox is made from; enough to make its interpreter again.
 struct LiveSandboxSpec {
   std::string template_name;
+  // `snapshots/{snapshot}` that it is a copy of, if any.
+  std::string snapshot;
   sandbox::Limits limits;
   std::vector<std::pair<std::string, std::string>> environment;
+};
+
+// A copy of a live sandbox that no LiveSandbox has yet.
+struct CopiedSession {
+  std::unique_ptr<sandbox::Sandbox> sandbox;
+  // As the copied one had come.
+  int64_t last_cell = 0;
+  int64_t last_history = 0;
+};
+
+// Copies snapshots.
+class SnapshotSource {
+ public:
+  using Callback = std::function<void(absl::StatusOr<CopiedSession>)>;
+  virtual ~SnapshotSource() = default;
+  // The template and limits of a sandbox made from it. SNAPSHOT_NOT_FOUND.
+  virtual absl::StatusOr<LiveSandboxSpec> SpecOf(const std::string& name) const = 0;
+  // Errors, at once or through `done`, which is never called inline: SNAPSHOT_NOT_FOUND,
+  // SANDBOX_SETUP_FAILED.
+  virtual absl::Status CopySnapshot(const std::string& name, const sandbox::Limits& limits,
+                                    Callback done) = 0;
 };
 
 // Files that wait to be placed, and what they hold of the server's memory meanwhile.
@@ -51,6 +74,7 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   struct Context {
     sandbox::Loop* loop;
     SandboxSource* source;
+    SnapshotSource* snapshots;
     ServiceObserver* observer;
     size_t maximum_queued;
     // Its time is over: the manager is to end it.
@@ -74,6 +98,18 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   void AwaitStart(StartCallback done) { start_callbacks_.push_back(std::move(done)); }
   // Ends the interpreter it has, and starts.
   absl::Status Restart(absl::Time deadline, StartCallback done);
+
+  // Instead of Start: it is this copy of `parent`, and ready.
+  void Adopt(CopiedSession copy, const std::string& parent);
+
+  // A turn for what is no cell: calls `work` with the sandbox when it has come, and keeps the turn until
+  // the work calls its second argument, once. `refused` is called instead where the turn does not
+  // come, and as well where the sandbox is lost under the work. Errors at once: as RequestTurn.
+  using Work = std::function<void(sandbox::Sandbox&, std::function<void()> over)>;
+  using Refused = std::function<void(const absl::Status&)>;
+  absl::Status RequestWork(Work work, absl::Time deadline, Refused refused);
+  int64_t last_cell() const { return last_cell_; }
+  int64_t last_history() const { return last_history_; }
 
   // Infinite: never.
   void SetLifetime(absl::Duration ttl) { SetTimes(context_.loop->Now() + ttl, idle_timeout_); }
@@ -101,6 +137,12 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
 
  private:
   void OnLease(StartFiles files, absl::StatusOr<Lease> lease);
+  void BeginStart(StartCallback done);
+  absl::Status StartFromSnapshot();
+  void ResumeCopy(CopiedSession copy);
+  void BeginWork(TurnQueue::Waiter waiter);
+  void EndWork();
+  void RefuseWork(const absl::Status& why);
   void FinishStart(const absl::Status& status);
   absl::StatusOr<Ticket> Enqueue(TurnQueue::Waiter waiter, absl::Time deadline);
   void ServeSoon();
@@ -149,8 +191,11 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
 
   TurnQueue queue_;
   Ticket last_ticket_ = 0;
-  CellTurn* turn_ = nullptr;              // under way
+  CellTurn* turn_ = nullptr;             // under way
   sandbox::NotebookCallback on_answer_;  // of the question that is under way
+  Refused work_refused_;                 // of work under way
+  int64_t work_number_ = 0;
+  std::string parent_;
   std::string current_execution_;
   int64_t last_cell_ = 0;
   int64_t last_history_ = 0;

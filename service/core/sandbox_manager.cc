@@ -47,15 +47,13 @@ absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request,
   }
   if (draining_) return DrainingError();
   CLOISTER_RETURN_IF_ERROR(CheckRoom());
-  LiveSandbox::Context context{
-      .loop = loop_,
-      .source = source_,
-      .observer = observer_,
-      .maximum_queued = options_.maximum_queued,
-      .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); }};
+  if (!request.spec.snapshot.empty()) {
+    CLOISTER_ASSIGN_OR_RETURN(request.spec, snapshots_->SpecOf(request.spec.snapshot));
+    request.spec.limits = request.limits_of_copy(request.spec.limits);
+  }
   const int64_t ordinal = ++last_ordinal_;
   auto sandbox =
-      std::make_shared<LiveSandbox>(std::move(context), std::move(request.spec), ordinal);
+      std::make_shared<LiveSandbox>(MakeContext(), std::move(request.spec), ordinal);
   const std::string name = sandbox->name();
   absl::Status started =
       sandbox->Start({std::move(request.files), std::move(request.memory)}, request.deadline,
@@ -124,8 +122,34 @@ void SandboxManager::Abandon(const std::string& name) {
   if (found->second.sandbox->state() == v1::Sandbox::STATE_STARTING) End(name, LiveEnd::kFailed);
 }
 
-absl::Status SandboxManager::CheckRoom() const {
-  if (count() < options_.maximum_count) return absl::OkStatus();
+LiveSandbox::Context SandboxManager::MakeContext() {
+  return {.loop = loop_,
+          .source = source_,
+          .snapshots = snapshots_,
+          .observer = observer_,
+          .maximum_queued = options_.maximum_queued,
+          .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); }};
+}
+
+v1::Sandbox SandboxManager::AddCopy(LiveSandboxSpec spec, CopiedSession copy,
+                                    const std::string& parent, absl::Duration ttl,
+                                    absl::Duration idle_timeout) {
+  const int64_t ordinal = ++last_ordinal_;
+  auto sandbox = std::make_shared<LiveSandbox>(MakeContext(), std::move(spec), ordinal);
+  by_ordinal_[ordinal] = sandbox;
+  by_name_[sandbox->name()] = {sandbox, "", 0};
+  sandbox->SetLifetime(ttl);
+  sandbox->SetIdleTimeout(idle_timeout);
+  sandbox->Adopt(std::move(copy), parent);
+  return sandbox->ToProto();
+}
+
+absl::Status SandboxManager::CheckRoomFor(int count) const {
+  return draining_ ? DrainingError() : CheckRoom(count);
+}
+
+absl::Status SandboxManager::CheckRoom(int wanted) const {
+  if (count() + wanted <= options_.maximum_count) return absl::OkStatus();
   const std::string maximum = absl::StrCat(options_.maximum_count);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED,

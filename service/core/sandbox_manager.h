@@ -39,6 +39,8 @@ struct CreateSandboxRequest {
   std::string request_id;
   std::string payload_digest;
   LiveSandboxSpec spec;
+  // With spec.snapshot, which knows the rest of the spec: the limits, from the snapshot's.
+  std::function<sandbox::Limits(const sandbox::Limits&)> limits_of_copy;
   std::vector<v1::File> files;
   // What the files hold of the server's memory until they are sent.
   RequestMemory::Share memory;
@@ -91,6 +93,15 @@ class SandboxManager final : public InterpreterDirectory {
   // `executions/{execution}` that runs there now; empty for none.
   absl::StatusOr<std::string> CurrentExecution(const std::string& interpreter);
 
+  // For sandboxes made from snapshots; outlives it.
+  void SetSnapshots(SnapshotSource* snapshots) { snapshots_ = snapshots; }
+  // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED, and as Get.
+  absl::Status CheckRoomFor(int count) const;
+  absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
+  // A copy of `parent`, ready.
+  v1::Sandbox AddCopy(LiveSandboxSpec spec, CopiedSession copy, const std::string& parent,
+                      absl::Duration ttl, absl::Duration idle_timeout);
+
   // No new ones from here on, and none started anew.
   void BeginDrain() { draining_ = true; }
   // Ends all.
@@ -118,14 +129,15 @@ class SandboxManager final : public InterpreterDirectory {
   absl::StatusOr<std::string> Repeat(const Creation& earlier, const CreateSandboxRequest& request,
                                      Callback done);
   void Await(Entry& entry, const absl::Status& started, const Callback& done);
-  absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
-  absl::Status CheckRoom() const;
+  absl::Status CheckRoom(int count = 1) const;
+  LiveSandbox::Context MakeContext();
   // Ends it and forgets it, but for the reason.
   void End(const std::string& name, LiveEnd how);
   absl::Status GoneError(const std::string& name, LiveEnd how) const;
 
   sandbox::Loop* const loop_;
   SandboxSource* const source_;
+  SnapshotSource* snapshots_ = nullptr;
   ServiceObserver* const observer_;
   const SandboxManagerOptions options_;
   int64_t last_ordinal_ = 0;

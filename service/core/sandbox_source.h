@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -42,6 +43,12 @@ class SandboxSource {
   // SERVER_DRAINING.
   virtual absl::StatusOr<Ticket> RequestLease(const std::string& template_name, absl::Time deadline,
                                               LeaseCallback done) = 0;
+
+  // The same for a live sandbox, which is to be one that can be copied where the machine can.
+  virtual absl::StatusOr<Ticket> RequestSessionLease(const std::string& template_name,
+                                                     absl::Time deadline, LeaseCallback done) {
+    return RequestLease(template_name, deadline, std::move(done));
+  }
 
   // Forgets a pending request; `done` is not called any more. A past ticket is ignored.
   virtual void AbandonRequest(Ticket ticket) = 0;

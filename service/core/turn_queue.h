@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -29,6 +30,8 @@ class TurnQueue {
     std::optional<sandbox::NotebookQuestion> question = std::nullopt;
     sandbox::NotebookCallback answer = nullptr;
     sandbox::Loop::TimerId timer = 0;  // of the deadline
+    // Set for what is no cell; `done` is called with errors only.
+    std::function<void(sandbox::Sandbox&, std::function<void()>)> work = nullptr;
   };
 
   TurnQueue(sandbox::Loop* loop, size_t maximum) : loop_(loop), maximum_(maximum) {}

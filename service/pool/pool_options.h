@@ -30,6 +30,9 @@ struct ZygoteOptions {
 
 struct PoolOptions {
   std::string template_name;
+  // Of a template's live sandboxes: it starts when the first is asked for, is not part of what the
+  // server's readiness needs, and is not listed.
+  bool for_sessions = false;
   ZygoteOptions zygote;
 
   // Ready sandboxes: kept at least, and at most whatever the arrival rate.

@@ -30,7 +30,9 @@ PoolSet::~PoolSet() {
 
 void PoolSet::Start() {
   ShareIdleMemory();
-  for (const auto& pool : pools_) pool->Start();
+  for (const auto& pool : pools_) {
+    if (!pool->for_sessions()) pool->Start();
+  }
   tick_timer_ = loop_->CallAfter(tick_, [this] { Tick(); });
 }
 
@@ -43,12 +45,32 @@ void PoolSet::Drain(std::function<void()> drained) {
 
 absl::StatusOr<PoolSet::Ticket> PoolSet::RequestLease(const std::string& template_name,
                                                       absl::Time deadline, LeaseCallback done) {
-  const auto pool = std::find_if(pools_.begin(), pools_.end(), [&](const auto& candidate) {
-    return candidate->name() == template_name;
+  return RequestFrom(Find(template_name, /*for_sessions=*/false), template_name, deadline,
+                     std::move(done));
+}
+
+absl::StatusOr<PoolSet::Ticket> PoolSet::RequestSessionLease(const std::string& template_name,
+                                                             absl::Time deadline,
+                                                             LeaseCallback done) {
+  const auto pool = Find(template_name, /*for_sessions=*/true);
+  if (pool == pools_.end()) return RequestLease(template_name, deadline, std::move(done));
+  if (!draining_) (*pool)->Start();
+  return RequestFrom(pool, template_name, deadline, std::move(done));
+}
+
+PoolSet::Pools::iterator PoolSet::Find(const std::string& template_name, bool for_sessions) {
+  return std::find_if(pools_.begin(), pools_.end(), [&](const auto& candidate) {
+    return candidate->name() == template_name && candidate->for_sessions() == for_sessions;
   });
+}
+
+absl::StatusOr<PoolSet::Ticket> PoolSet::RequestFrom(Pools::iterator pool,
+                                                     const std::string& template_name,
+                                                     absl::Time deadline, LeaseCallback done) {
   if (pool == pools_.end()) return UnknownTemplateError(template_name);
   // A ticket tells its pool by its remainder, and rises within each pool.
-  const Ticket ticket = ++requests_ * pools_.size() + (pool - pools_.begin());
+  const Ticket ticket =
+      ++requests_ * pools_.size() + static_cast<Ticket>(pool - pools_.begin());
   CLOISTER_RETURN_IF_ERROR((*pool)->RequestLease(ticket, deadline, std::move(done)));
   return ticket;
 }
@@ -64,12 +86,15 @@ void PoolSet::SetAside(int64_t sandbox_id) {
 std::vector<std::pair<std::string, core::PoolState>> PoolSet::Snapshot() const {
   std::vector<std::pair<std::string, core::PoolState>> states;
   states.reserve(pools_.size());
-  for (const auto& pool : pools_) states.emplace_back(pool->name(), pool->State());
+  for (const auto& pool : pools_) {
+    if (!pool->for_sessions()) states.emplace_back(pool->name(), pool->State());
+  }
   return states;
 }
 
 absl::Status PoolSet::Health() const {
   for (const auto& pool : pools_) {
+    if (pool->for_sessions()) continue;
     const core::PoolState state = pool->State();
     if (!state.healthy) return absl::UnavailableError(state.not_healthy_reason);
   }
@@ -105,8 +130,11 @@ void PoolSet::CheckDrained() {
 }
 
 absl::Status PoolSet::UnknownTemplateError(const std::string& template_name) const {
-  const std::string known = absl::StrJoin(
-      pools_, ",", [](std::string* out, const auto& pool) { out->append(pool->name()); });
+  std::vector<std::string> names;
+  for (const auto& pool : pools_) {
+    if (!pool->for_sessions()) names.push_back(pool->name());
+  }
+  const std::string known = absl::StrJoin(names, ",");
   const absl::Status error =
       core::MakeError(v1::ERROR_REASON_TEMPLATE_UNKNOWN,
                       absl::StrCat("there is no template \"", template_name,

@@ -51,6 +51,8 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   // core::SandboxSource
   absl::StatusOr<Ticket> RequestLease(const std::string& template_name, absl::Time deadline,
                                       LeaseCallback done) override;
+  absl::StatusOr<Ticket> RequestSessionLease(const std::string& template_name, absl::Time deadline,
+                                             LeaseCallback done) override;
   void AbandonRequest(Ticket ticket) override;
   void SetAside(int64_t sandbox_id) override;
 
@@ -61,6 +63,11 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   absl::Status Health() const;
 
  private:
+  using Pools = std::vector<std::unique_ptr<SandboxPool>>;
+
+  Pools::iterator Find(const std::string& template_name, bool for_sessions);
+  absl::StatusOr<Ticket> RequestFrom(Pools::iterator pool, const std::string& template_name,
+                                     absl::Time deadline, LeaseCallback done);
   void Tick();
   void ShareIdleMemory();
   void CheckDrained();
@@ -77,7 +84,7 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   core::ServiceObserver* const observer_;
   const int64_t idle_memory_budget_bytes_;
   const absl::Duration tick_;
-  std::vector<std::unique_ptr<SandboxPool>> pools_;
+  Pools pools_;
   uint64_t requests_ = 0;
   sandbox::Loop::TimerId tick_timer_ = 0;
   bool draining_ = false;

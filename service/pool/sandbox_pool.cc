@@ -44,7 +44,9 @@ SandboxPool::~SandboxPool() {
   loop_->Cancel(pause_timer_);
 }
 
-void SandboxPool::Start() { zygotes_.Start(); }
+void SandboxPool::Start() {
+  if (!std::exchange(started_, true)) zygotes_.Start();
+}
 
 absl::Status SandboxPool::RequestLease(Ticket ticket, absl::Time deadline,
                                        core::SandboxSource::LeaseCallback done) {
@@ -120,7 +122,8 @@ void SandboxPool::Pump() {
   pump_scheduled_ = false;
   ServeWaiters();
   Refill();
-  observer_->OnPoolState(name(), State());
+  // One gauge for each template: its other pool's.
+  if (!for_sessions()) observer_->OnPoolState(name(), State());
 }
 
 void SandboxPool::ServeWaiters() {
@@ -308,7 +311,8 @@ void SandboxPool::OnWaiterExpired(LeaseQueue::Waiter waiter) {
                                      absl::FormatDuration(options_.maximum_wait), "; retry later")),
         RetryDelay()));
   }
-  observer_->OnPoolState(name(), State());
+  // One gauge for each template: its other pool's.
+  if (!for_sessions()) observer_->OnPoolState(name(), State());
 }
 
 void SandboxPool::FailWaiters(const absl::Status& error, core::LeaseFailure reason) {

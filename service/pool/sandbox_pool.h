@@ -39,7 +39,9 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   ~SandboxPool() override;
 
   const std::string& name() const { return options_.template_name; }
+  bool for_sessions() const { return options_.for_sessions; }
 
+  // Idempotent.
   void Start();
 
   // As core::SandboxSource; tickets are chosen by the caller, in rising order.
@@ -136,6 +138,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   sandbox::Loop::TimerId retry_timer_ = 0;
   std::string last_error_;
   bool produced_one_ = false;
+  bool started_ = false;
   // Not OK: refuses leases with it.
   absl::Status refusal_;
   bool pump_scheduled_ = false;

@@ -11,6 +11,7 @@
 #include "sandbox/base/loop.h"
 #include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
+#include "service/core/fork_manager.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_manager.h"
 #include "service/rpc/request_validator.h"
@@ -23,6 +24,7 @@ struct Backend {
   sandbox::Loop* loop;
   core::ExecutionManager* executions;
   core::SandboxManager* sandboxes;
+  core::ForkManager* forks;
   const RequestValidator* validator;
   const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaximumPageSize = 500;
+constexpr int kMaximumForkCount = 100;
 constexpr size_t kMaximumPageTokenBytes = 64;
 
 }  // namespace
@@ -38,6 +39,12 @@ absl::StatusOr<CheckedSandbox> SandboxRequestValidator::Check(
     if (!request.template_().empty()) {
       violations.Add("template", "must be empty with `snapshot`, which has one already");
     }
+    if (request.environment_size() > 0) {
+      violations.Add("environment", "must be empty with `snapshot`, which has one already");
+    }
+    if (request.files_size() > 0) {
+      violations.Add("files", "must be empty with `snapshot`; write them afterwards");
+    }
   }
   CheckedSandbox checked;
   checked.limits = ResolveLimits(request.limits(), programs_.policy(), "limits", &violations);
@@ -60,6 +67,43 @@ absl::StatusOr<Lifetime> SandboxRequestValidator::Check(
   const Lifetime lifetime = CheckLifetime(request, &violations);
   if (!violations.empty()) return violations.ToStatus();
   return lifetime;
+}
+
+absl::StatusOr<CheckedFork> SandboxRequestValidator::Check(
+    const v1::ForkSandboxRequest& request) const {
+  Violations violations;
+  CheckRequestId(request.request_id(), &violations);
+  CheckName(request.name(), "name", &violations);
+  if (request.count() < 0 || request.count() > kMaximumForkCount) {
+    violations.Add("count", absl::StrCat("is not from 1 to ", kMaximumForkCount,
+                                         "; 0 means one"));
+  }
+  (void)ResolveLimits(request.limits(), programs_.policy(), "limits", &violations);
+  const Lifetime lifetime = CheckLifetime(request, &violations);
+  if (!violations.empty()) return violations.ToStatus();
+  return CheckedFork{.count = std::max(1, request.count()),
+                     .ttl = lifetime.ttl.value_or(policy_.default_ttl),
+                     .idle_timeout = lifetime.idle_timeout.value_or(policy_.default_idle_timeout)};
+}
+
+absl::StatusOr<absl::Duration> SandboxRequestValidator::Check(
+    const v1::CreateSnapshotRequest& request) const {
+  Violations violations;
+  CheckRequestId(request.request_id(), &violations);
+  CheckName(request.sandbox(), "sandbox", &violations);
+  absl::Duration ttl = policy_.default_ttl;
+  if (request.has_ttl()) {
+    ttl = CheckedDuration(request.ttl(), policy_.maximum_ttl, "ttl", &violations);
+  }
+  if (!violations.empty()) return violations.ToStatus();
+  return ttl;
+}
+
+absl::StatusOr<int> SandboxRequestValidator::Check(const v1::ListSnapshotsRequest& request) const {
+  v1::ListSandboxesRequest same;
+  same.set_page_size(request.page_size());
+  same.set_page_token(request.page_token());
+  return Check(same);
 }
 
 absl::StatusOr<int> SandboxRequestValidator::Check(const v1::ListSandboxesRequest& request) const {

@@ -36,6 +36,12 @@ struct CheckedSandbox {
   absl::Duration idle_timeout;
 };
 
+struct CheckedFork {
+  int count = 1;
+  absl::Duration ttl;
+  absl::Duration idle_timeout;
+};
+
 // Thread-safety: safe; const after construction. Ownership: `programs` must outlive it.
 class SandboxRequestValidator {
  public:
@@ -46,6 +52,11 @@ class SandboxRequestValidator {
   absl::StatusOr<Lifetime> Check(const v1::UpdateSandboxRequest& request) const;
   // The size of the page.
   absl::StatusOr<int> Check(const v1::ListSandboxesRequest& request) const;
+
+  absl::StatusOr<CheckedFork> Check(const v1::ForkSandboxRequest& request) const;
+  // How long the snapshot lives.
+  absl::StatusOr<absl::Duration> Check(const v1::CreateSnapshotRequest& request) const;
+  absl::StatusOr<int> Check(const v1::ListSnapshotsRequest& request) const;
 
   // For requests that hold no more than a name.
   static absl::Status CheckSandboxName(const std::string& name);

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "cloister/v1/sandbox_service.pb.h"
+#include "service/core/fork_manager.h"
 #include "service/core/sandbox_manager.h"
 #include "service/rpc/backend.h"
 
@@ -14,6 +15,11 @@ namespace cloister::rpc {
 // deadline is left to the caller. Errors: FIELD_INVALID, OVERLOADED.
 absl::StatusOr<core::CreateSandboxRequest> TakeRequest(const Backend& backend,
                                                        v1::CreateSandboxRequest* request);
+
+absl::StatusOr<core::ForkRequest> TakeRequest(const Backend& backend,
+                                              const v1::ForkSandboxRequest& request);
+absl::StatusOr<core::SnapshotRequest> TakeRequest(const Backend& backend,
+                                                  const v1::CreateSnapshotRequest& request);
 
 }  // namespace cloister::rpc
 

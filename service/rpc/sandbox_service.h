@@ -31,6 +31,22 @@ class SandboxService final : public v1::SandboxService::CallbackService {
   grpc::ServerUnaryReactor* RestartSandbox(grpc::CallbackServerContext* context,
                                            const v1::RestartSandboxRequest* request,
                                            v1::RestartSandboxResponse* response) override;
+  // In fork_calls.cc.
+  grpc::ServerUnaryReactor* ForkSandbox(grpc::CallbackServerContext* context,
+                                        const v1::ForkSandboxRequest* request,
+                                        v1::ForkSandboxResponse* response) override;
+  grpc::ServerUnaryReactor* CreateSnapshot(grpc::CallbackServerContext* context,
+                                           const v1::CreateSnapshotRequest* request,
+                                           v1::CreateSnapshotResponse* response) override;
+  grpc::ServerUnaryReactor* GetSnapshot(grpc::CallbackServerContext* context,
+                                        const v1::GetSnapshotRequest* request,
+                                        v1::GetSnapshotResponse* response) override;
+  grpc::ServerUnaryReactor* ListSnapshots(grpc::CallbackServerContext* context,
+                                          const v1::ListSnapshotsRequest* request,
+                                          v1::ListSnapshotsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteSnapshot(grpc::CallbackServerContext* context,
+                                           const v1::DeleteSnapshotRequest* request,
+                                           v1::DeleteSnapshotResponse* response) override;
 
  private:
   const Backend& backend_;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <algorithm>
 #include <utility>
 
 #include "service/base/proto_time.h"
@@ -64,7 +65,32 @@ core::ExecutionManagerOptions ExecutionOptionsOf(const ServerConfig& config) {
   return options;
 }
 
-pool::PoolSetOptions PoolOptionsOf(const ServerConfig& config, const std::vector<Image>& images) {
+namespace {
+
+// Live sandboxes are leased more rarely than those for one program.
+constexpr int kReadyForSessions = 2;
+constexpr int kMaximumReadyForSessions = 16;
+
+// Beside the pool of each template one of sandboxes that can be copied, from zygotes of its own: copying
+// takes their time, which nobody who runs one program should wait for.
+void AddSessionPools(const ServerConfig& config, pool::PoolSetOptions* options) {
+  const size_t count = options->pools.size();
+  for (size_t i = 0; i < count; ++i) {
+    pool::PoolOptions pool = options->pools[i];
+    pool.for_sessions = true;
+    pool.zygote.spec.set_forkable(true);
+    pool.minimum_ready = kReadyForSessions;
+    pool.maximum_ready = kMaximumReadyForSessions;
+    // Those that are leased stay; they are counted where they are made.
+    pool.maximum = std::max(pool.maximum, config.live_sandboxes().maximum_count());
+    options->pools.push_back(std::move(pool));
+  }
+}
+
+}  // namespace
+
+pool::PoolSetOptions PoolOptionsOf(const ServerConfig& config, const std::vector<Image>& images,
+                                   bool can_fork) {
   const sandbox::Limits defaults = LimitsPolicyOf(config).defaults;
   pool::PoolSetOptions options;
   options.idle_memory_budget_bytes = config.idle_memory_budget_bytes();
@@ -83,6 +109,7 @@ pool::PoolSetOptions PoolOptionsOf(const ServerConfig& config, const std::vector
     pool.maximum_wait = base::FromProto(config.queue().maximum_wait());
     options.pools.push_back(std::move(pool));
   }
+  if (can_fork) AddSessionPools(config, &options);
   return options;
 }
 

@@ -23,7 +23,8 @@ core::SandboxManagerOptions SandboxOptionsOf(const internal::v1::ServerConfig& c
 core::ExecutionManagerOptions ExecutionOptionsOf(const internal::v1::ServerConfig& config);
 // `images`: one for each template, in their order.
 pool::PoolSetOptions PoolOptionsOf(const internal::v1::ServerConfig& config,
-                                   const std::vector<Image>& images);
+                                   const std::vector<Image>& images,
+                                   bool can_fork);
 std::vector<std::string> TemplateNames(const internal::v1::ServerConfig& config);
 
 }  // namespace cloister::server

@@ -99,6 +99,7 @@ Server::~Server() {
   // What belonged to the loop belongs to this thread now; users before what they use.
   executions_.reset();
   sandboxes_.reset();
+  forks_.reset();
   pools_.reset();
   factory_.reset();
   log_.SetCounter(nullptr);
@@ -109,10 +110,12 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
       factory_, sandbox::SpawnerClient::Connect(&loop_, std::move(spawner_socket), kSpawnerStart));
   SetInfoMetrics();
   CLOISTER_RETURN_IF_ERROR(CheckFloor());
+  const bool can_fork = factory_->facilities().live_fork().available();
   pools_ = std::make_unique<pool::PoolSet>(&loop_, factory_.get(), &observers_,
-                                           PoolOptionsOf(config_, images_));
+                                           PoolOptionsOf(config_, images_, can_fork));
   sandboxes_ = std::make_unique<core::SandboxManager>(&loop_, pools_.get(), &observers_,
                                                       SandboxOptionsOf(config_));
+  forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observers_);
   executions_ = std::make_unique<core::ExecutionManager>(
       &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
   if (!config_.metrics_listen().empty()) {
@@ -140,6 +143,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .loop = &loop_,
       .executions = executions_.get(),
       .sandboxes = sandboxes_.get(),
+      .forks = forks_.get(),
       .validator = &validator_,
       .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,
@@ -181,6 +185,7 @@ void Server::Drain() {
     executions_->Drain(base::FromProto(config_.drain_timeout()), [this] {
       drained_ = true;
       sandboxes_->EndAll();
+      forks_->EndAll();
       loop_.CallAfter(kTeardown, [this] { exit_events_.Notify(ExitEvent::kDrained); });
       pools_->Drain([this] { exit_events_.Notify(ExitEvent::kDrained); });
     });

@@ -1,0 +1,165 @@
+// SandboxService's calls that copy sandboxes.
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "grpcpp/server_context.h"
+#include "sandbox/base/status_macros.h"
+#include "service/rpc/deadline.h"
+#include "service/rpc/sandbox_requests.h"
+#include "service/rpc/sandbox_service.h"
+#include "service/rpc/unary_call.h"
+
+namespace cloister::rpc {
+namespace {
+
+// Goes on where the caller has gone: with a request_id it can ask again what became of it.
+class ForkSandboxCall final : public UnaryCall {
+ public:
+  ForkSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+                  const v1::ForkSandboxRequest* request, v1::ForkSandboxResponse* response)
+      : UnaryCall(backend, core::CallMethod::kForkSandbox),
+        context_(context),
+        request_(request),
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(fork_, TakeRequest(backend(), *request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    fork_.deadline = LoopDeadline(*backend().loop, context_->deadline());
+    auto self = std::static_pointer_cast<ForkSandboxCall>(shared_from_this());
+    const absl::Status started = backend().forks->Fork(
+        std::move(fork_), [self](absl::StatusOr<std::vector<v1::Sandbox>> sandboxes) {
+          if (self->completed()) return;
+          if (sandboxes.ok()) {
+            for (v1::Sandbox& sandbox : *sandboxes) {
+              *self->response_->add_sandboxes() = std::move(sandbox);
+            }
+          }
+          self->Complete(sandboxes.status());
+        });
+    if (!started.ok()) Complete(started);
+  }
+
+  grpc::CallbackServerContext* const context_;
+  const v1::ForkSandboxRequest* const request_;
+  v1::ForkSandboxResponse* const response_;
+  core::ForkRequest fork_;
+};
+
+class CreateSnapshotCall final : public UnaryCall {
+ public:
+  CreateSnapshotCall(const Backend& backend, grpc::CallbackServerContext* context,
+                     const v1::CreateSnapshotRequest* request, v1::CreateSnapshotResponse* response)
+      : UnaryCall(backend, core::CallMethod::kCreateSnapshot),
+        context_(context),
+        request_(request),
+        response_(response) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(snapshot_, TakeRequest(backend(), *request_));
+    return absl::OkStatus();
+  }
+
+  void Begin() override {
+    snapshot_.deadline = LoopDeadline(*backend().loop, context_->deadline());
+    auto self = std::static_pointer_cast<CreateSnapshotCall>(shared_from_this());
+    const absl::Status started = backend().forks->CreateSnapshot(
+        std::move(snapshot_), [self](absl::StatusOr<v1::Snapshot> snapshot) {
+          if (self->completed()) return;
+          if (snapshot.ok()) *self->response_->mutable_snapshot() = *std::move(snapshot);
+          self->Complete(snapshot.status());
+        });
+    if (!started.ok()) Complete(started);
+  }
+
+  grpc::CallbackServerContext* const context_;
+  const v1::CreateSnapshotRequest* const request_;
+  v1::CreateSnapshotResponse* const response_;
+  core::SnapshotRequest snapshot_;
+};
+
+// A call that is over when the loop has done one thing.
+class SnapshotCall final : public UnaryCall {
+ public:
+  SnapshotCall(const Backend& backend, core::CallMethod method,
+               std::function<absl::Status()> prepare,
+               std::function<absl::Status(core::ForkManager&)> work)
+      : UnaryCall(backend, method), prepare_(std::move(prepare)), work_(std::move(work)) {}
+
+ private:
+  absl::Status Prepare() override { return prepare_(); }
+  void Begin() override { Complete(work_(*backend().forks)); }
+
+  const std::function<absl::Status()> prepare_;
+  const std::function<absl::Status(core::ForkManager&)> work_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* SandboxService::ForkSandbox(grpc::CallbackServerContext* context,
+                                                      const v1::ForkSandboxRequest* request,
+                                                      v1::ForkSandboxResponse* response) {
+  return std::make_shared<ForkSandboxCall>(backend_, context, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::CreateSnapshot(grpc::CallbackServerContext* context,
+                                                         const v1::CreateSnapshotRequest* request,
+                                                         v1::CreateSnapshotResponse* response) {
+  return std::make_shared<CreateSnapshotCall>(backend_, context, request, response)->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::GetSnapshot(grpc::CallbackServerContext* /*context*/,
+                                                      const v1::GetSnapshotRequest* request,
+                                                      v1::GetSnapshotResponse* response) {
+  return std::make_shared<SnapshotCall>(
+             backend_, core::CallMethod::kGetSnapshot,
+             [request] { return SandboxRequestValidator::CheckSandboxName(request->name()); },
+             [request, response](core::ForkManager& forks) -> absl::Status {
+               CLOISTER_ASSIGN_OR_RETURN(*response->mutable_snapshot(),
+                                         forks.GetSnapshot(request->name()));
+               return absl::OkStatus();
+             })
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::ListSnapshots(grpc::CallbackServerContext* /*context*/,
+                                                        const v1::ListSnapshotsRequest* request,
+                                                        v1::ListSnapshotsResponse* response) {
+  auto size = std::make_shared<int>(0);
+  return std::make_shared<SnapshotCall>(
+             backend_, core::CallMethod::kListSnapshots,
+             [this, size, request]() -> absl::Status {
+               CLOISTER_ASSIGN_OR_RETURN(*size, backend_.sandbox_validator->Check(*request));
+               return absl::OkStatus();
+             },
+             [size, request, response](core::ForkManager& forks) -> absl::Status {
+               CLOISTER_ASSIGN_OR_RETURN(core::SnapshotPage page,
+                                         forks.ListSnapshots(*size, request->page_token()));
+               for (v1::Snapshot& snapshot : page.snapshots) {
+                 *response->add_snapshots() = std::move(snapshot);
+               }
+               response->set_next_page_token(std::move(page.next_page_token));
+               return absl::OkStatus();
+             })
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* SandboxService::DeleteSnapshot(grpc::CallbackServerContext* /*context*/,
+                                                         const v1::DeleteSnapshotRequest* request,
+                                                         v1::DeleteSnapshotResponse* /*response*/) {
+  return std::make_shared<SnapshotCall>(
+             backend_, core::CallMethod::kDeleteSnapshot,
+             [request] { return SandboxRequestValidator::CheckSandboxName(request->name()); },
+             [request](core::ForkManager& forks) { return forks.DeleteSnapshot(request->name()); })
+      ->Start();
+}
+
+}  // namespace cloister::rpc
