@@ -127,6 +127,16 @@ void AddSandbox(CLI::App* app, const Globals* globals, Action* action) {
       ->callback(with_server([=](const Server& server) {
         return RestartSandbox(server, names->front(), globals->fds);
       }));
+  const auto count = std::make_shared<int>(1);
+  CLI::App* fork = add("fork", "Copy a quiet sandbox and print the copies' names", true);
+  fork->add_option("--count", *count, "how many")->type_name("N");
+  fork->callback(with_server([=](const Server& server) {
+    return ForkSandbox(server, names->front(), *count, globals->fds);
+  }));
+  add("snapshot", "Freeze a copy, for create --snapshot, and print its name", true)
+      ->callback(with_server([=](const Server& server) {
+        return CreateSnapshot(server, names->front(), globals->fds);
+      }));
   add("rm", "End sandboxes", true)->callback(with_server([=](const Server& server) {
     return RemoveSandboxes(server, *names, globals->fds);
   }));

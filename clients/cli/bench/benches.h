@@ -18,6 +18,9 @@ absl::StatusOr<Report> BenchFresh(const BenchOptions& options);
 // RunCode of `x=1` in a live sandbox.
 absl::StatusOr<Report> BenchSession(const BenchOptions& options);
 
+// ForkSandbox of a sandbox with a heap of 100 MB: one at a time, then a hundred in one call.
+absl::StatusOr<Report> BenchFork(const BenchOptions& options);
+
 // What one more idle warm sandbox costs in memory.
 absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
 

@@ -62,6 +62,9 @@ int CreateSandbox(const Server& server, const CreateSandboxOptions& options, Out
 int ListSandboxes(const Server& server, bool json, OutputFds fds);
 int ShowSandbox(const Server& server, const std::string& name, bool json, OutputFds fds);
 int RestartSandbox(const Server& server, const std::string& name, OutputFds fds);
+// These two print the names of what they make.
+int ForkSandbox(const Server& server, const std::string& name, int count, OutputFds fds);
+int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds);
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds);
 
 struct ReplOptions {

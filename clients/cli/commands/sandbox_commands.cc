@@ -168,6 +168,29 @@ int RestartSandbox(const Server& server, const std::string& name, OutputFds fds)
   return status.ok() ? kExitOk : Refused(server, status, fds);
 }
 
+int ForkSandbox(const Server& server, const std::string& name, int count, OutputFds fds) {
+  v1::ForkSandboxRequest request;
+  request.set_name(name);
+  request.set_count(count);
+  grpc::ClientContext context;
+  v1::ForkSandboxResponse response;
+  const grpc::Status status = server.sandboxes->ForkSandbox(&context, request, &response);
+  if (!status.ok()) return Refused(server, status, fds);
+  std::string text;
+  for (const v1::Sandbox& fork : response.sandboxes()) absl::StrAppend(&text, fork.name(), "\n");
+  return Written(WriteAll(fds.out, text));
+}
+
+int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds) {
+  v1::CreateSnapshotRequest request;
+  request.set_sandbox(sandbox);
+  grpc::ClientContext context;
+  v1::CreateSnapshotResponse response;
+  const grpc::Status status = server.sandboxes->CreateSnapshot(&context, request, &response);
+  if (!status.ok()) return Refused(server, status, fds);
+  return Written(WriteAll(fds.out, response.snapshot().name() + "\n"));
+}
+
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds) {
   int code = kExitOk;
   for (const std::string& name : names) {

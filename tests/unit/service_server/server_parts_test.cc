@@ -134,8 +134,12 @@ TEST(OptionsTest, GiveThePoolWhatTheConfigurationSays) {
   FillDefaults(&config);
   const auto options = PoolOptionsOf(
       config,
-      {{.name = "a", .root = "/r", .guest_binary = "/g", .python_version = "", .packages = {}, .lock = nullptr}});
-  ASSERT_EQ(options.pools.size(), 1u);
+      {{.name = "a", .root = "/r", .guest_binary = "/g", .python_version = "", .packages = {}, .lock = nullptr}},
+      /*can_fork=*/true);
+  ASSERT_EQ(options.pools.size(), 2u);
+  EXPECT_FALSE(options.pools[0].zygote.spec.forkable());
+  EXPECT_TRUE(options.pools[1].for_sessions);
+  EXPECT_TRUE(options.pools[1].zygote.spec.forkable());
   const auto& spec = options.pools[0].zygote.spec;
   EXPECT_EQ(options.pools[0].maximum, 7);
   EXPECT_EQ(spec.template_name(), "a");
