@@ -44,10 +44,6 @@ SandboxPool::~SandboxPool() {
   loop_->Cancel(pause_timer_);
 }
 
-void SandboxPool::Start() {
-  if (!std::exchange(started_, true)) zygotes_.Start();
-}
-
 absl::Status SandboxPool::RequestLease(Ticket ticket, absl::Time deadline,
                                        core::SandboxSource::LeaseCallback done) {
   if (!refusal_.ok()) return refusal_;
@@ -122,7 +118,6 @@ void SandboxPool::Pump() {
   pump_scheduled_ = false;
   ServeWaiters();
   Refill();
-  // One gauge for each template: its other pool's.
   if (!for_sessions()) observer_->OnPoolState(name(), State());
 }
 
@@ -311,7 +306,6 @@ void SandboxPool::OnWaiterExpired(LeaseQueue::Waiter waiter) {
                                      absl::FormatDuration(options_.maximum_wait), "; retry later")),
         RetryDelay()));
   }
-  // One gauge for each template: its other pool's.
   if (!for_sessions()) observer_->OnPoolState(name(), State());
 }
 

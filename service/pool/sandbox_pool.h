@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -39,10 +40,13 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   ~SandboxPool() override;
 
   const std::string& name() const { return options_.template_name; }
+  // Its state is not told: there is one gauge for each template, its other pool's.
   bool for_sessions() const { return options_.for_sessions; }
 
   // Idempotent.
-  void Start();
+  void Start() {
+    if (!std::exchange(started_, true)) zygotes_.Start();
+  }
 
   // As core::SandboxSource; tickets are chosen by the caller, in rising order.
   absl::Status RequestLease(Ticket ticket, absl::Time deadline,
