@@ -119,6 +119,10 @@ SessionAnswer GuestSession::Await(const std::function<bool(const SessionAnswer&)
 void GuestSession::Watch(SessionAnswer* seen,
                          const std::function<bool(const SessionAnswer&)>& enough) {
   while (!enough(*seen)) {
+    if (!unread_.empty()) {
+      ReadFrames(seen);
+      continue;
+    }
     pollfd polled[] = {{ends_.channel.get(), POLLIN, 0},
                        {ends_.output.get(), POLLIN, 0},
                        {ends_.error.get(), POLLIN, 0}};
@@ -132,24 +136,26 @@ void GuestSession::Watch(SessionAnswer* seen,
       if (!is_open) return;  // the clone is gone
     }
     if (polled[2].revents != 0) Drain(ends_.error.get(), &seen->error);
-    if (polled[0].revents != 0) ReadFrames(seen);
+    if (polled[0].revents != 0) Drain(ends_.channel.get(), &unread_);
   }
 }
 
+// Up to an answer: what came behind it belongs to whoever waits next.
 void GuestSession::ReadFrames(SessionAnswer* seen) {
-  std::string bytes;
-  Drain(ends_.channel.get(), &bytes);
-  std::string_view rest = bytes;
-  while (!rest.empty()) {
+  std::string_view rest = unread_;
+  bool is_answered = false;
+  while (!rest.empty() && !is_answered) {
     if (!decoder_.Consume(&rest).ok()) {
       ADD_FAILURE() << "not a frame";
-      return;
+      rest = {};
+      break;
     }
     const auto message = decoder_.TakeMessage();
     if (!message) continue;
     GuestFrame frame;
     EXPECT_TRUE(frame.ParseFromString(*message)) << "not a valid frame";
-    if (!IsUnasked(frame)) {
+    is_answered = !IsUnasked(frame);
+    if (is_answered) {
       EXPECT_EQ(seen->frame.frame_case(), GuestFrame::FRAME_NOT_SET) << "a second answer";
       seen->frame = frame;
       continue;
@@ -157,6 +163,7 @@ void GuestSession::ReadFrames(SessionAnswer* seen) {
     seen->unasked.push_back(frame);
     if (on_frame) on_frame(frame);
   }
+  unread_ = std::string(rest);
 }
 
 GuestRun GuestSession::Close() {

@@ -63,6 +63,7 @@ class GuestSession {
 
   GuestHarness& harness_;
   GuestHarness::CloneEnds ends_;
+  std::string unread_;  // of the channel
   FrameDecoder decoder_{kMaxGuestFrameBytes};
   int64_t cell_ = 0;
   int64_t count_ = 0;
