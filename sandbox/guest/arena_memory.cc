@@ -25,7 +25,7 @@ void* MapFromKernel(size_t size) {
 
 class Region {
  public:
-  void Reserve() { base_ = MapAligned(kRegionBytes, 0, PROT_NONE); }
+  void Reserve() { base_ = MapAligned(kRegionBytes, PROT_NONE); }
 
   // Null where it is full.
   void* Allocate() {

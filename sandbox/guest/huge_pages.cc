@@ -10,12 +10,12 @@
 
 namespace cloister::sandbox {
 
-char* MapAligned(size_t size, uintptr_t offset, int protection) {
+char* MapAligned(size_t size, int protection) {
   void* mapped = mmap(nullptr, size + kHugePageBytes, protection,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapped == MAP_FAILED) return nullptr;
   char* const base = static_cast<char*>(mapped);
-  const uintptr_t skip = (offset - reinterpret_cast<uintptr_t>(base)) % kHugePageBytes;
+  const uintptr_t skip = -reinterpret_cast<uintptr_t>(base) % kHugePageBytes;
   if (skip > 0) munmap(base, skip);
   munmap(base + skip + size, kHugePageBytes - skip);
   return base + skip;
@@ -24,7 +24,7 @@ char* MapAligned(size_t size, uintptr_t offset, int protection) {
 void MoveIntoHugePages(uintptr_t begin, uintptr_t end, int protection) {
   const uintptr_t first = begin / kHugePageBytes * kHugePageBytes;
   const uintptr_t last = (end + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
-  char* const whole = MapAligned(last - first, 0, PROT_READ | PROT_WRITE);
+  char* const whole = MapAligned(last - first, PROT_READ | PROT_WRITE);
   if (whole == nullptr) return;
   char* const memory = whole + (begin - first);
   void* const original = reinterpret_cast<void*>(begin);

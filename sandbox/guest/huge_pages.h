@@ -13,9 +13,8 @@ namespace cloister::sandbox {
 
 inline constexpr uintptr_t kHugePageBytes = uintptr_t{2} << 20;
 
-// New private memory of `size` bytes whose address is `offset` past a multiple of a huge page. Null where
-// there is none.
-char* MapAligned(size_t size, uintptr_t offset, int protection);
+// New private memory of `size` bytes that begins with a huge page. Null where there is none.
+char* MapAligned(size_t size, int protection);
 
 // Replaces the pages of whole huge pages within [memory, memory + size), which must be one mapping, by
 // huge pages with the same content.
