@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -16,6 +15,7 @@
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
 #include "sandbox/guest/python_source.h"
+#include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/workspace_files.h"
 #include "sandbox/linux/rlimits.h"
 
@@ -84,16 +84,6 @@ void JoinThreads() {
   PyRef threading = PyRef::Steal(name ? PyImport_GetModule(name.get()) : nullptr);
   if (!threading) return PyErr_Clear();  // never imported: there are none
   CallIgnoringErrors(threading.get(), "_shutdown");
-}
-
-void FlushStreams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
-    if (!result) PyErr_Clear();  // closed, or no stream at all
-  }
-  fflush(nullptr);
 }
 
 bool HasOtherThreads() {

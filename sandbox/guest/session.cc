@@ -6,7 +6,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +17,7 @@
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
 #include "sandbox/guest/question.h"
+#include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/workspace_files.h"
 #include "sandbox/linux/rlimits.h"
 #include "sandbox/wire/frame.h"
@@ -49,16 +49,6 @@ class InterruptsAllowed {
   InterruptsAllowed& operator=(const InterruptsAllowed&) = delete;
   ~InterruptsAllowed() { SetInterruptsBlocked(true); }
 };
-
-void FlushStreams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
-    if (!result) PyErr_Clear();  // closed, or no stream at all
-  }
-  fflush(nullptr);
-}
 
 absl::Status PythonErrorUnless(bool applied, const char* what) {
   return applied ? absl::OkStatus() : TakePythonError(what);

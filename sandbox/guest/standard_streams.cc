@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <utility>
 
 #include "sandbox/guest/output_file.h"
@@ -106,6 +107,16 @@ bool StandardStreams::Renew(const std::string& input) {
     if (!RenewOutput(&output)) return false;
   }
   return RenewInput(input);
+}
+
+void FlushStreams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!result) PyErr_Clear();  // closed, or no stream at all
+  }
+  fflush(nullptr);
 }
 
 }  // namespace cloister::sandbox

@@ -56,6 +56,9 @@ class StandardStreams {
   Output outputs_[2] = {{1, "stdout", "__stdout__", {}, {}}, {2, "stderr", "__stderr__", {}, {}}};
 };
 
+// Flushes what sys.stdout and sys.stderr are now, and C's streams. Errors are dropped.
+void FlushStreams();
+
 }  // namespace cloister::sandbox
 
 #endif  // CLOISTER_SANDBOX_GUEST_STANDARD_STREAMS_H_
