@@ -8,6 +8,7 @@
 #include <string>
 
 #include "sandbox/guest/cell_context.h"
+#include "sandbox/guest/standard_streams.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
@@ -35,16 +36,6 @@ bool MayAsk() {
                   "input is only asked for by the main thread of the cell that runs, not by threads, "
                   "forks, or tasks of earlier cells");
   return false;
-}
-
-// What was printed before is to be seen before the question. A stream that cannot is passed over.
-void FlushStreams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
-    if (!result) PyErr_Clear();
-  }
 }
 
 bool Send(PyObject* prompt, bool is_password) {
@@ -105,6 +96,7 @@ bool IsAnswer(const HostFrame& frame) {
 
 PyObject* Ask(PyObject* prompt, bool is_password) {
   if (!MayAsk()) return nullptr;
+  // What was printed before is to be seen before the question.
   FlushStreams();
   if (!Send(prompt, is_password)) return nullptr;
   HostFrame frame;
