@@ -100,6 +100,8 @@ void Spawner::Dispatch(const SpawnerRequest& request) {
       return StopZygote(request.stop_zygote());
     case SpawnerRequest::kCreateSandbox:
       return CreateSandbox(request.create_sandbox());
+    case SpawnerRequest::kAddProcess:
+      return FailSandbox(request.add_process().process_id(), "not offered yet");
     case SpawnerRequest::kForkSandbox:
       return ForkSandbox(request.fork_sandbox());
     case SpawnerRequest::kSignalSandbox:

@@ -44,6 +44,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_SANDBOX_EXPIRED:
     case v1::ERROR_REASON_INTERPRETER_NOT_FOUND:
     case v1::ERROR_REASON_SNAPSHOT_NOT_FOUND:
+    case v1::ERROR_REASON_FILE_NOT_FOUND:
       return absl::StatusCode::kNotFound;
     case v1::ERROR_REASON_POOL_EXHAUSTED:
     case v1::ERROR_REASON_OVERLOADED:
@@ -54,11 +55,20 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_FORK_UNSUPPORTED:
     case v1::ERROR_REASON_FORK_REFUSED:
     case v1::ERROR_REASON_LOOKUP_FAILED:
+    case v1::ERROR_REASON_INTERPRETER_LOST:
+    case v1::ERROR_REASON_PROFILE_UNSUPPORTED:
+    case v1::ERROR_REASON_IMPORT_FAILED:
+    case v1::ERROR_REASON_PATH_REFUSED:
       return absl::StatusCode::kFailedPrecondition;
     case v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED:
     case v1::ERROR_REASON_EXECUTION_QUEUE_FULL:
     case v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED:
+    case v1::ERROR_REASON_INTERPRETER_COUNT_EXCEEDED:
+    case v1::ERROR_REASON_WORKSPACE_FULL:
       return absl::StatusCode::kResourceExhausted;
+    case v1::ERROR_REASON_INTERPRETER_EXISTS:
+    case v1::ERROR_REASON_FILE_EXISTS:
+      return absl::StatusCode::kAlreadyExists;
     case v1::ERROR_REASON_INTERPRETER_BUSY:
       return absl::StatusCode::kAborted;
     case v1::ERROR_REASON_NOT_STARTED:

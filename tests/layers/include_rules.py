@@ -32,6 +32,9 @@ ALL_EXTERNAL = frozenset(EXTERNAL_GROUPS)
 # Generated headers, as they are included.
 MESSAGES = ("cloister/v1/", "cloister/internal/v1/", "google/rpc/")
 
+# What service/ sees of sandbox/.
+SEAM = ("sandbox/sandbox.h", "sandbox/interpreter.h", "sandbox/program_runner.h")
+
 
 def rule(project=(), external=()):
     return Rule(tuple(project) + MESSAGES, frozenset(external))
@@ -51,13 +54,13 @@ RULES = {
         ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cpython"]
     ),
     "sandbox/host": rule(
-        ["sandbox/sandbox.h", "sandbox/base/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
+        [*SEAM, "sandbox/base/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
         ["kernel", "asio"],
     ),
     # Decisions: no gRPC, no system calls.
     "service/base": rule(["sandbox/base/"], ["kernel"]),
-    "service/core": rule(["service/base/", "sandbox/sandbox.h", "sandbox/base/"]),
-    "service/pool": rule(["service/base/", "service/core/", "sandbox/sandbox.h", "sandbox/base/"]),
+    "service/core": rule(["service/base/", *SEAM, "sandbox/base/"]),
+    "service/pool": rule(["service/base/", "service/core/", *SEAM, "sandbox/base/"]),
     # Edges.
     "service/rpc": rule(["service/base/", "service/core/", "sandbox/base/"], ["grpc"]),
     "service/observability": rule(
