@@ -15,7 +15,7 @@ class LineSource {
   enum class Event { kLine, kInterrupted, kEnd };
   struct Result {
     Event event = Event::kEnd;
-    std::string line;  // without its end
+    std::string line = {};  // without its end
   };
 
   virtual ~LineSource() = default;

@@ -34,6 +34,15 @@ TEST(ErrorTest, EveryReasonHasTheCodeItsCommentPromises) {
       {v1::ERROR_REASON_SNAPSHOT_NOT_FOUND, absl::StatusCode::kNotFound},
       {v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED, absl::StatusCode::kResourceExhausted},
       {v1::ERROR_REASON_LOOKUP_FAILED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_INTERPRETER_LOST, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_INTERPRETER_EXISTS, absl::StatusCode::kAlreadyExists},
+      {v1::ERROR_REASON_INTERPRETER_COUNT_EXCEEDED, absl::StatusCode::kResourceExhausted},
+      {v1::ERROR_REASON_PROFILE_UNSUPPORTED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_IMPORT_FAILED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_FILE_NOT_FOUND, absl::StatusCode::kNotFound},
+      {v1::ERROR_REASON_FILE_EXISTS, absl::StatusCode::kAlreadyExists},
+      {v1::ERROR_REASON_PATH_REFUSED, absl::StatusCode::kFailedPrecondition},
+      {v1::ERROR_REASON_WORKSPACE_FULL, absl::StatusCode::kResourceExhausted},
   };
   EXPECT_EQ(std::size(promises), static_cast<size_t>(v1::ErrorReason_ARRAYSIZE) - 1)
       << "a new reason needs its code here and in error.cc";
