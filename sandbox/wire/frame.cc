@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,11 +12,13 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 namespace {
 
 constexpr size_t kReadPieceBytes = size_t{256} << 10;
+constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * kMaxFrameDescriptors);
 
 uint32_t LoadLength(const uint8_t* header) {
   return header[0] | uint32_t{header[1]} << 8 | uint32_t{header[2]} << 16 |
@@ -68,6 +71,24 @@ class FrameBody : public google::protobuf::io::CopyingInputStream {
   size_t left_;
 };
 
+// The rest of a frame of whose header `got` bytes are there.
+absl::Status ReadBody(int socket, const uint8_t* header, size_t got,
+                      google::protobuf::MessageLite* message, size_t max_bytes) {
+  if (got < kFrameHeaderBytes) {
+    return absl::DataLossError("the channel ended inside a frame's header");
+  }
+  const size_t length = LoadLength(header);
+  if (length > max_bytes) return LengthError(length, max_bytes);
+  FrameBody body(socket, length);
+  const size_t piece = std::clamp<size_t>(length, 1, kReadPieceBytes);
+  google::protobuf::io::CopyingInputStreamAdaptor stream(&body, static_cast<int>(piece));
+  if (!message->ParseFromBoundedZeroCopyStream(&stream, static_cast<int>(length))) {
+    return absl::DataLossError(
+        absl::StrCat("a frame of ", length, " bytes is cut short or no ", message->GetTypeName()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& message,
@@ -87,10 +108,24 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 
 absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message,
                         size_t max_bytes) {
-  CLOISTER_ASSIGN_OR_RETURN(const std::string frame, EncodeFrame(message, max_bytes));
-  std::string_view left = frame;
-  while (!left.empty()) {
-    ssize_t sent = ::send(socket, left.data(), left.size(), MSG_NOSIGNAL);
+  return WriteFrame(socket, message, max_bytes, {});
+}
+
+absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message, size_t max_bytes,
+                        absl::Span<const int> descriptors) {
+  if (descriptors.size() > kMaxFrameDescriptors) {
+    return absl::ResourceExhaustedError("a frame carries too many descriptors");
+  }
+  CLOISTER_ASSIGN_OR_RETURN(std::string frame, EncodeFrame(message, max_bytes));
+  alignas(cmsghdr) char control[kControlBytes] = {};
+  size_t done = 0;
+  while (done < frame.size()) {
+    iovec data{frame.data() + done, frame.size() - done};
+    msghdr header{};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    if (done == 0 && !descriptors.empty()) AttachDescriptors(descriptors, control, &header);
+    const ssize_t sent = ::sendmsg(socket, &header, MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
       if (errno == EPIPE || errno == ECONNRESET) {
@@ -98,7 +133,7 @@ absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message
       }
       return SyscallError("write a frame");
     }
-    left.remove_prefix(static_cast<size_t>(sent));
+    done += static_cast<size_t>(sent);
   }
   return absl::OkStatus();
 }
@@ -108,20 +143,33 @@ absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_
   const ssize_t got = ReceiveUpTo(socket, header, sizeof(header));
   if (got < 0) return ReadError();
   if (got == 0) return absl::OutOfRangeError("read a frame: the channel is closed");
-  if (got < static_cast<ssize_t>(sizeof(header))) {
-    return absl::DataLossError("the channel ended inside a frame's header");
-  }
-  const size_t length = LoadLength(header);
-  if (length > max_bytes) return LengthError(length, max_bytes);
+  return ReadBody(socket, header, static_cast<size_t>(got), message, max_bytes);
+}
 
-  FrameBody body(socket, length);
-  const size_t piece = std::clamp<size_t>(length, 1, kReadPieceBytes);
-  google::protobuf::io::CopyingInputStreamAdaptor stream(&body, static_cast<int>(piece));
-  if (!message->ParseFromBoundedZeroCopyStream(&stream, static_cast<int>(length))) {
-    return absl::DataLossError(
-        absl::StrCat("a frame of ", length, " bytes is cut short or no ", message->GetTypeName()));
+absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_t max_bytes,
+                       std::vector<UniqueFd>* descriptors) {
+  descriptors->clear();
+  uint8_t bytes[kFrameHeaderBytes];
+  iovec data{bytes, sizeof(bytes)};
+  alignas(cmsghdr) char control[kControlBytes];
+  msghdr header{};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  ssize_t got;
+  do {
+    got = ::recvmsg(socket, &header, MSG_CMSG_CLOEXEC);
+  } while (got < 0 && errno == EINTR);
+  if (got < 0) return ReadError();
+  if (got == 0) return absl::OutOfRangeError("read a frame: the channel is closed");
+  *descriptors = TakeDescriptors(&header);
+  if ((header.msg_flags & MSG_CTRUNC) != 0) {
+    return absl::DataLossError("a frame came with too many descriptors");
   }
-  return absl::OkStatus();
+  const ssize_t more = ReceiveUpTo(socket, bytes + got, sizeof(bytes) - static_cast<size_t>(got));
+  if (more < 0) return ReadError();
+  return ReadBody(socket, bytes, static_cast<size_t>(got + more), message, max_bytes);
 }
 
 bool FrameDecoder::ConsumeHeader(std::string_view* bytes) {

@@ -18,10 +18,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "google/protobuf/message_lite.h"
+#include "sandbox/base/unique_fd.h"
 
 namespace cloister::sandbox {
 
@@ -39,9 +42,21 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
 // Writes one frame to `socket`, waiting as long as it takes. Raises no SIGPIPE.
 absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message, size_t max_bytes);
 
+// At most so many descriptors travel beside a frame.
+inline constexpr size_t kMaxFrameDescriptors = 4;
+
+// The same, with descriptors beside the frame's first byte; their ownership stays with the caller.
+absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message, size_t max_bytes,
+                        absl::Span<const int> descriptors);
+
 // Reads one frame from `socket` into `message`, waiting as long as it takes. Reads not a byte past
 // it. Holds no second copy of a long message.
 absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_t max_bytes);
+
+// The same, with the descriptors that came beside its header, close-on-exec and in the order sent;
+// DATA_LOSS where there were too many. Clears `descriptors` first.
+absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_t max_bytes,
+                       std::vector<UniqueFd>* descriptors);
 
 // Cuts the stream of a hostile writer into messages.
 //

@@ -4,11 +4,11 @@
 #include <sys/uio.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -26,32 +26,6 @@ absl::Status TransferError(const char* what) {
     default:
       return SyscallError(what);
   }
-}
-
-// Lays `descriptors` out as the one control message of `header`.
-void AttachDescriptors(absl::Span<const int> descriptors, char* control, msghdr* header) {
-  header->msg_control = control;
-  header->msg_controllen = CMSG_SPACE(sizeof(int) * descriptors.size());
-  cmsghdr* rights = CMSG_FIRSTHDR(header);
-  rights->cmsg_level = SOL_SOCKET;
-  rights->cmsg_type = SCM_RIGHTS;
-  rights->cmsg_len = CMSG_LEN(sizeof(int) * descriptors.size());
-  std::memcpy(CMSG_DATA(rights), descriptors.data(), sizeof(int) * descriptors.size());
-}
-
-// Takes ownership of every descriptor that came, wanted or not.
-std::vector<UniqueFd> TakeDescriptors(msghdr* header) {
-  std::vector<UniqueFd> taken;
-  for (cmsghdr* part = CMSG_FIRSTHDR(header); part != nullptr; part = CMSG_NXTHDR(header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    size_t count = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(part) + i * sizeof(int), sizeof(int));
-      taken.emplace_back(fd);
-    }
-  }
-  return taken;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "sandbox/wire/frame.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <string>
@@ -10,6 +12,7 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "gtest/gtest.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -89,6 +92,45 @@ TEST_F(FrameTest, ACutHeaderIsDataLoss) {
 TEST_F(FrameTest, WritingToAClosedChannelIsAnErrorAndNoSignal) {
   near_.reset();
   EXPECT_TRUE(absl::IsOutOfRange(WriteFrame(far_.get(), FrameWithText(1), 1000)));
+}
+
+TEST_F(FrameTest, DescriptorsComeWithTheFrameTheyWereSentWith) {
+  int pipe_ends[2];
+  ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
+  const UniqueFd read_end(pipe_ends[0]);
+  UniqueFd write_end(pipe_ends[1]);
+  const int sent[] = {write_end.get()};
+  ASSERT_TRUE(WriteFrame(far_.get(), FrameWithText(1), 1000).ok());
+  ASSERT_TRUE(WriteFrame(far_.get(), FrameWithText(2), 1000, sent).ok());
+  write_end.reset();
+  std::vector<UniqueFd> received;
+  GuestFrame frame;
+  ASSERT_TRUE(ReadFrame(near_.get(), &frame, 1000, &received).ok());
+  EXPECT_TRUE(received.empty());
+  ASSERT_TRUE(ReadFrame(near_.get(), &frame, 1000, &received).ok());
+  EXPECT_EQ(frame.setup_failed().message(), "xx");
+  ASSERT_EQ(received.size(), 1u);
+  EXPECT_EQ(::write(received[0].get(), "y", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(::read(read_end.get(), &byte, 1), 1);
+  EXPECT_EQ(byte, 'y');
+}
+
+TEST_F(FrameTest, TooManyDescriptorsAreRefusedOnBothSides) {
+  const std::vector<int> many(kMaxFrameDescriptors + 1, near_.get());
+  EXPECT_EQ(WriteFrame(far_.get(), FrameWithText(1), 1000, many).code(),
+            absl::StatusCode::kResourceExhausted);
+  char bytes[kFrameHeaderBytes] = {};
+  iovec data{bytes, sizeof(bytes)};
+  msghdr header{};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * (kMaxFrameDescriptors + 1))] = {};
+  AttachDescriptors(many, control, &header);
+  ASSERT_EQ(::sendmsg(far_.get(), &header, 0), static_cast<ssize_t>(sizeof(bytes)));
+  std::vector<UniqueFd> received;
+  GuestFrame frame;
+  EXPECT_EQ(ReadFrame(near_.get(), &frame, 1000, &received).code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(FrameTest, TheLimitHoldsOnBothSides) {
