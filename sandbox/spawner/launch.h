@@ -30,12 +30,12 @@ struct LaunchOptions {
   // Everything below the guest binary begins in it; may be null.
   Cgroup* cgroup = nullptr;
   // Where sandboxes without mounts of their own have their files.
-  std::string scratch_directory;
+  std::string scratch_directory = {};
   // Which block of host ids its user namespace gets, of those there are: a number that no other
   // living zygote has.
   int64_t id_block = 0;
   // Of the guest binary.
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments = {};
 };
 
 // Starts the guest binary of `spec` and sends it its ZygoteConfig. What fails inside the new
