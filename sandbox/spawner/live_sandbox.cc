@@ -29,6 +29,9 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
   workspace_bytes_ = spec.default_workspace_bytes();
   may_have_children_ = spec.allow_subprocesses();
   CLOISTER_ASSIGN_OR_RETURN(host_pid_, PidOfPidfd(first_process_.get()));
+  if (home_ != nullptr) {
+    return home_->cgroup_ == nullptr ? absl::OkStatus() : home_->cgroup_->Attach(host_pid_);
+  }
   if (copy_.has_value() && copy_->workspace_bytes() > 0 &&
       copy_->workspace_bytes() != workspace_bytes_) {
     CLOISTER_RETURN_IF_ERROR(ResizeWorkspace(copy_->workspace_bytes()));
@@ -61,13 +64,29 @@ internal::v1::CgroupLimits LiveSandbox::WithShadow(const internal::v1::CgroupLim
   internal::v1::CgroupLimits changed = limits;
   if (limits.process_count() > 0) {
     changed.set_process_count(limits.process_count() + (has_shadow_ ? 1 : 0) +
-                              kProcessesOfCopy * copies_);
+                              kProcessesOfCopy * copies_ + static_cast<int64_t>(members_.size()));
   }
   return changed;
 }
 
 void LiveSandbox::ChangeCopies(int change) {
   copies_ += change;
+  RenewLimits();
+}
+
+void LiveSandbox::Join(LiveSandbox& home) {
+  home_ = &home;
+  home_->members_.insert(id_);
+  home_->RenewLimits();
+}
+
+void LiveSandbox::Leave() {
+  if (home_ == nullptr) return;
+  home_->members_.erase(id_);
+  if (!home_->is_ending()) home_->RenewLimits();
+}
+
+void LiveSandbox::RenewLimits() {
   if (cgroup_ == nullptr) return;
   const absl::Status status = cgroup_->SetLimits(WithShadow(limits_));
   if (!status.ok()) fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
@@ -76,17 +95,18 @@ void LiveSandbox::ChangeCopies(int change) {
 void LiveSandbox::Describe(internal::v1::SandboxCreated* created) const {
   created->set_sandbox_id(id_);
   created->set_host_pid(host_pid_);
-  created->set_oom_kill_baseline(oom_kill_baseline_);
-  created->set_shares_user(!init_);
+  created->set_oom_kill_baseline(whole().oom_kill_baseline_);
+  created->set_shares_user(!whole().init_);
 }
 
 absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {
   std::vector<UniqueFd> files;
-  if (cgroup_ == nullptr || !cgroups_->Available("memory").ok()) return files;
-  CLOISTER_ASSIGN_OR_RETURN(UniqueFd peak, cgroup_->OpenPeakFile());
+  Cgroup* const group = whole().cgroup_.get();
+  if (group == nullptr || !cgroups_->Available("memory").ok()) return files;
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd peak, group->OpenPeakFile());
   files.push_back(std::move(peak));
-  if (!cpu_baseline_.has_value()) return files;
-  CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, cgroup_->OpenCpuFile());
+  if (!whole().cpu_baseline_.has_value()) return files;
+  CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, group->OpenCpuFile());
   files.push_back(std::move(cpu));
   return files;
 }
@@ -97,6 +117,7 @@ void LiveSandbox::Signal(int signal) {
 
 absl::Status LiveSandbox::SetLimits(const internal::v1::CgroupLimits& limits,
                                     int64_t workspace_bytes) {
+  if (home_ != nullptr) return absl::FailedPreconditionError("its sandbox has the limits");
   limits_ = limits;
   if (cgroup_ != nullptr) CLOISTER_RETURN_IF_ERROR(cgroup_->SetLimits(WithShadow(limits)));
   if (workspace_bytes <= 0 || workspace_bytes == workspace_bytes_) return absl::OkStatus();
@@ -153,8 +174,25 @@ internal::v1::SandboxExited LiveSandbox::Finish() {
   exited.set_wait_status(child_exited_->wait_status());
   exited.set_cpu_nanoseconds(child_exited_->cpu_nanoseconds());
   if (cgroup_ != nullptr) ReadCgroup(&exited);
+  if (home_ != nullptr) DescribeMember(&exited);
   if (is_ending()) exited.set_teardown_nanoseconds(MonotonicNanoseconds() - ending_since_);
   return exited;
+}
+
+void LiveSandbox::DescribeMember(internal::v1::SandboxExited* exited) {
+  // Without a wait_code it ended with its zygote, and so did its sandbox.
+  exited->set_with_sandbox(home_->is_ending() || exited->wait_code() == 0);
+  if (home_->cgroup_ == nullptr) return;
+  exited->set_peak_memory_bytes(home_->cgroup_->PeakBytes().value_or(0));
+  const bool was_killed = exited->wait_code() == CLD_KILLED && exited->wait_status() == SIGKILL;
+  if (was_killed && !exited->with_sandbox() && home_->TakeOomKill()) exited->set_oom_kill_count(1);
+}
+
+bool LiveSandbox::TakeOomKill() {
+  const int64_t count = cgroup_->OomKillCount().value_or(oom_kill_baseline_);
+  if (count <= oom_kill_baseline_) return false;
+  ++oom_kill_baseline_;
+  return true;
 }
 
 void LiveSandbox::ReadCgroup(internal::v1::SandboxExited* exited) {

@@ -1,4 +1,5 @@
-// One sandbox as the spawner sees it: its processes' pidfds and its cgroup.
+// One sandbox as the spawner sees it: its processes' pidfds and its cgroup. Or a further process of
+// another, which has the same life, but neither init nor cgroup.
 
 #ifndef CLOISTER_SANDBOX_SPAWNER_LIVE_SANDBOX_H_
 #define CLOISTER_SANDBOX_SPAWNER_LIVE_SANDBOX_H_
@@ -7,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -43,6 +45,16 @@ class LiveSandbox {
   // against what its programs may start.
   void BeginCopy() { ChangeCopies(+1); }
   void EndCopy() { ChangeCopies(-1); }
+
+  // It is a further process of `home`, which outlives it: in its namespaces and its cgroup.
+  void Join(LiveSandbox& home);
+  // No more, though still known whose it was. Nothing happens to others.
+  void Leave();
+  LiveSandbox* home() const { return home_; }
+  const std::set<int64_t>& members() const { return members_; }
+  bool CanBeJoined() const { return home_ == nullptr && !(is_copy() && copy_->snapshot()); }
+  // Of the sandbox; -1 where it has none.
+  int init() const { return init_.get(); }
 
   // Pidfds; but for the first they may be none.
   struct Processes {
@@ -84,7 +96,7 @@ class LiveSandbox {
   void OnZygoteGone();
 
   // Whether nothing is left to wait for; then Finish gives the slot back and says how it was.
-  bool IsOver() const { return child_exited_.has_value() && init_gone_; }
+  bool IsOver() const { return child_exited_.has_value() && init_gone_ && members_.empty(); }
   internal::v1::SandboxExited Finish();
 
  private:
@@ -92,10 +104,17 @@ class LiveSandbox {
   void EndFirstProcess();
   absl::Status JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow);
   void ChangeCopies(int change);
-  // What the group is told to allow: shadows and copies are not the program's, and count.
+  // What the group is told to allow: shadows, copies and further processes are not the program's, and
+  // count.
   internal::v1::CgroupLimits WithShadow(const internal::v1::CgroupLimits& limits) const;
+  void RenewLimits();
   absl::Status ResizeWorkspace(int64_t bytes);
   void ReadCgroup(internal::v1::SandboxExited* exited);
+  void DescribeMember(internal::v1::SandboxExited* exited);
+  // Whether the kernel killed one of the group for lack of memory, and nobody was told of that kill.
+  bool TakeOomKill();
+  // Its sandbox, which may be itself.
+  const LiveSandbox& whole() const { return home_ == nullptr ? *this : *home_; }
 
   const int64_t id_;
   const int64_t zygote_id_;
@@ -114,6 +133,8 @@ class LiveSandbox {
   bool init_gone_ = false;
   bool has_shadow_ = false;
   int copies_ = 0;  // being made
+  LiveSandbox* home_ = nullptr;
+  std::set<int64_t> members_;
   internal::v1::CgroupLimits limits_;
   bool kill_when_adopted_ = false;
   std::optional<internal::v1::ForkSandbox> copy_;

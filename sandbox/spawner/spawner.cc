@@ -74,123 +74,6 @@ void Spawner::OnKeeperExited() {
   if (failure_.ok()) WatchKeeper();
 }
 
-// ---- requests of cloisterd ----------------------------------------------------------------------
-
-void Spawner::HandleRequests() {
-  for (;;) {
-    SpawnerRequest request;
-    const absl::Status status = cloisterd_.Receive(&request, nullptr);
-    if (absl::IsUnavailable(status)) return;
-    if (status.ok()) {
-      Dispatch(request);
-    } else if (absl::IsDataLoss(status)) {
-      fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
-    } else {
-      cloisterd_gone_ = true;
-      return;
-    }
-  }
-}
-
-void Spawner::Dispatch(const SpawnerRequest& request) {
-  switch (request.request_case()) {
-    case SpawnerRequest::kStartZygote:
-      return StartZygote(request.start_zygote());
-    case SpawnerRequest::kStopZygote:
-      return StopZygote(request.stop_zygote());
-    case SpawnerRequest::kCreateSandbox:
-      return CreateSandbox(request.create_sandbox());
-    case SpawnerRequest::kAddProcess:
-      return FailSandbox(request.add_process().process_id(), "not offered yet");
-    case SpawnerRequest::kForkSandbox:
-      return ForkSandbox(request.fork_sandbox());
-    case SpawnerRequest::kSignalSandbox:
-      return SignalSandbox(request.signal_sandbox());
-    case SpawnerRequest::kKillSandbox:
-      return KillSandbox(request.kill_sandbox().sandbox_id());
-    case SpawnerRequest::kSetSandboxLimits:
-      return SetSandboxLimits(request.set_sandbox_limits());
-    case SpawnerRequest::REQUEST_NOT_SET:
-      return;
-  }
-}
-
-void Spawner::StartZygote(const internal::v1::StartZygote& request) {
-  const int64_t id = request.zygote_id();
-  absl::StatusOr<std::unique_ptr<ZygoteProcess>> zygote = ZygoteProcess::Start(
-      poller_, cgroups_.get(), facilities_, keeper_.scratch_directory(), request,
-      {.on_readable = [this, id] { HandleZygoteEvents(id); },
-       .on_exit = [this, id] { OnNurseryExited(id); }});
-  if (zygote.ok()) {
-    zygotes_.emplace(id, *std::move(zygote));
-    return;
-  }
-  SpawnerEvent event;
-  event.mutable_zygote_failed()->set_zygote_id(id);
-  event.mutable_zygote_failed()->set_message(std::string(zygote.status().message()));
-  Tell(event);
-}
-
-void Spawner::StopZygote(const internal::v1::StopZygote& request) {
-  const auto zygote = zygotes_.find(request.zygote_id());
-  if (zygote == zygotes_.end()) return;
-  request.kill() ? zygote->second->Kill() : zygote->second->Retire();
-}
-
-void Spawner::CreateSandbox(const internal::v1::CreateSandbox& request) {
-  const auto zygote = zygotes_.find(request.zygote_id());
-  if (zygote == zygotes_.end() || zygote->second->state() != ZygoteProcess::State::kReady) {
-    return FailSandbox(request.sandbox_id(),
-                       absl::StrCat("there is no ready zygote ", request.zygote_id()));
-  }
-  sandboxes_.emplace(request.sandbox_id(),
-                     std::make_unique<LiveSandbox>(request.sandbox_id(), request.zygote_id(),
-                                                   poller_, cgroups_.get()));
-  zygote->second->Clone(request);
-}
-
-void Spawner::ForkSandbox(const internal::v1::ForkSandbox& request) {
-  LiveSandbox* const parent = FindSandbox(request.parent_id());
-  // A retired zygote still copies the sandboxes it has.
-  const auto zygote = parent == nullptr ? zygotes_.end() : zygotes_.find(parent->zygote_id());
-  if (zygote == zygotes_.end() || !parent->is_adopted() || parent->is_ending()) {
-    return FailSandbox(request.sandbox_id(), "the sandbox to copy has ended");
-  }
-  auto sandbox = std::make_unique<LiveSandbox>(request.sandbox_id(), parent->zygote_id(), poller_,
-                                               cgroups_.get());
-  sandbox->BecomeCopy(request);
-  sandboxes_.emplace(request.sandbox_id(), std::move(sandbox));
-  parent->BeginCopy();
-  zygote->second->Copy(request);
-}
-
-void Spawner::SignalSandbox(const internal::v1::SignalSandbox& request) {
-  LiveSandbox* sandbox = FindSandbox(request.sandbox_id());
-  if (sandbox != nullptr) sandbox->Signal(request.signal());
-  SpawnerEvent event;
-  event.mutable_sandbox_signaled()->set_sandbox_id(request.sandbox_id());
-  Tell(event);
-}
-
-void Spawner::SetSandboxLimits(const internal::v1::SetSandboxLimits& request) {
-  LiveSandbox* sandbox = FindSandbox(request.sandbox_id());
-  const absl::Status status = sandbox == nullptr
-                                  ? absl::NotFoundError("the sandbox has ended")
-                                  : sandbox->SetLimits(request.limits(), request.workspace_bytes());
-  SpawnerEvent event;
-  event.mutable_sandbox_limits_set()->set_sandbox_id(request.sandbox_id());
-  if (!status.ok()) event.mutable_sandbox_limits_set()->set_error(std::string(status.message()));
-  Tell(event);
-}
-
-void Spawner::KillSandbox(int64_t sandbox_id) {
-  LiveSandbox* sandbox = FindSandbox(sandbox_id);
-  if (sandbox == nullptr) return;
-  // While it is being cloned there is nothing to kill yet: OnCloned will.
-  if (!sandbox->is_adopted()) return sandbox->KillWhenAdopted();
-  TearDown(*sandbox);
-}
-
 // ---- events of zygotes --------------------------------------------------------------------------
 
 void Spawner::HandleZygoteEvents(int64_t zygote_id) {
@@ -319,16 +202,14 @@ void Spawner::OnNurseryExited(int64_t zygote_id) {
   zygotes_.erase(found);
   const std::string reason = zygote->Reap();
 
-  std::vector<int64_t> orphans;
-  for (const auto& [id, sandbox] : sandboxes_) {
-    if (sandbox->zygote_id() == zygote_id) orphans.push_back(id);
-  }
-  for (int64_t id : orphans) {
-    if (!FindSandbox(id)->is_adopted()) {
+  for (int64_t id : IdsOf([=](const LiveSandbox& s) { return s.zygote_id() == zygote_id; })) {
+    LiveSandbox* const orphan = FindSandbox(id);
+    if (orphan == nullptr) continue;
+    if (!orphan->is_adopted()) {
       FailSandbox(id, reason);
       continue;
     }
-    FindSandbox(id)->OnZygoteGone();
+    orphan->OnZygoteGone();
     FinishIfOver(id);
   }
   SpawnerEvent event;
@@ -352,28 +233,50 @@ void Spawner::OnNurseryExited(int64_t zygote_id) {
 // ---- both ---------------------------------------------------------------------------------------
 
 void Spawner::TearDown(LiveSandbox& sandbox) {
-  sandbox.BeginTeardown([this, id = sandbox.id()] { FinishIfOver(id); });
-  FinishIfOver(sandbox.id());
+  const int64_t id = sandbox.id();
+  sandbox.BeginTeardown([this, id] { FinishIfOver(id); });
+  for (int64_t member : std::vector<int64_t>(sandbox.members().begin(), sandbox.members().end())) {
+    KillSandbox(member);
+  }
+  FinishIfOver(id);
+}
+
+std::vector<int64_t> Spawner::IdsOf(absl::FunctionRef<bool(const LiveSandbox&)> wanted) const {
+  std::vector<int64_t> members;
+  std::vector<int64_t> others;
+  for (const auto& [id, sandbox] : sandboxes_) {
+    if (wanted(*sandbox)) (sandbox->home() != nullptr ? members : others).push_back(id);
+  }
+  members.insert(members.end(), others.begin(), others.end());
+  return members;
+}
+
+std::unique_ptr<LiveSandbox> Spawner::Remove(int64_t sandbox_id) {
+  auto found = sandboxes_.extract(sandbox_id);
+  if (found.empty()) return nullptr;
+  found.mapped()->Leave();
+  keeper_.Discard(sandbox_id);
+  return std::move(found.mapped());
 }
 
 void Spawner::FinishIfOver(int64_t sandbox_id) {
   const auto found = sandboxes_.find(sandbox_id);
   if (found == sandboxes_.end() || !found->second->IsOver()) return;
-  const std::unique_ptr<LiveSandbox> sandbox = std::move(found->second);
-  sandboxes_.erase(found);
   SpawnerEvent event;
-  *event.mutable_sandbox_exited() = sandbox->Finish();
-  keeper_.Discard(sandbox_id);
+  *event.mutable_sandbox_exited() = found->second->Finish();
+  const std::unique_ptr<LiveSandbox> sandbox = Remove(sandbox_id);
   Tell(event);
+  if (sandbox->home() != nullptr) FinishIfOver(sandbox->home()->id());
 }
 
 void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message) {
-  sandboxes_.erase(sandbox_id);
-  keeper_.Discard(sandbox_id);
+  const std::unique_ptr<LiveSandbox> sandbox = Remove(sandbox_id);
   SpawnerEvent event;
   event.mutable_sandbox_failed()->set_sandbox_id(sandbox_id);
   event.mutable_sandbox_failed()->set_message(message);
   Tell(event);
+  const bool was_awaited = sandbox != nullptr && sandbox->home() != nullptr;
+  if (was_awaited) FinishIfOver(sandbox->home()->id());
 }
 
 LiveSandbox* Spawner::FindSandbox(int64_t sandbox_id) {
@@ -389,9 +292,9 @@ void Spawner::EndEverything() {
   // Killing the nurseries ends every process (without namespaces, sandboxes are seen out one by
   // one); only then are the cgroups empty.
   zygotes_.clear();
-  for (auto& [id, sandbox] : sandboxes_) {
-    sandbox->OnZygoteGone();
-    (void)sandbox->Finish();
+  for (int64_t id : IdsOf([](const LiveSandbox&) { return true; })) {
+    FindSandbox(id)->OnZygoteGone();
+    (void)FindSandbox(id)->Finish();
   }
   sandboxes_.clear();
 }

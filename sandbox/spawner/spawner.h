@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/unique_fd.h"
@@ -43,6 +44,7 @@ class Spawner {
   void CreateSandbox(const internal::v1::CreateSandbox& request);
   void SignalSandbox(const internal::v1::SignalSandbox& request);
   void ForkSandbox(const internal::v1::ForkSandbox& request);
+  void AddProcess(const internal::v1::AddProcess& request);
   void SetSandboxLimits(const internal::v1::SetSandboxLimits& request);
   void KillSandbox(int64_t sandbox_id);
 
@@ -64,7 +66,12 @@ class Spawner {
   void WatchKeeper();
   void OnKeeperExited();
 
+  // With its further processes.
   void TearDown(LiveSandbox& sandbox);
+  // Of those for which `wanted`; of a sandbox and its further processes, these come first.
+  std::vector<int64_t> IdsOf(absl::FunctionRef<bool(const LiveSandbox&)> wanted) const;
+  // Forgets it, and ends what waited for that.
+  std::unique_ptr<LiveSandbox> Remove(int64_t sandbox_id);
   void FinishIfOver(int64_t sandbox_id);
   void FailSandbox(int64_t sandbox_id, const std::string& message);
   LiveSandbox* FindSandbox(int64_t sandbox_id);

@@ -79,6 +79,14 @@ void ZygoteProcess::FinishCopy(int64_t sandbox_id) {
   if (control_ != nullptr) control_->Send(request);
 }
 
+void ZygoteProcess::AddProcess(const internal::v1::AddProcess& wanted, int init) {
+  internal::v1::ZygoteRequest request;
+  request.mutable_clone_sandbox()->set_sandbox_id(wanted.process_id());
+  request.mutable_clone_sandbox()->set_joined_sandbox_id(wanted.sandbox_id());
+  if (control_ == nullptr) return;
+  control_->Send(request, absl::MakeConstSpan(&init, init < 0 ? 0 : 1));
+}
+
 void ZygoteProcess::Retire() {
   if (state_ == State::kStarting) (void)SignalPidfd(nursery_.get(), SIGKILL);
   state_ = State::kRetired;

@@ -48,6 +48,8 @@ class ZygoteProcess {
   // Copies one of its sandboxes: SandboxCloned, then FinishCopy, then CopyFinished.
   void Copy(const internal::v1::ForkSandbox& request);
   void FinishCopy(int64_t sandbox_id);
+  // Clones a further process of a sandbox; `init` is that sandbox's, or -1.
+  void AddProcess(const internal::v1::AddProcess& request, int init);
   // No more clones; it ends with its last sandbox. One that still warms up is killed.
   void Retire();
   // It ends at once, and everything below it.

@@ -154,9 +154,12 @@ absl::Status Zygote::Serve() {
 
 absl::Status Zygote::HandleRequest() {
   ZygoteRequest request;
-  CLOISTER_RETURN_IF_ERROR(ReceivePacket(control_.get(), &request, nullptr));
+  std::vector<UniqueFd> descriptors;
+  CLOISTER_RETURN_IF_ERROR(ReceivePacket(control_.get(), &request, &descriptors));
   if (request.has_retire()) {
     retired_ = true;
+  } else if (request.clone_sandbox().joined_sandbox_id() != 0) {
+    return JoinSandbox(request.clone_sandbox(), std::move(descriptors));
   } else if (request.has_clone_sandbox()) {
     pending_.push_back({.sandbox_id = request.clone_sandbox().sandbox_id(),
                         .asked_at = MonotonicNanoseconds(),
@@ -208,7 +211,7 @@ absl::Status Zygote::OnReaped(pid_t pid, const internal::v1::ChildExited& exited
     *event.mutable_child_exited() = ended.mapped();
     return Send(event);
   }
-  if (has_nursery()) user_ids_.Return(child.user);
+  RemoveResident(child.home);
   *event.mutable_child_exited() = exited;
   event.mutable_child_exited()->set_sandbox_id(child.sandbox_id);
   if (copier_ != nullptr) {
@@ -262,10 +265,7 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   CLOISTER_ASSIGN_OR_RETURN(SandboxPipes pipes, SandboxPipes::Make());
   CLOISTER_RETURN_IF_ERROR(ChooseNamespace(pending, init));
   SandboxPlace place = {.init_pidfd = init.pidfd.get(), .user = init.user, .directory = ""};
-  if (!config_.namespaces()) {
-    CLOISTER_ASSIGN_OR_RETURN(place.directory,
-                              MakeScratch(config_.scratch_directory(), pending.sandbox_id));
-  }
+  CLOISTER_ASSIGN_OR_RETURN(place.directory, PlaceDirectory(pending));
   own_clock.Begin("clone");
   StageClock child_clock;
   child_clock.Begin("clone");
@@ -281,16 +281,27 @@ absl::Status Zygote::CloneSandbox(const PendingClone& pending, const Init& init)
   return TellCloned(pending, own_clock, cloned, init, pipes);
 }
 
+// Where it has no mounts of its own.
+absl::StatusOr<std::string> Zygote::PlaceDirectory(const PendingClone& pending) const {
+  if (config_.namespaces()) return std::string();
+  if (pending.joined_sandbox_id == 0) {
+    return MakeScratch(config_.scratch_directory(), pending.sandbox_id);
+  }
+  return absl::StrCat(config_.scratch_directory(), "/", pending.joined_sandbox_id);
+}
+
 absl::StatusOr<Zygote::Cloned> Zygote::AdoptClone(const PendingClone& pending, const Init& init,
                                                   CloneResult clone) {
   if (!pending.forkable) {
-    children_[clone.pid] = {pending.sandbox_id, Role::kFirstProcess, init.user};
+    const bool joins = pending.joined_sandbox_id != 0;
+    AddResident(clone.pid, pending.sandbox_id,
+                joins ? pending.joined_sandbox_id : pending.sandbox_id, init.user);
     return Cloned{std::move(clone.pidfd), UniqueFd()};
   }
   CLOISTER_ASSIGN_OR_RETURN(
       const pid_t first, copier_->AdoptShadow(pending.sandbox_id, clone.pid, init.Duplicate()));
-  children_[clone.pid] = {pending.sandbox_id, Role::kShadow, init.user};
-  children_[first] = {pending.sandbox_id, Role::kFirstProcess, init.user};
+  children_[clone.pid] = {pending.sandbox_id, Role::kShadow, pending.sandbox_id};
+  AddResident(first, pending.sandbox_id, pending.sandbox_id, init.user);
   CLOISTER_ASSIGN_OR_RETURN(UniqueFd first_process, OpenPidfd(first));
   return Cloned{std::move(first_process), std::move(clone.pidfd)};
 }
@@ -305,7 +316,7 @@ absl::Status Zygote::TellCloned(const PendingClone& pending, const StageClock& c
   queued->set_nanoseconds(clock.begin() - pending.asked_at);
   clock.Report(event.mutable_cloned()->mutable_stage_times());
   std::vector<int> sent = {cloned.first_process.get()};
-  if (init.pidfd) sent.push_back(init.pidfd.get());
+  if (init.pidfd && pending.joined_sandbox_id == 0) sent.push_back(init.pidfd.get());
   event.mutable_cloned()->set_has_shadow(static_cast<bool>(cloned.shadow));
   if (cloned.shadow) sent.push_back(cloned.shadow.get());
   sent.insert(sent.end(),

@@ -44,15 +44,21 @@ class Zygote {
     int64_t sandbox_id;
     int64_t asked_at;  // monotonic nanoseconds
     bool forkable = false;
+    int64_t joined_sandbox_id = 0;                  // of a further process
     std::optional<internal::v1::CopySandbox> copy;  // of another sandbox, not of the zygote
   };
   using Init = SandboxCopier::Init;
 
   enum class Role { kFirstProcess, kShadow };
   struct Child {
-    int64_t sandbox_id;
+    int64_t sandbox_id;  // of a further process, its own
     Role role;
-    uid_t user;
+    int64_t home;  // the sandbox it is in
+  };
+  // A sandbox with processes that are not reaped yet, shadows excepted.
+  struct Home {
+    uid_t user = 0;
+    int processes = 0;
   };
   // What the spawner is told of.
   struct Cloned {
@@ -72,10 +78,16 @@ class Zygote {
   absl::Status HandleRequest();
   absl::Status ReapChildren();
   absl::Status OnReaped(pid_t pid, const internal::v1::ChildExited& exited);
+  void AddResident(pid_t pid, int64_t sandbox_id, int64_t home, uid_t user);
+  void RemoveResident(int64_t home);
   absl::Status CloneNext();
 
   // Clones one sandbox into the namespaces of `init`, and tells the spawner.
   absl::Status CloneSandbox(const PendingClone& pending, const Init& init);
+  // The same for a further process of a sandbox.
+  absl::Status JoinSandbox(const internal::v1::CloneSandbox& request,
+                           std::vector<UniqueFd> descriptors);
+  absl::StatusOr<std::string> PlaceDirectory(const PendingClone& pending) const;
   // Which namespace the next child is born into.
   absl::Status ChooseNamespace(const PendingClone& pending, const Init& init);
   // In the parent: learns the first process, and keeps the shadow where it is to have one.
@@ -109,6 +121,7 @@ class Zygote {
   bool retired_ = false;
   std::deque<PendingClone> pending_;
   std::unordered_map<pid_t, Child> children_;
+  std::unordered_map<int64_t, Home> homes_;
   UserIds user_ids_;
   std::deque<uid_t> promised_;  // to the inits asked for, in their order
   // Of sandboxes whose shadow has not been reaped yet: what they shared is not gone before.

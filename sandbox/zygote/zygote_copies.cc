@@ -25,8 +25,9 @@ absl::Status Zygote::CopySandbox(const PendingClone& pending, const Init& init) 
   CLOISTER_ASSIGN_OR_RETURN(
       const SandboxCopier::Copy copy,
       copier_->CopySandbox(*pending.copy, init.Duplicate(), pipes.ForSandbox(), clock));
-  children_[copy.shadow] = {pending.sandbox_id, Role::kShadow, init.user};
-  children_[copy.first_process] = {pending.sandbox_id, Role::kFirstProcess, init.user};
+  children_[copy.shadow] = {pending.sandbox_id, Role::kShadow, pending.sandbox_id};
+  // A snapshot's is its shadow.
+  AddResident(copy.first_process, pending.sandbox_id, pending.sandbox_id, init.user);
   Cloned cloned;
   CLOISTER_ASSIGN_OR_RETURN(cloned.first_process, OpenPidfd(copy.first_process));
   if (copy.shadow != copy.first_process) {

@@ -4,8 +4,6 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -16,26 +14,8 @@
 namespace cloister::sandbox {
 namespace {
 
-namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
-
-std::string NamespaceOf(pid_t pid, const char* name) {
-  return fs::read_symlink(absl::StrCat("/proc/", pid, "/ns/", name)).string();
-}
-
-std::string CgroupOf(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/cgroup"));
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::string StatusLine(pid_t pid, const std::string& name) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
-  for (std::string line; std::getline(file, line);) {
-    if (line.rfind(name + ":", 0) == 0) return line;
-  }
-  return "";
-}
 
 class ForkTest : public ::testing::Test {
  protected:

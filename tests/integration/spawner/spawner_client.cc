@@ -156,6 +156,21 @@ Received SpawnerClient::Fork(int64_t parent_id, int64_t sandbox_id, bool snapsho
   return Next();
 }
 
+Received SpawnerClient::AddProcess(int64_t sandbox_id, int64_t process_id) {
+  SpawnerRequest request;
+  request.mutable_add_process()->set_sandbox_id(sandbox_id);
+  request.mutable_add_process()->set_process_id(process_id);
+  Send(request);
+  return Next();
+}
+
+void SpawnerClient::Signal(int64_t sandbox_id, int signal) {
+  SpawnerRequest request;
+  request.mutable_signal_sandbox()->set_sandbox_id(sandbox_id);
+  request.mutable_signal_sandbox()->set_signal(signal);
+  Send(request);
+}
+
 void SpawnerClient::Kill(int64_t sandbox_id) {
   SpawnerRequest request;
   request.mutable_kill_sandbox()->set_sandbox_id(sandbox_id);
@@ -265,6 +280,23 @@ std::string ProcessName(pid_t pid) {
   std::string name;
   std::getline(file, name);
   return name;
+}
+
+std::string NamespaceOf(pid_t pid, const char* name) {
+  return fs::read_symlink(absl::StrCat("/proc/", pid, "/ns/", name)).string();
+}
+
+std::string CgroupOf(pid_t pid) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/cgroup"));
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string StatusLine(pid_t pid, const std::string& name) {
+  std::ifstream file(absl::StrCat("/proc/", pid, "/status"));
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(name + ":", 0) == 0) return line;
+  }
+  return "";
 }
 
 bool AllGone(const std::vector<pid_t>& pids) {

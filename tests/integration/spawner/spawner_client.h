@@ -52,6 +52,9 @@ class SpawnerClient {
   CreatedSandbox Create(int64_t sandbox_id, int64_t zygote_id, bool forkable = false);
   // Copies a sandbox that stands still; whichever event answers.
   Received Fork(int64_t parent_id, int64_t sandbox_id, bool snapshot = false);
+  // Adds a process to a sandbox; whichever event answers.
+  Received AddProcess(int64_t sandbox_id, int64_t process_id);
+  void Signal(int64_t sandbox_id, int signal);
   void Kill(int64_t sandbox_id);
   internal::v1::SandboxExited WaitForExit(int64_t sandbox_id);
 
@@ -83,6 +86,11 @@ std::string ReadLines(int fd, int lines);
 // Every process below `root`, itself included, and its name.
 std::vector<pid_t> ProcessTree(pid_t root);
 std::string ProcessName(pid_t pid);
+// What tells processes apart, as the kernel names it: a namespace (pid, mnt ...), the cgroups, a line of
+// /proc/PID/status.
+std::string NamespaceOf(pid_t pid, const char* name);
+std::string CgroupOf(pid_t pid);
+std::string StatusLine(pid_t pid, const std::string& name);
 // Waits until none of them exists any more.
 bool AllGone(const std::vector<pid_t>& pids);
 
