@@ -261,6 +261,11 @@ void Execution::Stop(HostStop stop, std::string detail) {
       if (parts_->ProcessHasEnded()) return AwaitExit();
     }
   }
+  EndNow(stop, std::move(detail));
+}
+
+void Execution::EndNow(HostStop stop, std::string detail) {
+  if (phase_ == Phase::kEnded) return;
   parts_->control->Kill(parts_->id);
   Observation seen;
   seen.stop = stop;
@@ -336,7 +341,7 @@ void Execution::Report(Observation seen) {
     end.outcome.MergeFrom(usage);
     end.outcome.set_state_preserved(preserved);
   }
-  if (session_ != nullptr) session_->OnCellEnding(preserved);
+  if (session_ != nullptr) session_->OnCellEnding(preserved, end.outcome);
   observer_->OnFinished(std::move(end));
   if (!alive.expired() && !preserved) parts_->control->Kill(parts_->id);
 }

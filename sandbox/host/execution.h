@@ -44,7 +44,7 @@ class CellHost {
   virtual absl::Status OnCellFrame(internal::v1::GuestFrame frame) = 0;
 
   // Before the observer is told of the end; the next cell may be started from there.
-  virtual void OnCellEnding(bool preserved) = 0;
+  virtual void OnCellEnding(bool preserved, const v1::Outcome& outcome) = 0;
 };
 
 class Execution {
@@ -80,6 +80,9 @@ class Execution {
 
   // Ends it with this cause, soon and never inline, unless it ended before.
   void StopLater(HostStop stop, std::string detail);
+
+  // The same at once, whatever else there was to be seen of its end. Never from a call of its runner's.
+  void EndNow(HostStop stop, std::string detail);
 
  private:
   enum class Phase { kPreparing, kHandingOver, kRunning, kAwaitingExit, kEnded };

@@ -5,25 +5,11 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/host/guest_limits.h"
+#include "sandbox/host/member_process.h"
 #include "sandbox/host/sandbox_fork.h"
 
 namespace cloister::sandbox {
 namespace {
-
-// The order of SandboxCreated's descriptors; the last come with a memory cgroup only, the very last
-// only where there may be subprocesses.
-enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak, kCpu };
-constexpr size_t kFewestDescriptors = kStderr + 1;
-constexpr size_t kMostDescriptors = kCpu + 1;
-
-absl::Status GuestError(const GuestChannel::FrameOrError& frame) {
-  if (!frame.ok()) return absl::InternalError(frame.status().message());
-  if (!frame->has_setup_failed()) return absl::InternalError("the guest spoke out of turn");
-  const internal::v1::SetupFailed& failed = frame->setup_failed();
-  return absl::InternalError(absl::StrCat("the sandbox could not be set up at ", failed.stage(),
-                                          ": ", failed.message(), " (errno ", failed.error_number(),
-                                          ")"));
-}
 
 HostStop StopOf(StopReason reason) {
   switch (reason) {
@@ -48,19 +34,14 @@ HostStop StopOf(StopReason reason) {
 absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
     AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
     std::vector<UniqueFd> descriptors, const internal::v1::ZygoteSpec& spec) {
-  if (descriptors.size() < kFewestDescriptors || descriptors.size() > kMostDescriptors) {
-    return absl::InternalError(
-        absl::StrCat("the spawner sent ", descriptors.size(), " descriptors with a sandbox"));
-  }
-  descriptors.resize(kMostDescriptors);
+  CLOISTER_RETURN_IF_ERROR(CheckDescriptors(descriptors));
   internal::v1::SetSandboxLimits initial;
   initial.set_sandbox_id(created.sandbox_id());
   *initial.mutable_limits() = spec.default_limits();
   initial.set_workspace_bytes(spec.default_workspace_bytes());
   std::unique_ptr<HostSandbox> sandbox(
       new HostSandbox(loop, control, created, std::move(descriptors), std::move(initial)));
-  CLOISTER_RETURN_IF_ERROR(sandbox->parts_.channel.Open());
-  CLOISTER_RETURN_IF_ERROR(sandbox->parts_.output.Open());
+  CLOISTER_RETURN_IF_ERROR(OpenParts(&sandbox->parts_));
   return sandbox;
 }
 
@@ -68,16 +49,7 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
                          const internal::v1::SandboxCreated& created,
                          std::vector<UniqueFd> descriptors,
                          internal::v1::SetSandboxLimits initial_limits)
-    : parts_{.id = created.sandbox_id(),
-             .shares_user = created.shares_user(),
-             .loop = loop,
-             .control = control,
-             .pidfd = std::move(descriptors[kPidfd]),
-             .channel = GuestChannel(loop, std::move(descriptors[kChannel])),
-             .output = OutputReader(loop, std::move(descriptors[kStdout]),
-                                    std::move(descriptors[kStderr])),
-             .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()),
-                                    std::move(descriptors[kPeak]), std::move(descriptors[kCpu]))},
+    : parts_(MakeSandboxParts(loop, control, created, std::move(descriptors))),
       initial_limits_(std::move(initial_limits)) {}
 
 HostSandbox::~HostSandbox() {
@@ -94,7 +66,7 @@ void HostSandbox::AwaitReady(std::function<void(absl::Status)> ready) {
 
 void HostSandbox::OnFirstFrame(const GuestChannel::FrameOrError& frame) {
   auto ready = std::exchange(ready_, nullptr);
-  if (!frame.ok() || !frame->has_ready()) return ready(GuestError(frame));
+  if (absl::Status status = ReadyStatus(frame); !status.ok()) return ready(std::move(status));
   // From here until Run, anything that comes (an end, or words out of turn) means it is lost.
   parts_.channel.AwaitFrame([this](const GuestChannel::FrameOrError&) { ReportIdleLost(); });
   ready(absl::OkStatus());
@@ -131,6 +103,7 @@ std::optional<internal::v1::SetSandboxLimits> HostSandbox::ChangedLimits(
 void HostSandbox::OpenSession(SessionSpec spec, SessionObserver* observer) {
   const std::optional<internal::v1::SetSandboxLimits> changed = ChangedLimits(spec.limits);
   session_ = std::make_unique<HostSession>(&parts_, std::move(spec), observer);
+  session_->SetOnEnded([this](const std::string& how) { OnSessionEnded(how); });
   if (idle_lost_) return session_->Stop(HostStop::kLost, "the sandbox died before it was opened");
   session_->Open(changed);
 }
@@ -180,8 +153,31 @@ void HostSandbox::MakeCopies(const ForkSpec& spec, const ForkCallback& done) {
 
 void HostSandbox::ResumeSession(SessionObserver* observer) {
   session_ = std::make_unique<HostSession>(&parts_, copy_->limits, copy_->last_cell, observer);
+  session_->SetOnEnded([this](const std::string& how) { OnSessionEnded(how); });
   if (idle_lost_) session_->Stop(HostStop::kLost, "the copy died before it was used");
 }
+
+// ---- further processes --------------------------------------------------------------------------
+
+void HostSandbox::AddProcess(SandboxControl::ProcessCallback done) {
+  parts_.control->AddProcess(
+      parts_.id, [this, done = std::move(done), alive = std::weak_ptr<char>(alive_)](auto process) {
+        if (alive.expired()) return;
+        if (has_ended_ || (!process.ok() && parts_.ProcessHasEnded())) {
+          process = absl::UnavailableError("the sandbox has ended");
+        }
+        if (process.ok()) members_.Add(process->get());
+        done(std::move(process));
+      });
+}
+
+void HostSandbox::OnSessionEnded(const std::string& how) {
+  has_ended_ = true;
+  if (stop_ != HostStop::kNone) return members_.TellEnded(stop_, "");
+  members_.TellEnded(HostStop::kLost, absl::StrCat("its sandbox was lost: ", how));
+}
+
+// ---- from outside -------------------------------------------------------------------------------
 
 void HostSandbox::Interrupt(absl::Duration grace) {
   if (execution_ != nullptr) execution_->Interrupt(grace);
@@ -189,6 +185,7 @@ void HostSandbox::Interrupt(absl::Duration grace) {
 }
 
 void HostSandbox::Stop(StopReason reason) {
+  if (stop_ == HostStop::kNone) stop_ = StopOf(reason);
   if (session_ != nullptr) return session_->Stop(StopOf(reason), "");
   if (execution_ == nullptr) return parts_.control->Kill(parts_.id);
   // The execution asks for the kill itself, once it has seen whether there is anything left to end.

@@ -22,12 +22,14 @@
 #include "sandbox/base/limits.h"
 #include "sandbox/host/execution.h"
 #include "sandbox/host/host_session.h"
+#include "sandbox/host/sandbox_members.h"
 #include "sandbox/host/sandbox_parts.h"
+#include "sandbox/host/spawned_process.h"
 #include "sandbox/sandbox.h"
 
 namespace cloister::sandbox {
 
-class HostSandbox final : public Sandbox {
+class HostSandbox final : public Sandbox, public SpawnedProcess {
  public:
   // From what the spawner said and sent. `spec` is the zygote's: the limits the sandbox began with.
   // INTERNAL where the descriptors are not those of SandboxCreated or cannot be watched.
@@ -36,10 +38,6 @@ class HostSandbox final : public Sandbox {
       std::vector<UniqueFd> descriptors, const internal::v1::ZygoteSpec& spec);
 
   ~HostSandbox() override;
-
-  // Calls `ready` once, never inline: OK when the guest is confined and waits, INTERNAL with the
-  // step that failed otherwise.
-  void AwaitReady(std::function<void(absl::Status)> ready);
 
   int64_t id() const override { return parts_.id; }
   void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) override;
@@ -58,11 +56,15 @@ class HostSandbox final : public Sandbox {
   // It was made as a copy; AwaitReady is not for snapshots.
   void BecomeCopy(SandboxControl::CopyOrder order) { copy_ = std::move(order); }
 
-  // From the spawner. Each may end the execution and so destroy the sandbox.
-  void OnLimitsSet(const std::string& error);
-  void OnSignaled();
-  void OnExited(const internal::v1::SandboxExited& exit);
-  void OnSpawnerLost();
+  // As SandboxControl says. What comes is told when this sandbox ends.
+  void AddProcess(SandboxControl::ProcessCallback done);
+
+  // SpawnedProcess.
+  void AwaitReady(std::function<void(absl::Status)> ready) override;
+  void OnLimitsSet(const std::string& error) override;
+  void OnSignaled() override;
+  void OnExited(const internal::v1::SandboxExited& exit) override;
+  void OnSpawnerLost() override;
 
  private:
   HostSandbox(AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
@@ -70,6 +72,8 @@ class HostSandbox final : public Sandbox {
 
   void OnFirstFrame(const GuestChannel::FrameOrError& frame);
   void ReportIdleLost();
+  // After its observer was told.
+  void OnSessionEnded(const std::string& how);
   bool is_snapshot() const { return copy_.has_value() && copy_->request.snapshot(); }
   void MakeCopies(const ForkSpec& spec, const ForkCallback& done);
   // What the kernel has to be told for `limits`, if anything.
@@ -84,6 +88,9 @@ class HostSandbox final : public Sandbox {
   // One of the two, from Run or OpenSession on.
   std::unique_ptr<Execution> execution_;
   std::unique_ptr<HostSession> session_;
+  SandboxMembers members_;
+  HostStop stop_ = HostStop::kNone;  // why it was asked to end, if it was
+  bool has_ended_ = false;
 };
 
 }  // namespace cloister::sandbox

@@ -214,13 +214,14 @@ absl::Status HostSession::OnCellFrame(GuestFrame frame) {
   return absl::OkStatus();
 }
 
-void HostSession::OnCellEnding(bool preserved) {
+void HostSession::OnCellEnding(bool preserved, const v1::Outcome& outcome) {
   cell_number_ = 0;
   open_request_ = 0;
   if (preserved) {
     AwaitFrame();
   } else {
     phase_ = Phase::kEnded;
+    PostEnded(outcome.detail());
   }
 }
 
@@ -282,6 +283,17 @@ void HostSession::Stop(HostStop stop, const std::string& detail) {
   });
 }
 
+void HostSession::EndNow(HostStop stop, const std::string& detail) {
+  CellIsRunning() ? cell_->EndNow(stop, detail) : Lose(stop, detail);
+}
+
+void HostSession::PostEnded(std::string how) {
+  parts_->loop->Post([this, how = std::move(how), alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    if (const auto on_ended = std::exchange(on_ended_, nullptr)) on_ended(how);
+  });
+}
+
 void HostSession::OnSignaled() {
   if (CellIsRunning()) cell_->OnSignaled();
 }
@@ -323,7 +335,9 @@ void HostSession::Report(Observation seen) {
   const std::weak_ptr<char> alive = alive_;
   FailExchange();
   if (alive.expired()) return;
-  observer_->OnLost(ClassifyOutcome(std::move(seen)));
+  const v1::Outcome outcome = ClassifyOutcome(std::move(seen));
+  PostEnded(outcome.detail());
+  observer_->OnLost(outcome);
   if (!alive.expired()) parts_->control->Kill(parts_->id);
 }
 

@@ -65,6 +65,13 @@ class HostSession final : private CellHost {
 
   // Kills it; what runs ends with this cause.
   void Stop(HostStop stop, const std::string& detail);
+  // The same at once, whatever else there was to be seen of its end. Never from a call of its runner's.
+  void EndNow(HostStop stop, const std::string& detail);
+
+  // Called once, after whoever watches was told that it has ended; never inline. `how` is for people.
+  void SetOnEnded(std::function<void(const std::string& how)> on_ended) {
+    on_ended_ = std::move(on_ended);
+  }
 
   // From the spawner.
   void OnLimitsSet(const std::string& error);
@@ -94,10 +101,11 @@ class HostSession final : private CellHost {
   // Tells who asked that no answer comes.
   void FailExchange();
   void ReportOpened(const absl::Status& status);
+  void PostEnded(std::string how);
 
   // CellHost.
   absl::Status OnCellFrame(internal::v1::GuestFrame frame) override;
-  void OnCellEnding(bool preserved) override;
+  void OnCellEnding(bool preserved, const v1::Outcome& outcome) override;
 
   SandboxParts* const parts_;
   const Limits limits_;
@@ -116,6 +124,7 @@ class HostSession final : private CellHost {
   std::unique_ptr<NotebookExchange> exchange_;  // what is asked now
   std::function<void(absl::Status)> on_stand_still_;
   bool stands_still_ = false;
+  std::function<void(const std::string& how)> on_ended_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

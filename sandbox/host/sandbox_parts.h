@@ -20,6 +20,8 @@
 
 namespace cloister::sandbox {
 
+class MemberProcess;
+
 // What a sandbox asks of the spawner, and tells its maker. None of it is answered inline.
 class SandboxControl {
  public:
@@ -41,6 +43,12 @@ class SandboxControl {
   using CopyCallback = std::function<void(absl::StatusOr<std::unique_ptr<Sandbox>>)>;
   // Copies one that stands still.
   virtual void Copy(CopyOrder order, CopyCallback done) = 0;
+
+  // Makes a further process of a sandbox; `done` follows when it waits for its first frame. From then on
+  // its own id names it here: SendSignal and Kill are about it alone. Errors: UNAVAILABLE (the sandbox or
+  // the spawner was lost), DEADLINE_EXCEEDED (it did not become ready), INTERNAL (which step failed).
+  using ProcessCallback = std::function<void(absl::StatusOr<std::unique_ptr<MemberProcess>>)>;
+  virtual void AddProcess(int64_t sandbox_id, ProcessCallback done) = 0;
 
   // It died before it was given a program or a session.
   virtual void OnIdleLost(int64_t sandbox_id) = 0;

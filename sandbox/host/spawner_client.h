@@ -25,7 +25,8 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/fd_watcher.h"
-#include "sandbox/host/host_sandbox.h"
+#include "sandbox/host/sandbox_parts.h"
+#include "sandbox/host/spawned_process.h"
 #include "sandbox/sandbox.h"
 
 namespace cloister::sandbox {
@@ -57,14 +58,17 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
     internal::v1::ZygoteSpec spec;
     ZygoteCallback done;  // empty once it has started
   };
+  // Takes what Entry::preparing is.
+  using Done = std::function<void(absl::StatusOr<std::unique_ptr<SpawnedProcess>>)>;
   // One that the spawner knows, or will.
   struct Entry {
     int64_t zygote_id = 0;
-    SandboxCallback done;                    // empty once called
-    Loop::TimerId ready_timer = 0;           // of `done`
-    std::unique_ptr<HostSandbox> preparing;  // from SandboxCreated until `done` takes it
-    HostSandbox* sandbox = nullptr;  // null before SandboxCreated and after it was destroyed
-    std::optional<CopyOrder> copy;   // of another sandbox
+    Done done;                                  // empty once called
+    Loop::TimerId ready_timer = 0;              // of `done`
+    std::unique_ptr<SpawnedProcess> preparing;  // from SandboxCreated until `done` takes it
+    SpawnedProcess* process = nullptr;  // null before SandboxCreated and after it was destroyed
+    std::optional<CopyOrder> copy;      // of another sandbox
+    bool is_member = false;             // a further process of another sandbox
     bool handed_over = false;
     bool kill_sent = false;
   };
@@ -76,6 +80,7 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   void Kill(int64_t sandbox_id) override;
   void SetLimits(const internal::v1::SetSandboxLimits& limits) override;
   void Copy(CopyOrder order, CopyCallback done) override;
+  void AddProcess(int64_t sandbox_id, ProcessCallback done) override;
   void OnIdleLost(int64_t sandbox_id) override;
   void OnDestroyed(int64_t sandbox_id) override;
 
@@ -89,9 +94,13 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   void OnSandboxCreated(const internal::v1::SandboxCreated& event,
                         std::vector<UniqueFd> descriptors);
   void OnSandboxExited(const internal::v1::SandboxExited& event);
+  absl::StatusOr<std::unique_ptr<SpawnedProcess>> MakeProcess(
+      const Entry& entry, const internal::v1::SandboxCreated& event,
+      std::vector<UniqueFd> descriptors);
   void OnSandboxReady(int64_t sandbox_id, const absl::Status& status);
   // Registers one that is asked for.
-  Entry& Expect(int64_t sandbox_id, int64_t zygote_id, absl::Duration timeout, SandboxCallback done);
+  Entry& Expect(int64_t sandbox_id, int64_t zygote_id, absl::Duration timeout, Done done);
+  static absl::Status SpawnerLostError();
   // Ends the making of a sandbox with an error; false where it has been handed over or is unknown.
   bool FailSandbox(int64_t sandbox_id, const absl::Status& status);
   void LoseSpawner(const std::string& reason);
