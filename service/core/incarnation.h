@@ -1,8 +1,8 @@
-// One interpreter in the life of a live sandbox, from its lease to its loss, a restart or the end,
-// and the turns it gives.
+// One start of a live interpreter, until its loss, a restart or the end, and the turns it gives.
 //
-// A live sandbox lets go of an incarnation at once; the turn that is under way keeps it until the
-// end of its program has been told.
+// A live interpreter lets go of an incarnation at once; the turn that is under way keeps it until the
+// end of its program has been told. A further interpreter's keeps that of its sandbox, which must
+// not end before it.
 
 #ifndef CLOISTER_SERVICE_CORE_INCARNATION_H_
 #define CLOISTER_SERVICE_CORE_INCARNATION_H_
@@ -17,7 +17,7 @@
 
 namespace cloister::core {
 
-// The live sandbox, as its incarnation sees it.
+// The live interpreter, as its incarnation sees it.
 class IncarnationOwner {
  public:
   virtual ~IncarnationOwner() = default;
@@ -34,18 +34,34 @@ class IncarnationOwner {
 // Thread-safety: loop thread only.
 class Incarnation final : public sandbox::SessionObserver {
  public:
+  // Of a further interpreter that is being made: Become follows.
+  explicit Incarnation(IncarnationOwner* owner) : owner_(owner) {}
   Incarnation(IncarnationOwner* owner, std::unique_ptr<sandbox::Sandbox> sandbox)
-      : owner_(owner), sandbox_(std::move(sandbox)) {}
+      : owner_(owner), sandbox_(sandbox.get()), runner_(std::move(sandbox)) {}
 
-  sandbox::Sandbox& sandbox() { return *sandbox_; }
-
-  // Tells its owner nothing any more, and ends what runs.
-  void Abandon(sandbox::StopReason reason) {
-    owner_ = nullptr;
-    sandbox_->Stop(reason);
+  // It was made, in the sandbox of that incarnation.
+  void Become(std::unique_ptr<sandbox::Interpreter> interpreter,
+              std::shared_ptr<Incarnation> home) {
+    home_ = std::move(home);
+    interpreter_ = interpreter.get();
+    runner_ = std::move(interpreter);
   }
 
-  // Null once abandoned.
+  sandbox::CellRunner& runner() { return *runner_; }
+  // Null but for `main`.
+  sandbox::Sandbox* sandbox() { return sandbox_; }
+  // Null for `main`.
+  sandbox::Interpreter* interpreter() { return interpreter_; }
+
+  // Tells its owner nothing any more.
+  void Leave() { owner_ = nullptr; }
+  // The same, and ends what runs.
+  void Abandon(sandbox::StopReason reason) {
+    Leave();
+    runner_->Stop(reason);
+  }
+
+  // Null once left.
   IncarnationOwner* owner() const { return owner_; }
 
   // sandbox::SessionObserver; each may destroy this.
@@ -61,7 +77,10 @@ class Incarnation final : public sandbox::SessionObserver {
 
  private:
   IncarnationOwner* owner_;
-  const std::unique_ptr<sandbox::Sandbox> sandbox_;
+  std::shared_ptr<Incarnation> home_;  // outlives the next
+  sandbox::Sandbox* sandbox_ = nullptr;
+  sandbox::Interpreter* interpreter_ = nullptr;
+  std::unique_ptr<sandbox::CellRunner> runner_;
 };
 
 // One program's turn.
@@ -77,18 +96,18 @@ class CellTurn final : public sandbox::ProgramRunner, private sandbox::Execution
   sandbox::ExecutionObserver* observer() const { return observer_; }
 
   // sandbox::ProgramRunner
-  int64_t id() const override { return incarnation_->sandbox().id(); }
+  int64_t id() const override { return incarnation_->runner().id(); }
   void Run(v1::Program program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override {
     observer_ = observer;
-    incarnation_->sandbox().RunCell(std::move(settings_), std::move(program), limits, this);
+    incarnation_->runner().RunCell(std::move(settings_), std::move(program), limits, this);
   }
-  void Interrupt(absl::Duration grace) override { incarnation_->sandbox().Interrupt(grace); }
-  void Stop(sandbox::StopReason reason) override { incarnation_->sandbox().Stop(reason); }
-  void PauseOutput() override { incarnation_->sandbox().PauseOutput(); }
-  void ResumeOutput() override { incarnation_->sandbox().ResumeOutput(); }
+  void Interrupt(absl::Duration grace) override { incarnation_->runner().Interrupt(grace); }
+  void Stop(sandbox::StopReason reason) override { incarnation_->runner().Stop(reason); }
+  void PauseOutput() override { incarnation_->runner().PauseOutput(); }
+  void ResumeOutput() override { incarnation_->runner().ResumeOutput(); }
   bool SendInput(int64_t request, std::optional<std::string> text) override {
-    return incarnation_->sandbox().SendInput(request, std::move(text));
+    return incarnation_->runner().SendInput(request, std::move(text));
   }
 
  private:

@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "sandbox/base/status_macros.h"
 #include "service/base/ids.h"
@@ -31,10 +30,6 @@ sandbox::StopReason StopReasonOf(LiveEnd how) {
   return sandbox::StopReason::kShutdown;
 }
 
-bool LeavesHistory(const v1::CellOptions& options) {
-  return !options.skip_history() && !options.silent();
-}
-
 }  // namespace
 
 LiveSandbox::LiveSandbox(Context context, LiveSandboxSpec spec, int64_t ordinal)
@@ -43,13 +38,27 @@ LiveSandbox::LiveSandbox(Context context, LiveSandboxSpec spec, int64_t ordinal)
       name_(absl::StrCat("sandboxes/", base::NewId())),
       ordinal_(ordinal),
       create_time_(base::ToProto(absl::Now())),
-      queue_(context_.loop, context_.maximum_queued),
-      last_used_(context_.loop->Now()) {}
+      last_used_(context_.loop->Now()),
+      main_(std::make_shared<LiveInterpreter>(InterpreterContext(),
+                                              absl::StrCat(name_, "/interpreters/main"),
+                                              v1::Interpreter::PROFILE_MAIN)),
+      further_({.interpreter = InterpreterContext(),
+                .sandbox_name = name_,
+                .environment = spec_.environment,
+                .python_version =
+                    [this] { return context_.source->PythonVersion(spec_.template_name); },
+                .maximum_count = context_.maximum_interpreters}) {}
 
 LiveSandbox::~LiveSandbox() {
-  if (lease_ticket_ != 0) context_.source->AbandonRequest(lease_ticket_);
-  context_.loop->Cancel(expiry_timer_);
-  if (incarnation_ != nullptr) incarnation_->Abandon(sandbox::StopReason::kShutdown);
+  if (!ended_) EndParts(sandbox::StopReason::kShutdown, absl::CancelledError("the server stops"));
+}
+
+LiveInterpreter::Context LiveSandbox::InterpreterContext() {
+  return {.loop = context_.loop,
+          .observer = context_.observer,
+          .owner = this,
+          .limits = spec_.limits,
+          .maximum_queued = context_.maximum_queued};
 }
 
 // ---- start and end ------------------------------------------------------------------------------
@@ -75,8 +84,7 @@ absl::Status LiveSandbox::Start(StartFiles files, absl::Time deadline, StartCall
 void LiveSandbox::BeginStart(StartCallback done) {
   start_requested_ = context_.loop->Now();
   start_callbacks_.push_back(std::move(done));
-  loss_.Clear();
-  SetState(v1::Sandbox::STATE_STARTING);
+  main_->BeginStart();
 }
 
 absl::Status LiveSandbox::Restart(absl::Time deadline, StartCallback done) {
@@ -84,13 +92,16 @@ absl::Status LiveSandbox::Restart(absl::Time deadline, StartCallback done) {
     AwaitStart(std::move(done));
     return absl::OkStatus();
   }
+  further_.EndAll(sandbox::StopReason::kRestarted,
+                  LostError(v1::ERROR_REASON_SANDBOX_LOST,
+                            MakeLoss(v1::Outcome::KIND_INTERRUPTED, "it was restarted", "")));
   if (state_ != v1::Sandbox::STATE_LOST) {
     LetGo(v1::Outcome::KIND_INTERRUPTED, "the sandbox was restarted");
   }
   absl::Status started = Start({}, deadline, std::move(done));
   if (!started.ok()) return started;
   ++restart_count_;
-  last_used_ = context_.loop->Now();
+  CountUse();
   context_.observer->OnLiveRestarted(name_);
   return absl::OkStatus();
 }
@@ -98,19 +109,15 @@ absl::Status LiveSandbox::Restart(absl::Time deadline, StartCallback done) {
 void LiveSandbox::OnLease(StartFiles files, absl::StatusOr<Lease> lease) {
   lease_ticket_ = 0;
   if (!lease.ok()) return FinishStart(lease.status());
-  start_kind_ = lease->start_kind;
   context_.source->SetAside(lease->sandbox->id());
-  IncarnationOwner* const self = this;  // private to make_shared
-  incarnation_ = std::make_shared<Incarnation>(self, std::move(lease->sandbox));
-  last_cell_ = last_history_ = 0;
-  recent_executions_.clear();
-  late_.clear();
-  late_bytes_ = 0;
-  incarnation_->sandbox().OpenSession({spec_.limits, spec_.environment, std::move(files.files)},
-                                      incarnation_.get());
+  const auto incarnation =
+      std::make_shared<Incarnation>(main_->incarnation_owner(), std::move(lease->sandbox));
+  main_->Attach(incarnation, lease->start_kind);
+  incarnation->sandbox()->OpenSession({spec_.limits, spec_.environment, std::move(files.files)},
+                                      incarnation.get());
 }
 
-void LiveSandbox::OnOpened(const absl::Status& status) {
+void LiveSandbox::OnInterpreterOpened(const absl::Status& status) {
   if (status.ok()) return FinishStart(absl::OkStatus());
   absl::Status error = MakeError(
       v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
@@ -125,11 +132,12 @@ void LiveSandbox::OnOpened(const absl::Status& status) {
 void LiveSandbox::FinishStart(const absl::Status& status) {
   const std::weak_ptr<char> alive = alive_;
   if (status.ok()) {
-    SetState(v1::Sandbox::STATE_READY);
-    last_used_ = context_.loop->Now();
-    context_.observer->OnLiveStarted(name_, spec_.template_name, start_kind_,
+    main_->Open();
+    CountUse();
+    context_.observer->OnLiveStarted(name_, spec_.template_name, start_kind(),
                                      last_used_ - start_requested_);
     ScheduleExpiry();
+    further_.SetHome(main_->incarnation());
   } else {
     Lose(v1::Outcome::KIND_INTERPRETER_LOST, std::string(status.message()));
   }
@@ -137,30 +145,31 @@ void LiveSandbox::FinishStart(const absl::Status& status) {
     done(status);
     if (alive.expired()) return;
   }
-  if (status.ok()) Serve();
 }
 
 void LiveSandbox::End(LiveEnd how, const absl::Status& why) {
-  if (std::exchange(ended_, true)) return;
+  if (ended_) return;
   SetState(v1::Sandbox::STATE_UNSPECIFIED);
-  if (lease_ticket_ != 0) context_.source->AbandonRequest(std::exchange(lease_ticket_, 0));
-  context_.loop->Cancel(std::exchange(expiry_timer_, 0));
-  turn_ = nullptr;
-  if (auto incarnation = std::exchange(incarnation_, nullptr)) {
-    incarnation->Abandon(StopReasonOf(how));
-  }
   context_.observer->OnLiveEnded(name_, how);
-  // Whoever is told may let go of this.
-  const std::weak_ptr<char> alive = alive_;
-  FailQuestion(why);
-  if (alive.expired()) return;
-  RefuseWork(why);
-  if (alive.expired()) return;
-  for (const StartCallback& done : std::exchange(start_callbacks_, {})) done(why);
-  if (!alive.expired()) queue_.FailAll(why);
+  const auto callbacks = std::exchange(start_callbacks_, {});
+  EndParts(StopReasonOf(how), why);
+  for (const StartCallback& done : callbacks) done(why);
 }
 
-void LiveSandbox::OnLost(const v1::Outcome& how) { Lose(how.kind(), how.detail()); }
+void LiveSandbox::EndParts(sandbox::StopReason reason, const absl::Status& why) {
+  ended_ = true;
+  if (lease_ticket_ != 0) context_.source->AbandonRequest(std::exchange(lease_ticket_, 0));
+  context_.loop->Cancel(std::exchange(expiry_timer_, 0));
+  further_.EndAll(reason, why);
+  if (auto incarnation = main_->Detach()) incarnation->Abandon(reason);
+  main_->End(why);
+}
+
+void LiveSandbox::OnInterpreterLost(LiveInterpreter& interpreter, v1::Outcome::Kind cause,
+                                    const std::string& detail) {
+  if (&interpreter != main_.get()) return further_.Lose(interpreter, cause, detail);
+  Lose(cause, detail);
+}
 
 void LiveSandbox::Lose(v1::Outcome::Kind cause, const std::string& detail) {
   context_.observer->OnLiveLost(name_, cause, detail);
@@ -168,37 +177,35 @@ void LiveSandbox::Lose(v1::Outcome::Kind cause, const std::string& detail) {
 }
 
 void LiveSandbox::LetGo(v1::Outcome::Kind cause, const std::string& detail) {
-  loss_.set_cause(cause);
-  loss_.set_detail(detail);
-  loss_.set_execution(current_execution_);
-  *loss_.mutable_time() = base::ToProto(absl::Now());
-  SetState(v1::Sandbox::STATE_LOST);
-  turn_ = nullptr;
-  current_execution_.clear();
-  late_.clear();
-  late_bytes_ = 0;
-  last_used_ = context_.loop->Now();
+  const v1::Loss loss = MakeLoss(cause, detail, main_->current_execution());
+  const absl::Status error = LostError(v1::ERROR_REASON_SANDBOX_LOST, loss);
+  CountUse();
   // A turn that is under way keeps it until its end has been told.
-  if (auto incarnation = std::exchange(incarnation_, nullptr)) {
-    incarnation->Abandon(sandbox::StopReason::kRestarted);
-  }
+  const std::shared_ptr<Incarnation> incarnation = main_->Detach();
+  if (incarnation != nullptr) incarnation->Abandon(sandbox::StopReason::kRestarted);
+  main_->LetGo(loss, error);
+  further_.LoseAll(loss, error);
   ScheduleExpiry();
-  const absl::Status error = LostError();
-  const std::weak_ptr<char> alive = alive_;
-  FailQuestion(error);
-  if (!alive.expired()) RefuseWork(error);
-  if (!alive.expired()) queue_.FailAll(error);
 }
 
-absl::Status LiveSandbox::LostError() const {
-  const std::string cause(absl::StripPrefix(v1::Outcome::Kind_Name(loss_.cause()), "KIND_"));
-  absl::Status error = WithMetadata(
-      MakeError(v1::ERROR_REASON_SANDBOX_LOST,
-                absl::StrCat("the sandbox's interpreter ended, and its state with it (", cause,
-                             ": ", loss_.detail(), "); RestartSandbox gives it a new one")),
-      "cause", cause);
-  return loss_.execution().empty() ? error
-                                   : WithMetadata(std::move(error), "execution", loss_.execution());
+// ---- interpreters -------------------------------------------------------------------------------
+
+void LiveSandbox::OnInterpreterState(v1::Interpreter::State from, v1::Interpreter::State to) {
+  if (from == v1::Interpreter::STATE_BUSY) --busy_;
+  if (to == v1::Interpreter::STATE_BUSY) ++busy_;
+  UpdateState();
+}
+
+void LiveSandbox::UpdateState() {
+  if (ended_) return;
+  switch (main_->state()) {
+    case v1::Interpreter::STATE_STARTING:
+      return SetState(v1::Sandbox::STATE_STARTING);
+    case v1::Interpreter::STATE_LOST:
+      return SetState(v1::Sandbox::STATE_LOST);
+    default:
+      return SetState(busy_ > 0 ? v1::Sandbox::STATE_BUSY : v1::Sandbox::STATE_READY);
+  }
 }
 
 void LiveSandbox::SetState(State state) {
@@ -207,104 +214,33 @@ void LiveSandbox::SetState(State state) {
   state_ = state;
 }
 
-// ---- turns --------------------------------------------------------------------------------------
-
-absl::StatusOr<LiveSandbox::Ticket> LiveSandbox::RequestTurn(const std::string& execution,
-                                                             CellRequest cell, absl::Time deadline,
-                                                             TurnCallback done) {
-  return Enqueue({.execution = execution, .cell = std::move(cell), .done = std::move(done)},
-                 deadline);
+absl::StatusOr<std::shared_ptr<LiveInterpreter>> LiveSandbox::FindInterpreter(
+    const std::string& id) const {
+  if (id == kMainInterpreter) return main_;
+  return further_.Find(id);
 }
 
-absl::StatusOr<LiveSandbox::Ticket> LiveSandbox::Enqueue(TurnQueue::Waiter waiter,
-                                                         absl::Time deadline) {
-  if (state_ == v1::Sandbox::STATE_LOST) return LostError();
-  waiter.ticket = ++last_ticket_;
-  waiter.arrived = context_.loop->Now();
-  if (absl::Status pushed = queue_.Push(std::move(waiter), deadline); !pushed.ok()) return pushed;
-  if (state_ == v1::Sandbox::STATE_READY && queue_.size() == 1) ServeSoon();
-  return last_ticket_;
+absl::StatusOr<v1::Interpreter> LiveSandbox::GetInterpreter(const std::string& id) const {
+  if (id == kMainInterpreter) return MainToProto();
+  return further_.Get(id);
 }
 
-void LiveSandbox::ServeSoon() {
-  context_.loop->Post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired()) Serve();
-  });
+std::vector<v1::Interpreter> LiveSandbox::ListInterpreters() const {
+  std::vector<v1::Interpreter> list = further_.List();
+  list.insert(list.begin(), MainToProto());
+  return list;
 }
 
-void LiveSandbox::Serve() {
-  if (state_ != v1::Sandbox::STATE_READY || queue_.empty()) return;
-  TurnQueue::Waiter waiter = queue_.Pop();
-  if (waiter.question.has_value()) return ServeQuestion(std::move(waiter));
-  if (waiter.work != nullptr) return BeginWork(std::move(waiter));
-  ServeCell(std::move(waiter));
+v1::Interpreter LiveSandbox::MainToProto() const {
+  v1::Interpreter proto = main_->ToProto();
+  *proto.mutable_create_time() = create_time_;
+  proto.set_restart_count(restart_count_);
+  return proto;
 }
 
-void LiveSandbox::ServeCell(TurnQueue::Waiter waiter) {
-  const bool history = LeavesHistory(waiter.cell.options);
-  Turn turn{.start_kind = start_kind_,
-            .waited = context_.loop->Now() - waiter.arrived,
-            .execution_count = history ? ++last_history_ : 0};
-  sandbox::CellSettings settings{.number = ++last_cell_,
-                                 .execution_count = turn.execution_count,
-                                 .allow_input = waiter.cell.allow_input,
-                                 .options = std::move(waiter.cell.options)};
-  auto runner = std::make_unique<CellTurn>(incarnation_, std::move(settings));
-  turn_ = runner.get();
-  turn.runner = std::move(runner);
-  current_execution_ = waiter.execution;
-  recent_executions_.push_back(std::move(waiter.execution));
-  if (recent_executions_.size() > kRememberedExecutions) recent_executions_.pop_front();
-  SetState(v1::Sandbox::STATE_BUSY);
-  if (!late_.empty()) {
-    // After the execution has said that it started.
-    context_.loop->Post([this, alive = std::weak_ptr<char>(alive_)] {
-      if (!alive.expired()) FlushLate();
-    });
-  }
-  waiter.done(std::move(turn));
-}
-
-void LiveSandbox::OnCellEnded(const sandbox::ExecutionEnd& end) {
-  if (!end.status.ok()) {
-    return Lose(v1::Outcome::KIND_INTERPRETER_LOST, "the interpreter could not be reached");
-  }
-  if (!end.outcome.state_preserved()) return Lose(end.outcome.kind(), end.outcome.detail());
-  current_execution_.clear();
-  turn_ = nullptr;
-  last_used_ = context_.loop->Now();
-  SetState(v1::Sandbox::STATE_READY);
-}
-
-void LiveSandbox::OnTurnOver() { Serve(); }
-
-std::string LiveSandbox::ExecutionOfCell(int64_t cell) const {
-  const int64_t age = last_cell_ - cell;
-  const auto count = static_cast<int64_t>(recent_executions_.size());
-  return age < 0 || age >= count ? "" : recent_executions_[static_cast<size_t>(count - 1 - age)];
-}
-
-void LiveSandbox::OnLateOutput(int64_t cell, v1::LateOutput output) {
-  output.set_execution(ExecutionOfCell(cell));
-  late_bytes_ += static_cast<int64_t>(output.ByteSizeLong());
-  late_.push_back(std::move(output));
-  if (turn_ != nullptr && turn_->observer() != nullptr) return FlushLate();
-  while (late_bytes_ > kMaxLateBytes && !late_.empty()) {
-    late_bytes_ -= static_cast<int64_t>(late_.front().ByteSizeLong());
-    late_.pop_front();
-  }
-}
-
-void LiveSandbox::FlushLate() {
-  const std::weak_ptr<char> alive = alive_;
-  while (!late_.empty() && turn_ != nullptr && turn_->observer() != nullptr) {
-    v1::ExecutionEvent event;
-    *event.mutable_late_output() = std::move(late_.front());
-    late_.pop_front();
-    if (late_.empty()) late_bytes_ = 0;
-    turn_->observer()->OnCellEvent(std::move(event));
-    if (alive.expired()) return;
-  }
+absl::Status LiveSandbox::CheckUsable() const {
+  if (state_ != v1::Sandbox::STATE_LOST) return absl::OkStatus();
+  return LostError(v1::ERROR_REASON_SANDBOX_LOST, main_->loss());
 }
 
 // ---- time ---------------------------------------------------------------------------------------
@@ -348,7 +284,7 @@ v1::Sandbox LiveSandbox::ToProto() const {
   proto.set_template_(spec_.template_name);
   proto.set_snapshot(spec_.snapshot);
   proto.set_parent(parent_);
-  proto.set_start_kind(start_kind_);
+  proto.set_start_kind(start_kind());
   *proto.mutable_create_time() = create_time_;
   if (expiry_ != absl::InfiniteFuture()) {
     *proto.mutable_expire_time() = base::ToProto(wall + (expiry_ - now));
@@ -360,11 +296,11 @@ v1::Sandbox LiveSandbox::ToProto() const {
     }
   }
   *proto.mutable_limits() = core::ToProto(spec_.limits);
-  if (state_ == v1::Sandbox::STATE_LOST) *proto.mutable_loss() = loss_;
-  proto.set_current_execution(current_execution_);
-  proto.set_queued_execution_count(static_cast<int32_t>(queue_.size()));
+  if (state_ == v1::Sandbox::STATE_LOST) *proto.mutable_loss() = main_->loss();
+  proto.set_current_execution(main_->current_execution());
+  proto.set_queued_execution_count(static_cast<int32_t>(main_->queued()));
   proto.set_restart_count(restart_count_);
-  proto.set_execution_count(last_cell_);
+  proto.set_execution_count(last_cell());
   return proto;
 }
 

@@ -1,18 +1,13 @@
-// A sandbox that stays with its user: its name, its states, its time, and the queue for its
-// interpreter.
-//
-//   kStarting ─▶ kReady ◀─▶ kBusy ─▶ kLost ─▶ kStarting (restart)          any ─▶ kEnded
-//       └──────────────────────────────^
+// A sandbox that stays with its user: its name, its time, its start, and its interpreters. Its state is
+// theirs: STARTING and LOST with `main`, BUSY while any of them is.
 //
 // Thread-safety: loop thread only.
-// Ownership: shared by the manager and by executions that wait for a turn. What `Context` names
-// must outlive it.
+// Ownership: the manager's. What `Context` names must outlive it.
 
 #ifndef CLOISTER_SERVICE_CORE_LIVE_SANDBOX_H_
 #define CLOISTER_SERVICE_CORE_LIVE_SANDBOX_H_
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,12 +19,12 @@
 #include "cloister/v1/sandbox.pb.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
+#include "service/core/further_interpreters.h"
 #include "service/core/incarnation.h"
+#include "service/core/live_interpreter.h"
 #include "service/core/observer.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_source.h"
-#include "service/core/turn_queue.h"
-#include "service/core/turn_source.h"
 
 namespace cloister::core {
 
@@ -69,7 +64,10 @@ struct StartFiles {
   RequestMemory::Share memory;
 };
 
-class LiveSandbox final : public TurnSource, private IncarnationOwner {
+// The last part of the name of the interpreter that every sandbox has.
+inline constexpr char kMainInterpreter[] = "main";
+
+class LiveSandbox final : private InterpreterOwner {
  public:
   struct Context {
     sandbox::Loop* loop;
@@ -77,15 +75,11 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
     SnapshotSource* snapshots;
     ServiceObserver* observer;
     size_t maximum_queued;
+    int maximum_interpreters;
     // Its time is over: the manager is to end it.
     std::function<void(LiveSandbox&, LiveEnd)> on_expired;
   };
   using StartCallback = std::function<void(const absl::Status&)>;
-
-  // What late output may hold while nothing runs; then the oldest goes.
-  static constexpr int64_t kMaxLateBytes = int64_t{256} << 10;
-  // Of so many of the latest executions late output can be told apart.
-  static constexpr size_t kRememberedExecutions = 256;
 
   LiveSandbox(Context context, LiveSandboxSpec spec, int64_t ordinal);
   ~LiveSandbox() override;
@@ -96,20 +90,22 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   absl::Status Start(StartFiles files, absl::Time deadline, StartCallback done);
   // Another one who wants to know; only while it starts.
   void AwaitStart(StartCallback done) { start_callbacks_.push_back(std::move(done)); }
-  // Ends the interpreter it has, and starts.
+  // Ends the interpreters it has, and starts.
   absl::Status Restart(absl::Time deadline, StartCallback done);
 
   // Instead of Start: it is this copy of `parent`, and ready.
   void Adopt(CopiedSession copy, const std::string& parent);
 
-  // A turn for what is no cell: calls `work` with the sandbox when it has come, and keeps the turn until
-  // the work calls its second argument, once. `refused` is called instead where the turn does not
-  // come, and as well where the sandbox is lost under the work. Errors at once: as RequestTurn.
+  // A turn of `main` for what is no cell: calls `work` with the sandbox when it has come, and keeps the
+  // turn until the work calls its second argument, once; no further interpreter is made meanwhile.
+  // `refused` is called instead where the turn does not come, and as well where the sandbox is lost
+  // under the work. Errors at once, and through `refused`: as RequestTurn, and FORK_REFUSED while
+  // there are further interpreters.
   using Work = std::function<void(sandbox::Sandbox&, std::function<void()> over)>;
-  using Refused = std::function<void(const absl::Status&)>;
+  using Refused = LiveInterpreter::Refused;
   absl::Status RequestWork(Work work, absl::Time deadline, Refused refused);
-  int64_t last_cell() const { return last_cell_; }
-  int64_t last_history() const { return last_history_; }
+  int64_t last_cell() const { return main_->last_cell(); }
+  int64_t last_history() const { return main_->last_history(); }
 
   // Infinite: never.
   void SetLifetime(absl::Duration ttl) { SetTimes(context_.loop->Now() + ttl, idle_timeout_); }
@@ -120,58 +116,51 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
 
   v1::Sandbox ToProto() const;
 
+  // Interpreters, by the last part of their names. Errors: INTERPRETER_NOT_FOUND.
+  const std::shared_ptr<LiveInterpreter>& main() const { return main_; }
+  absl::StatusOr<std::shared_ptr<LiveInterpreter>> FindInterpreter(const std::string& id) const;
+  absl::StatusOr<v1::Interpreter> GetInterpreter(const std::string& id) const;
+  // `main` first, then oldest first.
+  std::vector<v1::Interpreter> ListInterpreters() const;
+  // Use of the further ones. SANDBOX_LOST.
+  absl::Status CheckUsable() const;
+  void CountUse() { last_used_ = context_.loop->Now(); }
+  FurtherInterpreters& further() { return further_; }
+
   const std::string& name() const { return name_; }
   int64_t ordinal() const { return ordinal_; }
   const LiveSandboxSpec& spec() const { return spec_; }
+  const sandbox::Limits& limits() const { return spec_.limits; }
   v1::Sandbox::State state() const { return state_; }
-  v1::StartKind start_kind() const { return start_kind_; }
-  const std::string& current_execution() const { return current_execution_; }
-
-  // TurnSource
-  const sandbox::Limits& limits() const override { return spec_.limits; }
-  absl::StatusOr<Ticket> RequestTurn(const std::string& execution, CellRequest cell,
-                                     absl::Time deadline, TurnCallback done) override;
-  absl::StatusOr<Ticket> Ask(sandbox::NotebookQuestion question, absl::Time deadline,
-                             sandbox::NotebookCallback done) override;
-  void AbandonTurn(Ticket ticket) override { queue_.Abandon(ticket); }
+  v1::StartKind start_kind() const { return main_->start_kind(); }
 
  private:
+  LiveInterpreter::Context InterpreterContext();
   void OnLease(StartFiles files, absl::StatusOr<Lease> lease);
   void BeginStart(StartCallback done);
   absl::Status StartFromSnapshot();
   void ResumeCopy(CopiedSession copy);
-  void BeginWork(TurnQueue::Waiter waiter);
-  void EndWork();
-  void RefuseWork(const absl::Status& why);
+  void BeginWork(const Work& work, const Refused& refused, std::function<void()> over);
   void FinishStart(const absl::Status& status);
-  absl::StatusOr<Ticket> Enqueue(TurnQueue::Waiter waiter, absl::Time deadline);
-  void ServeSoon();
-  void Serve();
-  void ServeCell(TurnQueue::Waiter waiter);
-  void ServeQuestion(TurnQueue::Waiter waiter);
-  void OnAnswer(absl::StatusOr<sandbox::NotebookAnswer> answer);
-  // Tells who asked that no answer comes.
-  void FailQuestion(const absl::Status& why);
+  void EndParts(sandbox::StopReason reason, const absl::Status& why);
   void Lose(v1::Outcome::Kind cause, const std::string& detail);
   // Becomes LOST, whatever the reason.
   void LetGo(v1::Outcome::Kind cause, const std::string& detail);
-  absl::Status LostError() const;
+  void UpdateState();
   void SetState(v1::Sandbox::State state);
+  v1::Interpreter MainToProto() const;
 
   void SetTimes(absl::Time expiry, absl::Duration idle_timeout);
   absl::Time IdleExpiry() const;
   void ScheduleExpiry();
   void OnExpiryTimer();
 
-  std::string ExecutionOfCell(int64_t cell) const;
-  void FlushLate();
-
-  // IncarnationOwner
-  void OnOpened(const absl::Status& status) override;
-  void OnLost(const v1::Outcome& how) override;
-  void OnLateOutput(int64_t cell, v1::LateOutput output) override;
-  void OnCellEnded(const sandbox::ExecutionEnd& end) override;
-  void OnTurnOver() override;
+  // InterpreterOwner
+  void OnInterpreterState(v1::Interpreter::State from, v1::Interpreter::State to) override;
+  void OnInterpreterOpened(const absl::Status& status) override;
+  void OnInterpreterLost(LiveInterpreter& interpreter, v1::Outcome::Kind cause,
+                         const std::string& detail) override;
+  void OnInterpreterUsed() override { CountUse(); }
 
   const Context context_;
   const LiveSandboxSpec spec_;
@@ -180,33 +169,21 @@ class LiveSandbox final : public TurnSource, private IncarnationOwner {
   const google::protobuf::Timestamp create_time_;
   v1::Sandbox::State state_ = v1::Sandbox::STATE_UNSPECIFIED;
   bool ended_ = false;
+  int busy_ = 0;  // interpreters
 
   SandboxSource::Ticket lease_ticket_ = 0;
   absl::Time start_requested_;
   std::vector<StartCallback> start_callbacks_;
-  std::shared_ptr<Incarnation> incarnation_;
-  v1::StartKind start_kind_ = v1::START_KIND_UNSPECIFIED;
   int restart_count_ = 0;
-  v1::Loss loss_;
-
-  TurnQueue queue_;
-  Ticket last_ticket_ = 0;
-  CellTurn* turn_ = nullptr;             // under way
-  sandbox::NotebookCallback on_answer_;  // of the question that is under way
-  Refused work_refused_;                 // of work under way
-  int64_t work_number_ = 0;
   std::string parent_;
-  std::string current_execution_;
-  int64_t last_cell_ = 0;
-  int64_t last_history_ = 0;
-  std::deque<std::string> recent_executions_;  // the last is that of last_cell_
-  std::deque<v1::LateOutput> late_;
-  int64_t late_bytes_ = 0;
 
   absl::Time expiry_ = absl::InfiniteFuture();
   absl::Duration idle_timeout_ = absl::InfiniteDuration();
   absl::Time last_used_;
   sandbox::Loop::TimerId expiry_timer_ = 0;
+
+  const std::shared_ptr<LiveInterpreter> main_;
+  FurtherInterpreters further_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

@@ -9,7 +9,7 @@ namespace cloister::core {
 void LiveSandbox::Adopt(CopiedSession copy, const std::string& parent) {
   parent_ = parent;
   start_requested_ = context_.loop->Now();
-  SetState(v1::Sandbox::STATE_STARTING);
+  main_->BeginStart();
   ResumeCopy(std::move(copy));
 }
 
@@ -24,46 +24,37 @@ absl::Status LiveSandbox::StartFromSnapshot() {
 }
 
 void LiveSandbox::ResumeCopy(CopiedSession copy) {
-  start_kind_ = v1::START_KIND_WARM;
-  IncarnationOwner* const self = this;  // private to make_shared
-  incarnation_ = std::make_shared<Incarnation>(self, std::move(copy.sandbox));
-  last_cell_ = copy.last_cell;
-  last_history_ = copy.last_history;
-  recent_executions_.clear();
-  late_.clear();
-  late_bytes_ = 0;
-  incarnation_->sandbox().ResumeSession(incarnation_.get());
+  const auto incarnation =
+      std::make_shared<Incarnation>(main_->incarnation_owner(), std::move(copy.sandbox));
+  main_->Attach(incarnation, v1::START_KIND_WARM, copy.last_cell, copy.last_history);
+  incarnation->sandbox()->ResumeSession(incarnation.get());
   FinishStart(absl::OkStatus());
 }
 
 absl::Status LiveSandbox::RequestWork(Work work, absl::Time deadline, Refused refused) {
-  TurnQueue::Waiter waiter;
-  waiter.done = [refused = std::move(refused)](absl::StatusOr<Turn> turn) {
-    refused(turn.status());
-  };
-  waiter.work = std::move(work);
-  return Enqueue(std::move(waiter), deadline).status();
+  if (absl::Status none = further_.CheckNone(); !none.ok()) return none;
+  return main_->RequestWork(
+      [this, work = std::move(work), refused](std::function<void()> over) {
+        BeginWork(work, refused, std::move(over));
+      },
+      deadline, refused);
 }
 
-void LiveSandbox::BeginWork(TurnQueue::Waiter waiter) {
-  SetState(v1::Sandbox::STATE_BUSY);
-  work_refused_ = [done = std::move(waiter.done)](const absl::Status& why) { done(why); };
-  const int64_t number = ++work_number_;
-  waiter.work(incarnation_->sandbox(), [this, number, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired() && number == work_number_ && work_refused_ != nullptr) EndWork();
+void LiveSandbox::BeginWork(const Work& work, const Refused& refused, std::function<void()> over) {
+  // One may have come since.
+  if (const absl::Status none = further_.CheckNone(); !none.ok()) {
+    refused(none);
+    return over();
+  }
+  const std::shared_ptr<Incarnation> incarnation = main_->incarnation();
+  further_.SetHome(nullptr);
+  work(*incarnation->sandbox(), [this, alive = std::weak_ptr<char>(alive_),
+                                 which = std::weak_ptr(incarnation), over = std::move(over)] {
+    over();
+    const auto still = which.lock();
+    const bool goes_on = !alive.expired() && still != nullptr && main_->incarnation() == still;
+    if (goes_on) further_.SetHome(still);
   });
-}
-
-void LiveSandbox::EndWork() {
-  work_refused_ = nullptr;
-  last_used_ = context_.loop->Now();
-  SetState(v1::Sandbox::STATE_READY);
-  ScheduleExpiry();
-  ServeSoon();
-}
-
-void LiveSandbox::RefuseWork(const absl::Status& why) {
-  if (auto refused = std::exchange(work_refused_, nullptr)) refused(why);
 }
 
 }  // namespace cloister::core

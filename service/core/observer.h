@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cloister/v1/execution.pb.h"
+#include "cloister/v1/interpreter.pb.h"
 #include "cloister/v1/outcome.pb.h"
 #include "cloister/v1/sandbox.pb.h"
 #include "sandbox/sandbox.h"
@@ -97,6 +98,23 @@ class ServiceObserver {
   virtual void OnLiveLost(const std::string& /*sandbox*/, v1::Outcome::Kind /*cause*/,
                           const std::string& /*detail*/) {}
   virtual void OnLiveEnded(const std::string& /*sandbox*/, LiveEnd /*how*/) {}
+
+  // Interpreters of live sandboxes, `main` among them; states as with OnLiveState.
+  virtual void OnInterpreterState(v1::Interpreter::Profile /*profile*/,
+                                  v1::Interpreter::State /*from*/, v1::Interpreter::State /*to*/) {
+  }
+  // Further ones only.
+  virtual void OnInterpreterStarted(const std::string& /*interpreter*/,
+                                    v1::Interpreter::Profile /*profile*/, absl::Duration /*took*/) {
+  }
+  // `why` is for the log only.
+  virtual void OnInterpreterSetupFailed(const std::string& /*interpreter*/,
+                                        const absl::Status& /*why*/) {}
+  virtual void OnInterpreterLost(const std::string& /*interpreter*/,
+                                 v1::Interpreter::Profile /*profile*/, v1::Outcome::Kind /*cause*/,
+                                 const std::string& /*detail*/) {}
+  // What they hold by the guests' own account, over all interpreters of that profile.
+  virtual void OnInterpreterMemory(v1::Interpreter::Profile /*profile*/, int64_t /*change*/) {}
 
   // Executions. Queued = OnExecutionAccepted without OnExecutionStarted or OnExecutionEnded yet.
   virtual void OnExecutionAccepted(ExecutionKind /*kind*/) {}

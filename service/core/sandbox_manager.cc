@@ -14,7 +14,6 @@ namespace cloister::core {
 namespace {
 
 constexpr char kInterpreters[] = "/interpreters/";
-constexpr char kMain[] = "main";
 constexpr absl::Duration kDrainingRetryDelay = absl::Seconds(1);
 
 absl::Status DrainingError() {
@@ -128,6 +127,7 @@ LiveSandbox::Context SandboxManager::MakeContext() {
           .snapshots = snapshots_,
           .observer = observer_,
           .maximum_queued = options_.maximum_queued,
+          .maximum_interpreters = options_.maximum_interpreters,
           .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); }};
 }
 
@@ -218,26 +218,34 @@ absl::StatusOr<SandboxPage> SandboxManager::List(int page_size,
   return page;
 }
 
-absl::StatusOr<std::shared_ptr<TurnSource>> SandboxManager::FindInterpreter(
-    const std::string& name) {
-  // Without a copy for the name that is usual.
-  if (const auto found = by_name_.find(name); found != by_name_.end()) return found->second.sandbox;
+InterpreterName SplitInterpreterName(const std::string& name) {
   const size_t end = name.find(kInterpreters);
-  const std::string sandbox_name = name.substr(0, end);
-  CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> sandbox, Find(sandbox_name));
-  if (end == std::string::npos || name.substr(end + sizeof(kInterpreters) - 1) == kMain) {
-    return sandbox;
-  }
-  return WithMetadata(MakeError(v1::ERROR_REASON_INTERPRETER_NOT_FOUND,
-                                absl::StrCat("the sandbox has no interpreter \"", name,
-                                             "\"; every sandbox has \"main\"")),
-                      "interpreter", name);
+  if (end == std::string::npos) return {name, kMainInterpreter};
+  return {name.substr(0, end), name.substr(end + sizeof(kInterpreters) - 1)};
 }
 
-absl::StatusOr<std::string> SandboxManager::CurrentExecution(const std::string& interpreter) {
-  CLOISTER_RETURN_IF_ERROR(FindInterpreter(interpreter).status());
-  return by_name_.find(interpreter.substr(0, interpreter.find(kInterpreters)))
-      ->second.sandbox->current_execution();
+absl::StatusOr<std::shared_ptr<TurnSource>> SandboxManager::FindInterpreter(
+    const std::string& name) {
+  return FindLive(name);
+}
+
+absl::StatusOr<std::shared_ptr<LiveInterpreter>> SandboxManager::FindLive(
+    const std::string& interpreter) const {
+  // Without a copy for the name that is usual.
+  const auto found = by_name_.find(interpreter);
+  if (found != by_name_.end()) return found->second.sandbox->main();
+  const InterpreterName name = SplitInterpreterName(interpreter);
+  CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<LiveSandbox> sandbox, Find(name.sandbox));
+  return sandbox->FindInterpreter(name.id);
+}
+
+absl::StatusOr<std::string> SandboxManager::CurrentExecution(const std::string& interpreter) const {
+  CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<LiveInterpreter> live, FindLive(interpreter));
+  return live->current_execution();
+}
+
+absl::Status SandboxManager::CheckNotDraining() const {
+  return draining_ ? DrainingError() : absl::OkStatus();
 }
 
 // ---- the end ------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ struct SandboxManagerOptions {
   // Alive at once.
   int maximum_count = 256;
   size_t maximum_queued = 64;
+  // In one sandbox, `main` among them.
+  int maximum_interpreters = 16;
   // For how many that are gone the reason is known, and their request_ids.
   size_t remembered = 10'000;
 };
@@ -56,6 +58,13 @@ struct SandboxPage {
   // Empty: there are no more.
   std::string next_page_token;
 };
+
+// Of an interpreter: its sandbox's name, and the last part of its own. A sandbox's name stands for `main`.
+struct InterpreterName {
+  std::string sandbox;
+  std::string id;
+};
+InterpreterName SplitInterpreterName(const std::string& name);
 
 // Thread-safety: loop thread only.
 // Ownership: `loop`, `source` and `observer` must outlive it.
@@ -90,8 +99,9 @@ class SandboxManager final : public InterpreterDirectory {
 
   // InterpreterDirectory
   absl::StatusOr<std::shared_ptr<TurnSource>> FindInterpreter(const std::string& name) override;
+  absl::StatusOr<std::shared_ptr<LiveInterpreter>> FindLive(const std::string& interpreter) const;
   // `executions/{execution}` that runs there now; empty for none.
-  absl::StatusOr<std::string> CurrentExecution(const std::string& interpreter);
+  absl::StatusOr<std::string> CurrentExecution(const std::string& interpreter) const;
 
   // For sandboxes made from snapshots; outlives it.
   void SetSnapshots(SnapshotSource* snapshots) { snapshots_ = snapshots; }
@@ -102,6 +112,8 @@ class SandboxManager final : public InterpreterDirectory {
   v1::Sandbox AddCopy(LiveSandboxSpec spec, CopiedSession copy, const std::string& parent,
                       absl::Duration ttl, absl::Duration idle_timeout);
 
+  // SERVER_DRAINING.
+  absl::Status CheckNotDraining() const;
   // No new ones from here on, and none started anew.
   void BeginDrain() { draining_ = true; }
   // Ends all.

@@ -50,6 +50,9 @@ class SandboxSource {
     return RequestLease(template_name, deadline, std::move(done));
   }
 
+  // Of the template's interpreters, e.g. "3.14.10"; empty where it is not known yet.
+  virtual std::string PythonVersion(const std::string& /*template_name*/) const { return ""; }
+
   // Forgets a pending request; `done` is not called any more. A past ticket is ignored.
   virtual void AbandonRequest(Ticket ticket) = 0;
 

@@ -31,7 +31,7 @@ class TurnQueue {
     sandbox::NotebookCallback answer = nullptr;
     sandbox::Loop::TimerId timer = 0;  // of the deadline
     // Set for what is no cell; `done` is called with errors only.
-    std::function<void(sandbox::Sandbox&, std::function<void()>)> work = nullptr;
+    std::function<void(std::function<void()> over)> work = nullptr;
   };
 
   TurnQueue(sandbox::Loop* loop, size_t maximum) : loop_(loop), maximum_(maximum) {}

@@ -1,10 +1,14 @@
 #include "tests/support/fake_sandbox.h"
 
+#include <cstdlib>
 #include <utility>
 
 namespace cloister::testing {
 
-FakeSandbox::~FakeSandbox() { factory_->OnDestroyed(id_); }
+FakeSandbox::~FakeSandbox() {
+  if (!interpreters_.empty()) std::abort();  // they must not outlive it
+  factory_->OnDestroyed(id_);
+}
 
 void FakeSandbox::Write(std::string_view bytes, sandbox::OutputStream stream) {
   observer_->OnOutput(stream, bytes);
@@ -42,6 +46,31 @@ void FakeSandbox::RunCell(sandbox::CellSettings settings, v1::Program program,
                           const sandbox::Limits& limits, sandbox::ExecutionObserver* observer) {
   cell_ = std::move(settings);
   Run(std::move(program), limits, observer);
+}
+
+void FakeSandbox::CreateInterpreter(sandbox::InterpreterSpec spec,
+                                    sandbox::SessionObserver* observer, InterpreterCallback done) {
+  pending_interpreters_.push_back({std::move(spec), observer, std::move(done)});
+  if (!factory_->answer_interpreters) return;
+  factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired()) AnswerInterpreter();
+  });
+}
+
+void FakeSandbox::AnswerInterpreter(sandbox::CreatedInterpreter answer) {
+  PendingInterpreter pending = std::move(pending_interpreters_.front());
+  pending_interpreters_.pop_front();
+  if (answer.status.ok()) {
+    auto made = std::make_unique<FakeInterpreter>(
+        factory_->loop(), std::move(pending.spec), pending.observer,
+        [this, index = made_.size()] {
+          std::erase(interpreters_, made_[index]);
+        });
+    made_.push_back(made.get());
+    interpreters_.push_back(made.get());
+    answer.interpreter = std::move(made);
+  }
+  pending.done(std::move(answer));
 }
 
 bool FakeSandbox::SendInput(int64_t request, std::optional<std::string> text) {

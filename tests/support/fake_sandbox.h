@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
+#include "tests/support/fake_interpreter.h"
 
 namespace cloister::testing {
 
@@ -54,6 +55,11 @@ class FakeSandbox final : public sandbox::Sandbox {
   // What the guest of a session does beside cells.
   void Lose(v1::Outcome::Kind kind);
   void SayLate(int64_t cell, const std::string& text);
+  // Its further interpreters that exist, oldest first.
+  const std::vector<FakeInterpreter*>& interpreters() const { return interpreters_; }
+  size_t pending_interpreters() const { return pending_interpreters_.size(); }
+  // Answers the wish for an interpreter that came first: as the factory says, or with this.
+  void AnswerInterpreter(sandbox::CreatedInterpreter answer = {});
   void SayEvent(v1::ExecutionEvent event) { observer_->OnCellEvent(std::move(event)); }
 
   // sandbox::Sandbox
@@ -71,6 +77,8 @@ class FakeSandbox final : public sandbox::Sandbox {
     question = std::move(asked);
     answer = std::move(done);
   }
+  void CreateInterpreter(sandbox::InterpreterSpec spec, sandbox::SessionObserver* observer,
+                         InterpreterCallback done) override;
   void Run(v1::Program program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
@@ -90,6 +98,14 @@ class FakeSandbox final : public sandbox::Sandbox {
   sandbox::CellSettings cell_;
   std::vector<std::string> inputs_;
   sandbox::ExecutionObserver* observer_ = nullptr;
+  struct PendingInterpreter {
+    sandbox::InterpreterSpec spec;
+    sandbox::SessionObserver* observer;
+    InterpreterCallback done;
+  };
+  std::deque<PendingInterpreter> pending_interpreters_;
+  std::vector<FakeInterpreter*> interpreters_;
+  std::vector<FakeInterpreter*> made_;  // ever
   std::vector<absl::Duration> interrupts_;
   std::vector<sandbox::StopReason> stops_;
   bool output_paused_ = false;
@@ -121,6 +137,8 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   int64_t peak_memory_bytes = 0;
   // Not OK: opening a session fails so.
   absl::Status session_error;
+  // False: further interpreters are made by FakeSandbox::AnswerInterpreter only.
+  bool answer_interpreters = true;
   // Called at the end of every Sandbox::Run and RunCell, if set.
   std::function<void(FakeSandbox&)> on_run;
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "service/core/interpreter_manager.h"
 #include "service/core/sandbox_manager.h"
 #include "tests/unit/service_core/core_fixture.h"
 
@@ -78,9 +79,10 @@ class LiveTest : public ::testing::Test {
   RecordingObserver observer_;
   CountingListener listener_;
   SandboxManager sandboxes_{
-      &loop_, &source_, &observer_, {.maximum_count = 3, .maximum_queued = 2, .remembered = 10}};
+      &loop_, &source_, &observer_, {.maximum_count = 3, .maximum_queued = 2, .maximum_interpreters = 4, .remembered = 10}};
   ExecutionManager executions_{&loop_, &source_, &observer_, ExecutionManagerOptions(),
                                &sandboxes_};
+  InterpreterManager interpreters_{&sandboxes_, &observer_};
   testing::FakeSandbox* guest_ = nullptr;
   std::vector<std::unique_ptr<Subscription>> subscriptions_;
 };

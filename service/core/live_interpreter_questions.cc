@@ -5,7 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "service/core/error.h"
-#include "service/core/live_sandbox.h"
+#include "service/core/live_interpreter.h"
 
 namespace cloister::core {
 namespace {
@@ -20,40 +20,37 @@ absl::Status LookupError(const absl::Status& why) {
 
 }  // namespace
 
-absl::StatusOr<LiveSandbox::Ticket> LiveSandbox::Ask(sandbox::NotebookQuestion question,
-                                                     absl::Time deadline,
-                                                     sandbox::NotebookCallback done) {
+absl::StatusOr<LiveInterpreter::Ticket> LiveInterpreter::Ask(sandbox::NotebookQuestion question,
+                                                             absl::Time deadline,
+                                                             sandbox::NotebookCallback done) {
   return Enqueue({.done = [done](const absl::StatusOr<Turn>& turn) { done(turn.status()); },
                   .question = std::move(question),
                   .answer = done},
                  deadline);
 }
 
-void LiveSandbox::ServeQuestion(TurnQueue::Waiter waiter) {
-  SetState(v1::Sandbox::STATE_BUSY);
+void LiveInterpreter::ServeQuestion(TurnQueue::Waiter waiter) {
+  SetState(v1::Interpreter::STATE_BUSY);
   on_answer_ = std::move(waiter.answer);
-  incarnation_->sandbox().Ask(*std::move(waiter.question),
-                              [this, alive = std::weak_ptr<char>(alive_)](auto answer) {
-                                if (!alive.expired()) OnAnswer(std::move(answer));
-                              });
+  incarnation_->runner().Ask(
+      *std::move(waiter.question),
+      [weak = weak_from_this(), asked = incarnation_.get()](auto answer) {
+        const auto self = weak.lock();
+        if (self != nullptr && self->incarnation_.get() == asked) self->OnAnswer(std::move(answer));
+      });
 }
 
-void LiveSandbox::OnAnswer(absl::StatusOr<sandbox::NotebookAnswer> answer) {
+void LiveInterpreter::OnAnswer(absl::StatusOr<sandbox::NotebookAnswer> answer) {
   // The loss is told next, and why.
   if (absl::IsUnavailable(answer.status()) || on_answer_ == nullptr) return;
   const sandbox::NotebookCallback done = std::exchange(on_answer_, nullptr);
-  SetState(v1::Sandbox::STATE_READY);
-  const std::weak_ptr<char> alive = alive_;
+  SetState(v1::Interpreter::STATE_READY);
   if (answer.ok()) {
     done(std::move(answer));
   } else {
     done(LookupError(answer.status()));
   }
-  if (!alive.expired()) Serve();
-}
-
-void LiveSandbox::FailQuestion(const absl::Status& why) {
-  if (const auto done = std::exchange(on_answer_, nullptr)) done(why);
+  Serve();
 }
 
 }  // namespace cloister::core
