@@ -35,6 +35,9 @@ class FakeSource final : public SandboxSource {
     return last_ticket_;
   }
   void AbandonRequest(Ticket ticket) override { pending.erase(ticket); }
+  std::string PythonVersion(const std::string& /*template_name*/) const override {
+    return python_version;
+  }
   void SetAside(int64_t sandbox_id) override { set_aside.push_back(sandbox_id); }
 
   // Answers the oldest request; the sandbox stays the execution's.
@@ -50,6 +53,7 @@ class FakeSource final : public SandboxSource {
   std::map<Ticket, LeaseCallback> pending;
   std::vector<int64_t> set_aside;
   int64_t granted = 0;
+  std::string python_version = "3.14.10";
   std::string last_template;
   absl::Time last_deadline;
 
@@ -81,6 +85,9 @@ class RecordingObserver final : public ServiceObserver {
   }
   void OnReplay(ReplayResult result) override { replays.push_back(result); }
   void OnReattach(ReattachResult result) override { reattaches.push_back(result); }
+  void OnInterpreterMemory(v1::Interpreter::Profile, int64_t change) override {
+    interpreter_memory += change;
+  }
   void OnStreamStalled() override { ++stalls; }
   void OnBufferedBytes(int64_t change) override { buffered += change; }
 
@@ -88,6 +95,7 @@ class RecordingObserver final : public ServiceObserver {
   int started = 0;
   int stalls = 0;
   int64_t buffered = 0;
+  int64_t interpreter_memory = 0;
   std::vector<v1::Outcome::Kind> ended;
   std::vector<absl::Status> statuses;
   std::vector<std::string> setup_errors;
