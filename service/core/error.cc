@@ -19,7 +19,10 @@ std::string TypeUrl() {
 
 template <typename Detail>
 void SetDetail(absl::Status& status, const Detail& detail) {
-  status.SetPayload(TypeUrl<Detail>(), absl::Cord(detail.SerializeAsString()));
+  const std::string bytes = detail.SerializeAsString();
+  // As a view: the constructor from std::string is a template, whose name Debian 13's compilers do not
+  // agree about.
+  status.SetPayload(TypeUrl<Detail>(), absl::Cord(absl::string_view(bytes)));
 }
 
 template <typename Detail>
