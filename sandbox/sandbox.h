@@ -60,6 +60,10 @@ class Sandbox : public CellRunner {
   // rising from its parent's.
   virtual void ResumeSession(SessionObserver* /*observer*/) {}
 
+  // Of what Fork made: what it held in memory beyond what its zygote held, when it was made. 0 where
+  // nobody could see it.
+  virtual int64_t copied_bytes() const { return 0; }
+
   // After OnOpened, whatever runs: makes a further interpreter in it. `observer` as in OpenSession,
   // but without OnOpened; it outlives the interpreter. `done` follows, never inline, once, unless
   // the sandbox is destroyed before.

@@ -50,7 +50,8 @@ HostSandbox::HostSandbox(AsioLoop* loop, SandboxControl* control,
                          std::vector<UniqueFd> descriptors,
                          internal::v1::SetSandboxLimits initial_limits)
     : parts_(MakeSandboxParts(loop, control, created, std::move(descriptors))),
-      initial_limits_(std::move(initial_limits)) {}
+      initial_limits_(std::move(initial_limits)),
+      copied_bytes_(created.memory_bytes()) {}
 
 HostSandbox::~HostSandbox() {
   execution_.reset();

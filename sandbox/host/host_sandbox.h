@@ -50,6 +50,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   void ResumeSession(SessionObserver* observer) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
+  int64_t copied_bytes() const override { return copied_bytes_; }
   void PauseOutput() override { parts_.output.Pause(); }
   void ResumeOutput() override;
 
@@ -83,6 +84,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   const internal::v1::SetSandboxLimits initial_limits_;
   std::function<void(absl::Status)> ready_;
   bool idle_lost_ = false;
+  const int64_t copied_bytes_;
   std::optional<SandboxControl::CopyOrder> copy_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
   // One of the two, from Run or OpenSession on.

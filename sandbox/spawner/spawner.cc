@@ -177,6 +177,7 @@ absl::Status Spawner::AnnounceSandbox(LiveSandbox& sandbox,
   internal::v1::SandboxCreated* created = event.mutable_sandbox_created();
   sandbox.Describe(created);
   *created->mutable_stage_times() = cloned.stage_times();
+  created->set_memory_bytes(cloned.memory_bytes());
   CLOISTER_ASSIGN_OR_RETURN(const std::vector<UniqueFd> cgroup_files, sandbox.OpenCgroupFiles());
   std::vector<int> descriptors = {sandbox.first_process()};
   for (const UniqueFd& fd : pipes) descriptors.push_back(fd.get());

@@ -318,6 +318,7 @@ absl::Status Zygote::TellCloned(const PendingClone& pending, const StageClock& c
   std::vector<int> sent = {cloned.first_process.get()};
   if (init.pidfd && pending.joined_sandbox_id == 0) sent.push_back(init.pidfd.get());
   event.mutable_cloned()->set_has_shadow(static_cast<bool>(cloned.shadow));
+  event.mutable_cloned()->set_memory_bytes(cloned.memory_bytes);
   if (cloned.shadow) sent.push_back(cloned.shadow.get());
   sent.insert(sent.end(),
               {pipes.host_channel.get(), pipes.host_output.get(), pipes.host_error.get()});

@@ -62,8 +62,9 @@ class Zygote {
   };
   // What the spawner is told of.
   struct Cloned {
-    UniqueFd first_process;
-    UniqueFd shadow;  // or none
+    UniqueFd first_process = {};
+    UniqueFd shadow = {};  // or none
+    int64_t memory_bytes = 0;  // of a copy: above the zygote's own
   };
   // A process that copies files into a sandbox, and the pipe on which it says what went wrong.
   struct FileCopy {

@@ -3,12 +3,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <utility>
 
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/linux/process_memory.h"
 #include "sandbox/zygote/zygote.h"
 
 namespace cloister::sandbox {
@@ -33,6 +35,9 @@ absl::Status Zygote::CopySandbox(const PendingClone& pending, const Init& init) 
   if (copy.shadow != copy.first_process) {
     CLOISTER_ASSIGN_OR_RETURN(cloned.shadow, OpenPidfd(copy.shadow));
   }
+  const absl::StatusOr<int64_t> memory = AnonymousMemoryBytes(copy.first_process);
+  const absl::StatusOr<int64_t> own = AnonymousMemoryBytes(getpid());
+  if (memory.ok() && own.ok()) cloned.memory_bytes = std::max<int64_t>(*memory - *own, 0);
   return TellCloned(pending, clock, cloned, init, pipes);
 }
 

@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "sandbox/base/status_macros.h"
@@ -10,43 +9,25 @@
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
 #include "service/core/limits_proto.h"
+#include "service/core/page.h"
 
 namespace cloister::core {
 
 ForkManager::ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer)
-    : loop_(loop), sandboxes_(sandboxes), observer_(observer) {
+    : loop_(loop),
+      sandboxes_(sandboxes),
+      observer_(observer),
+      fork_ids_(observer, kRememberedRequests),
+      snapshot_ids_(observer, kRememberedRequests) {
   sandboxes_->SetSnapshots(this);
 }
 
 ForkManager::~ForkManager() { EndAll(); }
 
-// ---- idempotence --------------------------------------------------------------------------------
-
-absl::StatusOr<std::optional<std::vector<std::string>>> ForkManager::Earlier(
-    const std::string& request_id, const std::string& digest) const {
-  const auto earlier = request_id.empty() ? done_.end() : done_.find(request_id);
-  if (earlier == done_.end()) return std::nullopt;
-  observer_->OnReplay(earlier->second.payload_digest == digest ? ReplayResult::kJoined
-                                                               : ReplayResult::kReused);
-  if (earlier->second.payload_digest == digest) return earlier->second.names;
-  return MakeError(v1::ERROR_REASON_REQUEST_ID_REUSED,
-                   absl::StrCat("request_id \"", request_id,
-                                "\" was used with another payload; choose a new one"));
-}
-
-void ForkManager::Remember(const std::string& request_id, const std::string& digest,
-                           std::vector<std::string> names) {
-  if (request_id.empty()) return;
-  done_[request_id] = {digest, std::move(names)};
-  done_order_.push_back(request_id);
-  if (done_order_.size() <= kRememberedRequests) return;
-  done_.erase(done_order_.front());
-  done_order_.erase(done_order_.begin());
-}
-
 // ---- copies -------------------------------------------------------------------------------------
 
 absl::Status ForkManager::ErrorOf(const std::string& sandbox, const absl::Status& why) const {
+  if (ReasonOf(why) != v1::ERROR_REASON_UNSPECIFIED) return why;
   if (absl::IsFailedPrecondition(why)) {
     return WithMetadata(MakeError(v1::ERROR_REASON_FORK_REFUSED,
                                   absl::StrCat("the sandbox cannot be copied as it is: ",
@@ -58,7 +39,6 @@ absl::Status ForkManager::ErrorOf(const std::string& sandbox, const absl::Status
                      absl::StrCat("this server copies no sandboxes: ", why.message(),
                                   "; GetInfo and the server's log say what the machine lacks"));
   }
-  if (ReasonOf(why) != v1::ERROR_REASON_UNSPECIFIED) return why;
   observer_->OnLiveSetupFailed(sandbox, why);
   return MakeError(v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
                    absl::StrCat("the copy could not be made; the server's log says why, for ",
@@ -87,43 +67,75 @@ absl::Status ForkManager::CopyInTurn(const std::shared_ptr<LiveSandbox>& parent,
       deadline, [answer](const absl::Status& why) { answer(why); });
 }
 
+// ---- forks --------------------------------------------------------------------------------------
+
+void ForkManager::Repeat(const std::string& request_id, RequestIds* ids,
+                         const RequestIds::Earlier& earlier, RequestIds::Waiter tell) {
+  if (earlier.names.empty()) return ids->Await(request_id, std::move(tell));
+  tell(earlier.names);
+}
+
+absl::StatusOr<std::vector<v1::Sandbox>> ForkManager::Forks(const Names& names) const {
+  std::vector<v1::Sandbox> forks;
+  for (const std::string& name : names) {
+    CLOISTER_ASSIGN_OR_RETURN(v1::Sandbox fork, sandboxes_->Get(name));
+    forks.push_back(std::move(fork));
+  }
+  return forks;
+}
+
 absl::Status ForkManager::Fork(ForkRequest request, ForkCallback done) {
-  CLOISTER_ASSIGN_OR_RETURN(const auto earlier,
-                            Earlier(request.request_id, request.payload_digest));
-  if (earlier.has_value()) {
-    std::vector<v1::Sandbox> sandboxes;
-    for (const std::string& name : *earlier) {
-      CLOISTER_ASSIGN_OR_RETURN(v1::Sandbox sandbox, sandboxes_->Get(name));
-      sandboxes.push_back(std::move(sandbox));
-    }
-    done(std::move(sandboxes));
+  CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
+                            fork_ids_.Find(request.request_id, request.payload_digest));
+  if (earlier.exists) {
+    Repeat(request.request_id, &fork_ids_, earlier,
+           [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
+             done(names.ok() ? Forks(*names) : names.status());
+           });
     return absl::OkStatus();
   }
   CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckRoomFor(request.count));
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.parent));
-  const sandbox::Limits limits = request.limits(parent->limits());
+  const sandbox::ForkSpec spec{.limits = request.limits(parent->limits()), .count = request.count};
   const absl::Time deadline = request.deadline;
-  return CopyInTurn(
-      parent, {.limits = limits, .count = request.count}, deadline,
-      [this, parent, limits, request = std::move(request),
+  const std::string request_id = request.request_id;
+  RequestIds::Hold hold = fork_ids_.Begin(request_id, request.payload_digest);
+  absl::Status asked = CopyInTurn(
+      parent, spec, deadline,
+      [this, parent, limits = spec.limits, request = std::move(request), hold,
        done = std::move(done)](Copies copies) {
-        if (!copies.ok()) return done(copies.status());
-        const absl::Status room = sandboxes_->CheckRoomFor(request.count);
-        if (!room.ok()) return done(room);
-        std::vector<v1::Sandbox> sandboxes;
-        std::vector<std::string> names;
-        for (auto& copy : *copies) {
-          LiveSandboxSpec spec = parent->spec();
-          spec.limits = limits;
-          spec.snapshot.clear();
-          sandboxes.push_back(sandboxes_->AddCopy(
-              std::move(spec), {std::move(copy), parent->last_cell(), parent->last_history()},
-              parent->name(), request.ttl, request.idle_timeout));
-          names.push_back(sandboxes.back().name());
+        absl::Status made = copies.status();
+        // Others may have come meanwhile.
+        if (made.ok()) made = sandboxes_->CheckRoomFor(request.count);
+        if (!made.ok()) {
+          fork_ids_.Fail(request.request_id, made);
+          return done(made);
         }
-        Remember(request.request_id, request.payload_digest, std::move(names));
-        done(std::move(sandboxes));
+        std::vector<v1::Sandbox> forks =
+            AddForks(*parent, request, limits, *std::move(copies), hold);
+        Names names;
+        for (const v1::Sandbox& fork : forks) names.push_back(fork.name());
+        fork_ids_.Complete(request.request_id, names);
+        done(std::move(forks));
       });
+  if (!asked.ok()) fork_ids_.Fail(request_id, asked);
+  return asked;
+}
+
+std::vector<v1::Sandbox> ForkManager::AddForks(
+    const LiveSandbox& parent, const ForkRequest& request, const sandbox::Limits& limits,
+    std::vector<std::unique_ptr<sandbox::Sandbox>> copies, const RequestIds::Hold& hold) {
+  std::vector<v1::Sandbox> forks;
+  for (auto& copy : copies) {
+    forks.push_back(sandboxes_->AddCopy(
+        {.spec = parent.spec().OfCopy(limits),
+         .session = {std::move(copy), parent.last_cell(), parent.last_history()},
+         .parent = parent.name(),
+         .ttl = request.ttl,
+         .idle_timeout = request.idle_timeout,
+         .request = hold}));
+  }
+  return forks;
 }
 
 // ---- snapshots ----------------------------------------------------------------------------------
@@ -135,46 +147,61 @@ absl::Status ForkManager::NoSnapshotError(const std::string& name) {
                       "snapshot", name);
 }
 
+absl::Status ForkManager::CheckRoomForSnapshot() const {
+  if (snapshots_.size() < kMaximumSnapshots) return absl::OkStatus();
+  const std::string maximum = absl::StrCat(static_cast<int>(kMaximumSnapshots));
+  return WithQuotaFailure(
+      WithMetadata(MakeError(v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED,
+                             absl::StrCat("there are ", maximum,
+                                          " snapshots, as many as this server allows; delete one")),
+                   "maximum", maximum),
+      "snapshots", absl::StrCat("at most ", maximum, " at once"));
+}
+
 absl::Status ForkManager::CreateSnapshot(SnapshotRequest request, SnapshotCallback done) {
-  CLOISTER_ASSIGN_OR_RETURN(const auto earlier,
-                            Earlier(request.request_id, request.payload_digest));
-  if (earlier.has_value()) {
-    CLOISTER_ASSIGN_OR_RETURN(v1::Snapshot snapshot, GetSnapshot(earlier->front()));
-    done(std::move(snapshot));
+  CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
+                            snapshot_ids_.Find(request.request_id, request.payload_digest));
+  if (earlier.exists) {
+    Repeat(request.request_id, &snapshot_ids_, earlier,
+           [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
+             done(names.ok() ? GetSnapshot(names->front()) : names.status());
+           });
     return absl::OkStatus();
   }
   CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckRoomFor(0));
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.sandbox));
-  if (snapshots_.size() >= kMaximumSnapshots) {
-    const std::string maximum = absl::StrCat(static_cast<int>(kMaximumSnapshots));
-    return WithQuotaFailure(
-        WithMetadata(MakeError(v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED,
-                               absl::StrCat("there are ", maximum,
-                                            " snapshots, as many as this server allows; delete one")),
-                     "maximum", maximum),
-        "snapshots", absl::StrCat("at most ", maximum, " at once"));
-  }
+  CLOISTER_RETURN_IF_ERROR(CheckRoomForSnapshot());
   const absl::Time deadline = request.deadline;
-  return CopyInTurn(parent, {.limits = parent->limits(), .count = 1, .snapshot = true}, deadline,
-                    [this, parent, request = std::move(request),
-                     done = std::move(done)](Copies copies) {
-                      if (!copies.ok()) return done(copies.status());
-                      v1::Snapshot snapshot =
-                          AddSnapshot(*parent, std::move(copies->front()), request.ttl);
-                      Remember(request.request_id, request.payload_digest, {snapshot.name()});
-                      done(std::move(snapshot));
-                    });
+  const std::string request_id = request.request_id;
+  RequestIds::Hold hold = snapshot_ids_.Begin(request_id, request.payload_digest);
+  absl::Status asked = CopyInTurn(
+      parent, {.limits = parent->limits(), .count = 1, .snapshot = true}, deadline,
+      [this, parent, request = std::move(request), hold, done = std::move(done)](Copies copies) {
+        absl::Status made = copies.status();
+        if (made.ok()) made = CheckRoomForSnapshot();
+        if (!made.ok()) {
+          snapshot_ids_.Fail(request.request_id, made);
+          return done(made);
+        }
+        v1::Snapshot snapshot =
+            AddSnapshot(*parent, std::move(copies->front()), request.ttl, hold);
+        snapshot_ids_.Complete(request.request_id, {snapshot.name()});
+        done(std::move(snapshot));
+      });
+  if (!asked.ok()) snapshot_ids_.Fail(request_id, asked);
+  return asked;
 }
 
 v1::Snapshot ForkManager::AddSnapshot(const LiveSandbox& parent,
                                       std::unique_ptr<sandbox::Sandbox> copy,
-                                      absl::Duration ttl) {
+                                      absl::Duration ttl, RequestIds::Hold hold) {
   auto snapshot = std::make_unique<Snapshot>();
   snapshot->sandbox = std::move(copy);
-  snapshot->spec = parent.spec();
+  snapshot->spec = parent.spec().OfCopy(parent.limits());
   snapshot->last_cell = parent.last_cell();
   snapshot->last_history = parent.last_history();
   snapshot->expiry = loop_->Now() + ttl;
+  snapshot->request = std::move(hold);
   v1::Snapshot& proto = snapshot->proto;
   proto.set_name(absl::StrCat("snapshots/", base::NewId()));
   proto.set_sandbox(parent.name());
@@ -182,6 +209,7 @@ v1::Snapshot ForkManager::AddSnapshot(const LiveSandbox& parent,
   *proto.mutable_create_time() = base::ToProto(absl::Now());
   *proto.mutable_expire_time() = base::ToProto(absl::Now() + ttl);
   *proto.mutable_limits() = ToProto(parent.limits());
+  proto.set_memory_bytes(snapshot->sandbox->copied_bytes());
   snapshot->timer =
       loop_->CallAfter(ttl, [this, name = proto.name()] { (void)DeleteSnapshot(name); });
   v1::Snapshot copy_of_proto = proto;
@@ -207,18 +235,12 @@ absl::StatusOr<LiveSandboxSpec> ForkManager::SpecOf(const std::string& name) con
 
 absl::StatusOr<SnapshotPage> ForkManager::ListSnapshots(int page_size,
                                                         const std::string& page_token) const {
-  int64_t after = 0;
-  if (!page_token.empty() && (!absl::SimpleAtoi(page_token, &after) || after < 0)) {
-    return FieldInvalidError({{"page_token", "is not one that this server gave out"}});
-  }
   SnapshotPage page;
-  for (auto next = snapshots_.upper_bound(after); next != snapshots_.end(); ++next) {
-    if (static_cast<int>(page.snapshots.size()) == page_size) {
-      page.next_page_token = absl::StrCat(std::prev(next)->first);
-      break;
-    }
-    page.snapshots.push_back(next->second->proto);
-  }
+  CLOISTER_ASSIGN_OR_RETURN(
+      page.next_page_token,
+      ReadPage(snapshots_, page_size, page_token, [&page](const std::unique_ptr<Snapshot>& one) {
+        page.snapshots.push_back(one->proto);
+      }));
   return page;
 }
 

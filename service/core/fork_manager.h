@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -21,6 +20,7 @@
 #include "sandbox/sandbox.h"
 #include "service/core/live_sandbox.h"
 #include "service/core/observer.h"
+#include "service/core/request_ids.h"
 #include "service/core/sandbox_manager.h"
 
 namespace cloister::core {
@@ -59,7 +59,8 @@ struct SnapshotPage {
 class ForkManager final : public SnapshotSource {
  public:
   static constexpr int kMaximumSnapshots = 64;
-  static constexpr size_t kRememberedRequests = 1'000;
+  // Requests whose forks and snapshots are all gone.
+  static constexpr size_t kRememberedRequests = 10'000;
 
   using ForkCallback = std::function<void(absl::StatusOr<std::vector<v1::Sandbox>>)>;
   using SnapshotCallback = std::function<void(absl::StatusOr<v1::Snapshot>)>;
@@ -69,8 +70,9 @@ class ForkManager final : public SnapshotSource {
   ForkManager(const ForkManager&) = delete;
   ForkManager& operator=(const ForkManager&) = delete;
 
-  // `done` follows, inline for what a request_id names already. Errors, at once or through `done`: as in
-  // sandbox_service.proto. Goes on where the caller has gone.
+  // `done` follows, inline for what a request_id names already; for a request that is under way, with
+  // that. Errors, at once or through `done`: as in sandbox_service.proto. Goes on where the caller has
+  // gone.
   absl::Status Fork(ForkRequest request, ForkCallback done);
   absl::Status CreateSnapshot(SnapshotRequest request, SnapshotCallback done);
 
@@ -94,24 +96,26 @@ class ForkManager final : public SnapshotSource {
     int64_t last_cell = 0;
     int64_t last_history = 0;
     sandbox::Loop::TimerId timer = 0;
-  };
-  // What a request_id stands for: sandboxes' names, or a snapshot's.
-  struct Done {
-    std::string payload_digest;
-    std::vector<std::string> names;
+    RequestIds::Hold request;
   };
   using Copies = absl::StatusOr<std::vector<std::unique_ptr<sandbox::Sandbox>>>;
 
-  // The names an earlier request with this id made; none for a new one. REQUEST_ID_REUSED.
-  absl::StatusOr<std::optional<std::vector<std::string>>> Earlier(const std::string& request_id,
-                                                                  const std::string& digest) const;
-  void Remember(const std::string& request_id, const std::string& digest,
-                std::vector<std::string> names);
+  using Names = std::vector<std::string>;
+
+  absl::StatusOr<std::vector<v1::Sandbox>> Forks(const Names& names) const;
+  // A repetition: `tell` gets the names that the request made, now or when it has.
+  static void Repeat(const std::string& request_id, RequestIds* ids,
+                     const RequestIds::Earlier& earlier, RequestIds::Waiter tell);
+  std::vector<v1::Sandbox> AddForks(const LiveSandbox& parent, const ForkRequest& request,
+                                    const sandbox::Limits& limits,
+                                    std::vector<std::unique_ptr<sandbox::Sandbox>> copies,
+                                    const RequestIds::Hold& hold);
   absl::Status CopyInTurn(const std::shared_ptr<LiveSandbox>& parent, sandbox::ForkSpec spec,
                           absl::Time deadline, std::function<void(Copies)> done);
   absl::Status ErrorOf(const std::string& sandbox, const absl::Status& why) const;
   v1::Snapshot AddSnapshot(const LiveSandbox& parent, std::unique_ptr<sandbox::Sandbox> copy,
-                           absl::Duration ttl);
+                           absl::Duration ttl, RequestIds::Hold hold);
+  absl::Status CheckRoomForSnapshot() const;
   static absl::Status NoSnapshotError(const std::string& name);
 
   sandbox::Loop* const loop_;
@@ -120,8 +124,8 @@ class ForkManager final : public SnapshotSource {
   int64_t last_ordinal_ = 0;
   std::map<int64_t, std::unique_ptr<Snapshot>> snapshots_;
   std::unordered_map<std::string, int64_t> by_name_;
-  std::unordered_map<std::string, Done> done_;
-  std::vector<std::string> done_order_;  // oldest first
+  RequestIds fork_ids_;
+  RequestIds snapshot_ids_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

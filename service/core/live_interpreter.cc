@@ -41,7 +41,13 @@ void LiveInterpreter::Attach(std::shared_ptr<Incarnation> incarnation, v1::Start
   late_bytes_ = 0;
 }
 
+int64_t LiveInterpreter::TakeCell() {
+  recent_executions_.emplace_back();
+  return ++last_cell_;
+}
+
 void LiveInterpreter::Open() {
+  cells_before_open_ = last_cell_;
   SetState(v1::Interpreter::STATE_READY);
   ServeSoon();
 }
@@ -269,7 +275,7 @@ v1::Interpreter LiveInterpreter::ToProto() const {
   }
   proto.set_current_execution(current_execution_);
   proto.set_queued_execution_count(static_cast<int32_t>(queue_.size()));
-  proto.set_execution_count(last_cell_);
+  proto.set_execution_count(execution_count());
   return proto;
 }
 

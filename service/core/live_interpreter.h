@@ -79,6 +79,8 @@ class LiveInterpreter final : public TurnSource,
   // From here on `incarnation`, which has this as owner. Numbers of cells go on from these.
   void Attach(std::shared_ptr<Incarnation> incarnation, v1::StartKind start_kind,
               int64_t last_cell = 0, int64_t last_history = 0);
+  // The number of a cell that the owner runs, to set it up, before it is open. Nobody's execution.
+  int64_t TakeCell();
   // What it was attached to waits for code.
   void Open();
   // What it was attached to, null for nothing: it tells nothing any more, and a turn under way keeps
@@ -111,6 +113,8 @@ class LiveInterpreter final : public TurnSource,
   const std::string& current_execution() const { return current_execution_; }
   size_t queued() const { return queue_.size(); }
   int64_t last_cell() const { return last_cell_; }
+  // Since it was opened.
+  int64_t execution_count() const { return last_cell_ - cells_before_open_; }
   int64_t last_history() const { return last_history_; }
 
   // All that it knows of itself.
@@ -166,6 +170,7 @@ class LiveInterpreter final : public TurnSource,
   int64_t work_number_ = 0;
   std::string current_execution_;
   int64_t last_cell_ = 0;
+  int64_t cells_before_open_ = 0;  // of what it is a copy of, and the owner's
   int64_t last_history_ = 0;
   int64_t memory_bytes_ = 0;                   // as the observer was told
   std::deque<std::string> recent_executions_;  // the last is that of last_cell_

@@ -65,7 +65,7 @@ LiveInterpreter::Context LiveSandbox::InterpreterContext() {
 
 absl::Status LiveSandbox::Start(StartFiles files, absl::Time deadline, StartCallback done) {
   if (!spec_.snapshot.empty()) {
-    CLOISTER_RETURN_IF_ERROR(StartFromSnapshot());
+    CLOISTER_RETURN_IF_ERROR(StartFromSnapshot(std::move(files)));
     BeginStart(std::move(done));
     return absl::OkStatus();
   }
@@ -119,13 +119,17 @@ void LiveSandbox::OnLease(StartFiles files, absl::StatusOr<Lease> lease) {
 
 void LiveSandbox::OnInterpreterOpened(const absl::Status& status) {
   if (status.ok()) return FinishStart(absl::OkStatus());
+  FailStart(status);
+}
+
+void LiveSandbox::FailStart(const absl::Status& why) {
   absl::Status error = MakeError(
       v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
-      absl::IsResourceExhausted(status)
+      absl::IsResourceExhausted(why)
           ? "the environment and files do not fit into the sandbox's limits"
           : absl::StrCat("the sandbox could not be made ready; the server's log says why, for ",
                          name_));
-  context_.observer->OnLiveSetupFailed(name_, status);
+  context_.observer->OnLiveSetupFailed(name_, why);
   FinishStart(error);
 }
 
@@ -300,7 +304,7 @@ v1::Sandbox LiveSandbox::ToProto() const {
   proto.set_current_execution(main_->current_execution());
   proto.set_queued_execution_count(static_cast<int32_t>(main_->queued()));
   proto.set_restart_count(restart_count_);
-  proto.set_execution_count(last_cell());
+  proto.set_execution_count(main_->execution_count());
   return proto;
 }
 

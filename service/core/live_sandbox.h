@@ -35,6 +35,11 @@ struct LiveSandboxSpec {
   std::string snapshot;
   sandbox::Limits limits;
   std::vector<std::pair<std::string, std::string>> environment;
+  // With `snapshot`: what it has beyond that of the snapshot, which is in `environment`.
+  std::vector<std::pair<std::string, std::string>> added_environment;
+
+  // Of a copy of such a sandbox, which starts anew from the template.
+  LiveSandboxSpec OfCopy(const sandbox::Limits& limits) const;
 };
 
 // A copy of a live sandbox that no LiveSandbox has yet.
@@ -138,9 +143,14 @@ class LiveSandbox final : private InterpreterOwner {
   LiveInterpreter::Context InterpreterContext();
   void OnLease(StartFiles files, absl::StatusOr<Lease> lease);
   void BeginStart(StartCallback done);
-  absl::Status StartFromSnapshot();
+  absl::Status StartFromSnapshot(StartFiles files);
   void ResumeCopy(CopiedSession copy);
   void BeginWork(const Work& work, const Refused& refused, std::function<void()> over);
+  // Places files and environment in what ResumeCopy resumed, by a cell of ours.
+  void SetUpCopy(std::vector<v1::File> files);
+  void OnCopySetUp(const sandbox::ExecutionEnd& end);
+  // Told with why there is no session.
+  void FailStart(const absl::Status& why);
   void FinishStart(const absl::Status& status);
   void EndParts(sandbox::StopReason reason, const absl::Status& why);
   void Lose(v1::Outcome::Kind cause, const std::string& detail);
@@ -176,6 +186,7 @@ class LiveSandbox final : private InterpreterOwner {
   std::vector<StartCallback> start_callbacks_;
   int restart_count_ = 0;
   std::string parent_;
+  std::unique_ptr<sandbox::ExecutionObserver> copy_set_up_;  // while SetUpCopy is at work
 
   absl::Time expiry_ = absl::InfiniteFuture();
   absl::Duration idle_timeout_ = absl::InfiniteDuration();

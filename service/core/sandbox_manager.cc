@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "google/rpc/error_details.pb.h"
 #include "sandbox/base/status_macros.h"
 #include "service/core/error.h"
+#include "service/core/page.h"
 
 namespace cloister::core {
 namespace {
@@ -33,22 +33,27 @@ absl::Status NotFoundError(const std::string& name) {
 
 SandboxManager::SandboxManager(sandbox::Loop* loop, SandboxSource* source,
                                ServiceObserver* observer, SandboxManagerOptions options)
-    : loop_(loop), source_(source), observer_(observer), options_(options) {}
+    : loop_(loop),
+      source_(source),
+      observer_(observer),
+      options_(options),
+      request_ids_(observer, options.remembered) {}
 
 SandboxManager::~SandboxManager() { EndAll(); }
 
 // ---- creation -----------------------------------------------------------------------------------
 
 absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request, Callback done) {
-  if (!request.request_id.empty()) {
-    const auto earlier = by_request_id_.find(request.request_id);
-    if (earlier != by_request_id_.end()) return Repeat(earlier->second, request, std::move(done));
-  }
+  CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
+                            request_ids_.Find(request.request_id, request.payload_digest));
+  if (earlier.exists) return Repeat(earlier.names.front(), std::move(done));
   if (draining_) return DrainingError();
   CLOISTER_RETURN_IF_ERROR(CheckRoom());
   if (!request.spec.snapshot.empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(request.spec, snapshots_->SpecOf(request.spec.snapshot));
-    request.spec.limits = request.limits_of_copy(request.spec.limits);
+    CLOISTER_ASSIGN_OR_RETURN(LiveSandboxSpec spec, snapshots_->SpecOf(request.spec.snapshot));
+    spec.limits = request.limits_of_copy(spec.limits);
+    spec.added_environment = std::move(request.spec.environment);
+    request.spec = std::move(spec);
   }
   const int64_t ordinal = ++last_ordinal_;
   auto sandbox =
@@ -67,26 +72,17 @@ absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request,
   CLOISTER_RETURN_IF_ERROR(started);
   sandbox->SetLifetime(request.ttl);
   sandbox->SetIdleTimeout(request.idle_timeout);
-  if (!request.request_id.empty()) {
-    by_request_id_[request.request_id] = {std::move(request.payload_digest), name};
-  }
+  RequestIds::Hold hold = request_ids_.Begin(request.request_id, request.payload_digest);
+  request_ids_.Complete(request.request_id, {name});
   by_ordinal_[ordinal] = sandbox;
-  by_name_[name] = {std::move(sandbox), std::move(request.request_id), 1};
+  by_name_[name] = {.sandbox = std::move(sandbox),
+                    .request_id = std::move(request.request_id),
+                    .request = std::move(hold),
+                    .waiting = 1};
   return name;
 }
 
-absl::StatusOr<std::string> SandboxManager::Repeat(const Creation& earlier,
-                                                   const CreateSandboxRequest& request,
-                                                   Callback done) {
-  if (earlier.payload_digest != request.payload_digest) {
-    observer_->OnReplay(ReplayResult::kReused);
-    return MakeError(
-        v1::ERROR_REASON_REQUEST_ID_REUSED,
-        absl::StrCat("request_id \"", request.request_id,
-                     "\" was used with another payload; choose a new one per sandbox"));
-  }
-  observer_->OnReplay(ReplayResult::kJoined);
-  const std::string name = earlier.name;
+absl::StatusOr<std::string> SandboxManager::Repeat(const std::string& name, Callback done) {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) return Find(name).status();
   LiveSandbox& sandbox = *found->second.sandbox;
@@ -108,8 +104,7 @@ void SandboxManager::Await(Entry& entry, const absl::Status& started, const Call
   entry.waiting = std::max(0, entry.waiting - 1);
   if (started.ok()) return done(sandbox->ToProto());
   // What never came to be may be asked for again with the same request_id.
-  by_request_id_.erase(entry.request_id);
-  entry.request_id.clear();
+  request_ids_.Fail(entry.request_id, started);
   End(sandbox->name(), LiveEnd::kFailed);
   done(started);
 }
@@ -131,16 +126,14 @@ LiveSandbox::Context SandboxManager::MakeContext() {
           .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); }};
 }
 
-v1::Sandbox SandboxManager::AddCopy(LiveSandboxSpec spec, CopiedSession copy,
-                                    const std::string& parent, absl::Duration ttl,
-                                    absl::Duration idle_timeout) {
+v1::Sandbox SandboxManager::AddCopy(Copy copy) {
   const int64_t ordinal = ++last_ordinal_;
-  auto sandbox = std::make_shared<LiveSandbox>(MakeContext(), std::move(spec), ordinal);
+  auto sandbox = std::make_shared<LiveSandbox>(MakeContext(), std::move(copy.spec), ordinal);
   by_ordinal_[ordinal] = sandbox;
-  by_name_[sandbox->name()] = {sandbox, "", 0};
-  sandbox->SetLifetime(ttl);
-  sandbox->SetIdleTimeout(idle_timeout);
-  sandbox->Adopt(std::move(copy), parent);
+  by_name_[sandbox->name()] = {.sandbox = sandbox, .request = std::move(copy.request)};
+  sandbox->SetLifetime(copy.ttl);
+  sandbox->SetIdleTimeout(copy.idle_timeout);
+  sandbox->Adopt(std::move(copy.session), copy.parent);
   return sandbox->ToProto();
 }
 
@@ -203,18 +196,12 @@ absl::Status SandboxManager::Restart(const std::string& name, absl::Time deadlin
 
 absl::StatusOr<SandboxPage> SandboxManager::List(int page_size,
                                                  const std::string& page_token) const {
-  int64_t after = 0;
-  if (!page_token.empty() && (!absl::SimpleAtoi(page_token, &after) || after < 0)) {
-    return FieldInvalidError({{"page_token", "is not one that this server gave out"}});
-  }
   SandboxPage page;
-  for (auto next = by_ordinal_.upper_bound(after); next != by_ordinal_.end(); ++next) {
-    if (static_cast<int>(page.sandboxes.size()) == page_size) {
-      page.next_page_token = absl::StrCat(std::prev(next)->first);
-      break;
-    }
-    page.sandboxes.push_back(next->second->ToProto());
-  }
+  CLOISTER_ASSIGN_OR_RETURN(
+      page.next_page_token,
+      ReadPage(by_ordinal_, page_size, page_token, [&page](const std::shared_ptr<LiveSandbox>& one) {
+        page.sandboxes.push_back(one->ToProto());
+      }));
   return page;
 }
 
@@ -266,10 +253,9 @@ void SandboxManager::End(const std::string& name, LiveEnd how) {
   const std::shared_ptr<LiveSandbox> sandbox = std::move(node.mapped().sandbox);
   by_ordinal_.erase(sandbox->ordinal());
   gone_names_[sandbox->name()] = how;
-  gone_.push_back({sandbox->name(), std::move(node.mapped().request_id), how});
+  gone_.push_back(sandbox->name());
   while (gone_.size() > options_.remembered) {
-    gone_names_.erase(gone_.front().name);
-    by_request_id_.erase(gone_.front().request_id);
+    gone_names_.erase(gone_.front());
     gone_.pop_front();
   }
   sandbox->End(how, how == LiveEnd::kDrain ? DrainingError() : GoneError(sandbox->name(), how));

@@ -20,6 +20,7 @@
 #include "sandbox/base/loop.h"
 #include "service/core/live_sandbox.h"
 #include "service/core/observer.h"
+#include "service/core/request_ids.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_source.h"
 #include "service/core/turn_source.h"
@@ -32,7 +33,7 @@ struct SandboxManagerOptions {
   size_t maximum_queued = 64;
   // In one sandbox, `main` among them.
   int maximum_interpreters = 16;
-  // For how many that are gone the reason is known, and their request_ids.
+  // For how many that are gone the reason is known; and of how many their request_ids.
   size_t remembered = 10'000;
 };
 
@@ -108,9 +109,17 @@ class SandboxManager final : public InterpreterDirectory {
   // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED, and as Get.
   absl::Status CheckRoomFor(int count) const;
   absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
-  // A copy of `parent`, ready.
-  v1::Sandbox AddCopy(LiveSandboxSpec spec, CopiedSession copy, const std::string& parent,
-                      absl::Duration ttl, absl::Duration idle_timeout);
+  // A copy, ready.
+  struct Copy {
+    LiveSandboxSpec spec;
+    CopiedSession session;
+    std::string parent;
+    absl::Duration ttl;
+    absl::Duration idle_timeout;
+    // Of the request that asked for it.
+    RequestIds::Hold request = nullptr;
+  };
+  v1::Sandbox AddCopy(Copy copy);
 
   // SERVER_DRAINING.
   absl::Status CheckNotDraining() const;
@@ -123,23 +132,14 @@ class SandboxManager final : public InterpreterDirectory {
   const SandboxManagerOptions& options() const { return options_; }
 
  private:
-  struct Creation {
-    std::string payload_digest;
-    std::string name;
-  };
-  struct Gone {
-    std::string name;
-    std::string request_id;
-    LiveEnd how;
-  };
   struct Entry {
     std::shared_ptr<LiveSandbox> sandbox;
-    std::string request_id;
+    std::string request_id = {};  // of its own creation
+    RequestIds::Hold request = nullptr;
     int waiting = 0;  // callers of Create that wait for it
   };
 
-  absl::StatusOr<std::string> Repeat(const Creation& earlier, const CreateSandboxRequest& request,
-                                     Callback done);
+  absl::StatusOr<std::string> Repeat(const std::string& name, Callback done);
   void Await(Entry& entry, const absl::Status& started, const Callback& done);
   absl::Status CheckRoom(int count = 1) const;
   LiveSandbox::Context MakeContext();
@@ -155,8 +155,8 @@ class SandboxManager final : public InterpreterDirectory {
   int64_t last_ordinal_ = 0;
   std::map<int64_t, std::shared_ptr<LiveSandbox>> by_ordinal_;
   std::unordered_map<std::string, Entry> by_name_;
-  std::unordered_map<std::string, Creation> by_request_id_;
-  std::deque<Gone> gone_;  // oldest first
+  RequestIds request_ids_;
+  std::deque<std::string> gone_;  // oldest first
   std::unordered_map<std::string, LiveEnd> gone_names_;
   bool draining_ = false;
 };

@@ -39,12 +39,6 @@ absl::StatusOr<CheckedSandbox> SandboxRequestValidator::Check(
     if (!request.template_().empty()) {
       violations.Add("template", "must be empty with `snapshot`, which has one already");
     }
-    if (request.environment_size() > 0) {
-      violations.Add("environment", "must be empty with `snapshot`, which has one already");
-    }
-    if (request.files_size() > 0) {
-      violations.Add("files", "must be empty with `snapshot`; write them afterwards");
-    }
   }
   CheckedSandbox checked;
   checked.limits = ResolveLimits(request.limits(), programs_.policy(), "limits", &violations);

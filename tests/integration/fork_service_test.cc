@@ -2,10 +2,11 @@
 
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "tests/integration/live_test.h"
+#include "tests/integration/fork_test_base.h"
 
 namespace cloister::testing {
 namespace {
@@ -13,40 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using v1::Outcome;
 
-class ForkServiceTest : public LiveTest {
- protected:
-  grpc::Status TryFork(const v1::ForkSandboxRequest& request, std::vector<std::string>* names) {
-    v1::ForkSandboxResponse response;
-    const grpc::Status status =
-        server_->sandboxes().ForkSandbox(Context().get(), request, &response);
-    names->clear();
-    for (const v1::Sandbox& sandbox : response.sandboxes()) {
-      names->push_back(sandbox.name());
-      made_.push_back(sandbox.name());
-    }
-    return status;
-  }
-  std::vector<std::string> Fork(const std::string& parent, int count = 1) {
-    v1::ForkSandboxRequest request;
-    request.set_name(parent);
-    request.set_count(count);
-    std::vector<std::string> names;
-    const grpc::Status status = TryFork(request, &names);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(names.size(), static_cast<size_t>(count));
-    names.resize(static_cast<size_t>(count));
-    return names;
-  }
-  grpc::Status TrySnapshot(const std::string& sandbox, v1::Snapshot* snapshot) {
-    v1::CreateSnapshotRequest request;
-    request.set_sandbox(sandbox);
-    v1::CreateSnapshotResponse response;
-    const grpc::Status status =
-        server_->sandboxes().CreateSnapshot(Context().get(), request, &response);
-    *snapshot = response.snapshot();
-    return status;
-  }
-};
+using ForkServiceTest = ForkTest;
 
 TEST_F(ForkServiceTest, CopiesStateAndFilesAndKeepsThemApart) {
   const std::string parent = Create().name();
@@ -158,12 +126,72 @@ TEST_F(ForkServiceTest, AnswersARepeatedRequestWithTheSameForks) {
   EXPECT_EQ(TryFork(request, &second).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
+TEST_F(ForkServiceTest, AnswersTheSameRequestAtTheSameTimeWithTheSameForks) {
+  const std::string parent = Create().name();
+  // They wait for their turn together.
+  RunningCell cell(server_->executions(), parent,
+                   "print('on', flush=True)\nimport time; time.sleep(0.3)");
+  cell.AwaitOutput("on");
+  v1::ForkSandboxRequest request;
+  request.set_name(parent);
+  request.set_request_id("fork-at-once");
+  std::vector<std::string> first, second;
+  std::thread other([&] { EXPECT_TRUE(TryFork(request, &second).ok()); });
+  EXPECT_TRUE(TryFork(request, &first).ok());
+  other.join();
+  EXPECT_EQ(first, second);
+  EXPECT_EQ(first.size(), 1u);
+}
+
+TEST_F(ForkServiceTest, SnapshotsTakeEnvironmentAndFilesAsTemplatesDo) {
+  v1::CreateSandboxRequest original;
+  (*original.mutable_environment())["KEPT"] = "from the parent";
+  (*original.mutable_environment())["CHANGED"] = "old";
+  const std::string parent = Create(original).name();
+  (void)Cell(parent, "open('old', 'w').write('old'); open('over', 'w').write('old')");
+  v1::Snapshot snapshot;
+  ASSERT_TRUE(TrySnapshot(parent, &snapshot).ok());
+  v1::CreateSandboxRequest request;
+  request.set_snapshot(snapshot.name());
+  (*request.mutable_environment())["CHANGED"] = "new";
+  for (const char* path : {"over", "sub/new"}) {
+    v1::File& file = *request.add_files();
+    file.set_path(path);
+    file.set_content("new");
+  }
+  const v1::Sandbox made = Create(request);
+  EXPECT_EQ(made.execution_count(), 0);
+  EXPECT_EQ(Value(made.name(), "import os; os.environ['KEPT'], os.environ['CHANGED']"),
+            "('from the parent', 'new')");
+  EXPECT_EQ(Value(made.name(), "[open(p).read() for p in ('old', 'over', 'sub/new')]"),
+            "['old', 'new', 'new']");
+  (void)Restart(made.name());
+  EXPECT_EQ(Value(made.name(), "import os; os.environ['CHANGED'], open('over').read()"), "('new', 'old')")
+      << "the environment stays, files have to be sent again";
+
+  request.mutable_limits()->set_workspace_bytes(1 << 20);
+  for (int i = 0; i < 200; ++i) {
+    v1::File& file = *request.add_files();
+    file.set_path("d" + std::to_string(i) + "/f");
+    file.set_content(std::string(5000, 'x'));
+  }
+  v1::Sandbox none;
+  EXPECT_EQ(Reason(TryCreate(request, &none)), "SANDBOX_SETUP_FAILED");
+  v1::DeleteSnapshotRequest remove;
+  remove.set_name(snapshot.name());
+  v1::DeleteSnapshotResponse removed;
+  EXPECT_TRUE(server_->sandboxes().DeleteSnapshot(Context().get(), remove, &removed).ok());
+}
+
 TEST_F(ForkServiceTest, SnapshotsAreSourcesThatOutliveTheirSandbox) {
   const std::string parent = Create().name();
-  (void)Cell(parent, "x = 'frozen'\nopen('f', 'w').write('file')");
+  (void)Cell(parent, "x = 'frozen'\nopen('f', 'w').write('file')\n"
+                     "heap = bytearray(b'x' * (20 << 20))");
   v1::Snapshot snapshot;
   const grpc::Status status = TrySnapshot(parent, &snapshot);
   ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_GE(snapshot.memory_bytes(), 19 << 20);
+  EXPECT_LT(snapshot.memory_bytes(), 60 << 20);
   (void)Cell(parent, "x = 'later'");
   EXPECT_TRUE(Delete(parent).ok());
   for (int i = 0; i < 2; ++i) {

@@ -92,6 +92,16 @@ void FakeSandbox::SayLate(int64_t cell, const std::string& text) {
   session_observer_->OnLateOutput(cell, std::move(output));
 }
 
+void FakeSandbox::AnswerFork(const absl::Status& status) {
+  const int count = fork_->count;
+  fork_.reset();
+  const ForkCallback done = std::exchange(on_forked_, nullptr);
+  if (!status.ok()) return done(status);
+  std::vector<std::unique_ptr<sandbox::Sandbox>> copies;
+  for (int i = 0; i < count; ++i) copies.push_back(factory_->Make(zygote_id_));
+  done(std::move(copies));
+}
+
 void FakeSandbox::Stop(sandbox::StopReason reason) {
   stops_.push_back(reason);
   // One that a test made by itself, for a single program, ends when the test says so.
@@ -182,11 +192,15 @@ void FakeSandboxFactory::Deliver(PendingSandbox pending) {
     pending.done(sandbox_error);
     return;
   }
+  pending.done(Make(pending.zygote_id));
+}
+
+std::unique_ptr<FakeSandbox> FakeSandboxFactory::Make(int64_t zygote_id) {
   const int64_t id = ++last_id_;
   ++created_count_;
-  auto sandbox = std::make_unique<FakeSandbox>(this, id, pending.zygote_id);
+  auto sandbox = std::make_unique<FakeSandbox>(this, id, zygote_id);
   live_[id] = sandbox.get();
-  pending.done(std::move(sandbox));
+  return sandbox;
 }
 
 void FakeSandboxFactory::OnDestroyed(int64_t sandbox_id) {

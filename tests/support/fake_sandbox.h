@@ -62,8 +62,24 @@ class FakeSandbox final : public sandbox::Sandbox {
   void AnswerInterpreter(sandbox::CreatedInterpreter answer = {});
   void SayEvent(v1::ExecutionEvent event) { observer_->OnCellEvent(std::move(event)); }
 
+  // What was asked to be copied last, until AnswerFork.
+  const std::optional<sandbox::ForkSpec>& fork() const { return fork_; }
+  // Copies as many as were asked for, or says why not.
+  void AnswerFork(const absl::Status& status = absl::OkStatus());
+  // Whether it is a copy that goes on.
+  bool resumed() const { return resumed_; }
+
   // sandbox::Sandbox
   int64_t id() const override { return id_; }
+  void Fork(const sandbox::ForkSpec& spec, ForkCallback done) override {
+    fork_ = spec;
+    on_forked_ = std::move(done);
+  }
+  void ResumeSession(sandbox::SessionObserver* observer) override {
+    session_.emplace();
+    session_observer_ = observer;
+    resumed_ = true;
+  }
   void OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) override;
   void RunCell(sandbox::CellSettings settings, v1::Program program, const sandbox::Limits& limits,
                sandbox::ExecutionObserver* observer) override;
@@ -95,6 +111,9 @@ class FakeSandbox final : public sandbox::Sandbox {
   sandbox::Limits limits_;
   std::optional<sandbox::SessionSpec> session_;
   sandbox::SessionObserver* session_observer_ = nullptr;
+  std::optional<sandbox::ForkSpec> fork_;
+  ForkCallback on_forked_;
+  bool resumed_ = false;
   sandbox::CellSettings cell_;
   std::vector<std::string> inputs_;
   sandbox::ExecutionObserver* observer_ = nullptr;
@@ -181,6 +200,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   };
 
   void Deliver(PendingSandbox pending);
+  std::unique_ptr<FakeSandbox> Make(int64_t zygote_id);
   void OnDestroyed(int64_t sandbox_id);
   sandbox::Loop* loop() const { return loop_; }
 
