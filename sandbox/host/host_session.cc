@@ -19,7 +19,8 @@ absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
 }  // namespace
 
 HostSession::HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver* observer)
-    : parts_(parts), limits_(spec.limits), observer_(observer), exit_watch_(parts) {
+    : parts_(parts), limits_(spec.limits), observer_(observer), exit_watch_(parts),
+      idle_cpu_(parts, limits_.cpu_time, [this](absl::Duration used) { OnIdleCpuExceeded(used); }) {
   HostFrame frame;
   internal::v1::OpenSession& open = *frame.mutable_open_session();
   *open.mutable_limits() = GuestLimitsOf(spec.limits, *parts);
@@ -39,9 +40,11 @@ HostSession::HostSession(SandboxParts* parts, const Limits& limits, int64_t last
       observer_(observer),
       phase_(Phase::kOpen),
       exit_watch_(parts),
+      idle_cpu_(parts, limits_.cpu_time, [this](absl::Duration used) { OnIdleCpuExceeded(used); }),
       last_cell_(last_cell) {
   parts_->channel.AllowLongFrames();
   AwaitFrame();
+  idle_cpu_.Begin();
 }
 
 HostSession::~HostSession() { parts_->loop->Cancel(timer_); }
@@ -77,6 +80,7 @@ void HostSession::OnOpenTimeout() {
 void HostSession::ReportOpened(const absl::Status& status) {
   parts_->loop->Cancel(timer_);
   phase_ = status.ok() ? Phase::kOpen : Phase::kEnded;
+  if (status.ok()) idle_cpu_.Begin();
   // Never inline from the call that caused it.
   parts_->loop->Post([this, status, alive = std::weak_ptr<char>(alive_)] {
     if (!alive.expired()) observer_->OnOpened(status);
@@ -196,6 +200,7 @@ void HostSession::RunCell(CellSettings settings, v1::Program program, const Limi
   open_request_ = 0;
   idle_bytes_ = 0;
   cell_observer_ = observer;
+  idle_cpu_.End();
   CellHost* const self = this;  // private to make_unique
   cell_ = std::make_unique<Execution>(parts_, std::move(frame), in_force, observer, self);
   if (phase_ != Phase::kOpen) {
@@ -219,6 +224,7 @@ void HostSession::OnCellEnding(bool preserved, const v1::Outcome& outcome) {
   open_request_ = 0;
   if (preserved) {
     AwaitFrame();
+    idle_cpu_.Begin();
   } else {
     phase_ = Phase::kEnded;
     PostEnded(outcome.detail());
@@ -326,8 +332,17 @@ void HostSession::Lose(HostStop stop, std::string detail) {
   Report(std::move(seen));
 }
 
+void HostSession::OnIdleCpuExceeded(absl::Duration used) {
+  if (phase_ != Phase::kOpen || CellIsRunning()) return;
+  Lose(HostStop::kCpuTime,
+       absl::StrCat("killed: what its executions left behind used ", absl::FormatDuration(used),
+                    " of processor time while none ran; between two it may use ",
+                    absl::FormatDuration(limits_.cpu_time), ", as much as one (limits.cpu_time)"));
+}
+
 void HostSession::Report(Observation seen) {
   phase_ = Phase::kEnded;
+  idle_cpu_.End();
   if (on_stand_still_ != nullptr) EndStandStill(absl::UnavailableError("the sandbox was lost"));
   parts_->channel.CancelAwait();
   seen.limits = limits_;

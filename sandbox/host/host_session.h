@@ -22,6 +22,7 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/host/execution.h"
 #include "sandbox/host/exit_watch.h"
+#include "sandbox/host/idle_cpu_watch.h"
 #include "sandbox/host/notebook_exchange.h"
 #include "sandbox/host/sandbox_parts.h"
 #include "sandbox/sandbox.h"
@@ -102,6 +103,7 @@ class HostSession final : private CellHost {
   void FailExchange();
   void ReportOpened(const absl::Status& status);
   void PostEnded(std::string how);
+  void OnIdleCpuExceeded(absl::Duration used);
 
   // CellHost.
   absl::Status OnCellFrame(internal::v1::GuestFrame frame) override;
@@ -115,6 +117,7 @@ class HostSession final : private CellHost {
   Phase phase_ = Phase::kSettingLimits;
   Loop::TimerId timer_ = 0;
   ExitWatch exit_watch_;
+  IdleCpuWatch idle_cpu_;
   std::unique_ptr<Execution> cell_;  // the last one, whether or not it has ended
   ExecutionObserver* cell_observer_ = nullptr;
   int64_t cell_number_ = 0;  // of the one that runs; 0 for none

@@ -77,6 +77,9 @@ std::optional<Verdict> TimeVerdict(const Observation& seen) {
   const bool killed_by_nobody = seen.stop == HostStop::kNone && EndedBySignal(seen, SIGKILL);
   const bool by_rlimit =
       seen.cpu_time >= seen.limits.cpu_time && (EndedBySignal(seen, SIGXCPU) || killed_by_nobody);
+  if (seen.stop == HostStop::kCpuTime && !seen.stop_detail.empty()) {
+    return Verdict{Outcome::KIND_CPU_TIMEOUT, seen.stop_detail};
+  }
   if (seen.stop == HostStop::kCpuTime || seen.asked == HostStop::kCpuTime || by_rlimit) {
     return Verdict{Outcome::KIND_CPU_TIMEOUT,
                    LimitDetail(seen, HostStop::kCpuTime,

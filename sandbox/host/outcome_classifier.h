@@ -44,7 +44,8 @@ struct ProcessEnd {
 // All that was seen of one execution.
 struct Observation {
   HostStop stop = HostStop::kNone;
-  // What was wrong; for kBrokenProtocol, kNeverStarted and kLost.
+  // What was wrong; for kBrokenProtocol, kNeverStarted, kLost, and kCpuTime
+  // outside executions.
   std::string stop_detail;
   // Why KeyboardInterrupt was sent, if it was: kInterruptGrace for somebody's wish, or the limit
   // that a cell passed; and how long the program had to answer it.

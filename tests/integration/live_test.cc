@@ -208,6 +208,25 @@ INSTANTIATE_TEST_SUITE_P(
                  Outcome::KIND_POLICY_VIOLATION}),
     [](const auto& info) { return info.param.name; });
 
+TEST_F(LiveSandboxTest, WhatCellsLeaveBehindHasNoMoreProcessorTimeThanOne) {
+  v1::CreateSandboxRequest create;
+  *create.mutable_limits()->mutable_cpu_time() = Milliseconds(400);
+  const std::string busy = Create(create).name();
+  const std::string quiet = Create(create).name();
+  (void)Cell(busy,
+             "import threading\n"
+             "def burn():\n  while True: pass\n"
+             "threading.Thread(target=burn, daemon=True).start()");
+  (void)Cell(quiet,
+             "import threading, time\n"
+             "threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()");
+  v1::Sandbox sandbox;
+  ASSERT_TRUE(AwaitState(busy, v1::Sandbox::STATE_LOST, &sandbox)) << sandbox.DebugString();
+  EXPECT_EQ(sandbox.loss().cause(), Outcome::KIND_CPU_TIMEOUT);
+  EXPECT_THAT(sandbox.loss().detail(), HasSubstr("left behind"));
+  EXPECT_EQ(Value(quiet, "1"), "1");
+}
+
 TEST_F(LiveSandboxTest, ExpiresAfterItsTtlAndWhenIdle) {
   v1::CreateSandboxRequest short_lived;
   *short_lived.mutable_ttl() = Milliseconds(300);
