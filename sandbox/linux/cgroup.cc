@@ -27,6 +27,9 @@ bool HasMemoryOnV1(const std::vector<CgroupMount>& mounts) {
 constexpr int64_t kMaxInheritedBytes = int64_t{4} << 20;
 
 // Ready for another sandbox: empty, without its predecessor's pages and peak.
+// Slots set aside that one request looks at again.
+constexpr size_t kTriedAtOnce = 16;
+
 absl::Status Reset(Cgroup& group) {
   CLOISTER_ASSIGN_OR_RETURN(const bool empty, group.IsEmpty());
   if (!empty) {
@@ -62,13 +65,10 @@ absl::StatusOr<std::unique_ptr<CgroupManager>> CgroupManager::Create(const Cgrou
 absl::StatusOr<std::unique_ptr<Cgroup>> CgroupManager::FreeOrNew() {
   if (free_.empty()) {
     // Those that were dying when they came back have had time to.
-    for (auto group = stuck_.begin(); group != stuck_.end();) {
-      if (!Reset(**group).ok()) {
-        ++group;
-        continue;
-      }
-      free_.push_back(std::move(*group));
-      group = stuck_.erase(group);
+    for (size_t tried = std::min(stuck_.size(), kTriedAtOnce); tried > 0; --tried) {
+      std::unique_ptr<Cgroup> group = std::move(stuck_.front());
+      stuck_.pop_front();
+      (Reset(*group).ok() ? free_ : stuck_).push_back(std::move(group));
     }
   }
   if (free_.empty()) return hierarchies_->Make(absl::StrCat("s", next_slot_++));
@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Cgroup>> CgroupManager::Acquire(
 absl::Status CgroupManager::Release(std::unique_ptr<Cgroup> group) {
   const absl::Status status = Reset(*group);
   if (status.ok()) {
-    free_.push_back(std::move(group));
+    if (free_.size() < kMaximumFree) free_.push_back(std::move(group));
   } else if (!absl::IsUnimplemented(status)) {
     stuck_.push_back(std::move(group));
   } else {

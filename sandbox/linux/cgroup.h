@@ -13,6 +13,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -122,7 +123,11 @@ class CgroupManager {
   // A free slot with these limits and a fresh peak, or a new one.
   absl::StatusOr<std::unique_ptr<Cgroup>> Acquire(const internal::v1::CgroupLimits& limits);
 
-  // Takes a slot back. One that is not empty yet, or cannot be reset, is set aside, and the error
+  // Free slots that are kept, with their directories and descriptors: more than come and go at once in
+  // quiet times, so that a burst does not stay.
+  static constexpr size_t kMaximumFree = 256;
+
+  // Takes a slot back, to use it again or, where enough are free, to remove it. One that is not empty yet, or cannot be reset, is set aside, and the error
   // says why; it is tried again when slots run short. Never waits for processes to die.
   absl::Status Release(std::unique_ptr<Cgroup> group);
 
@@ -144,8 +149,8 @@ class CgroupManager {
   absl::StatusOr<std::unique_ptr<Cgroup>> FreeOrNew();
 
   std::unique_ptr<CgroupHierarchies> hierarchies_;  // first: its groups go before it
-  std::vector<std::unique_ptr<Cgroup>> free_;
-  std::vector<std::unique_ptr<Cgroup>> stuck_;
+  std::deque<std::unique_ptr<Cgroup>> free_;
+  std::deque<std::unique_ptr<Cgroup>> stuck_;
   int64_t next_slot_ = 0;
 };
 

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/linux/cgroup.h"
@@ -112,6 +115,19 @@ TEST_F(CgroupV1Test, AttachesToTheSchedulerOnlyForABound) {
   FakeCgroupTree::Write(Base("memory/own") + "/s0/cgroup.procs", "");
   FakeCgroupTree::Write(Base("pids") + "/s0/cgroup.procs", "");
   FakeCgroupTree::Write(Base("cpu") + "/s0/cgroup.procs", "");
+}
+
+TEST_F(CgroupV1Test, ABurstOfSlotsDoesNotStay) {
+  const std::unique_ptr<CgroupManager> manager = Manager();
+  std::vector<std::unique_ptr<Cgroup>> groups;
+  for (size_t i = 0; i < CgroupManager::kMaximumFree + 10; ++i) {
+    groups.push_back(manager->Acquire(MakeLimits(64 << 20, 8)).value());
+  }
+  const std::string last = groups.back()->name();
+  EXPECT_TRUE(fs::exists(Base("pids") + "/" + last));
+  for (auto& group : groups) ASSERT_TRUE(manager->Release(std::move(group)).ok());
+  EXPECT_EQ(manager->free_slots(), static_cast<int64_t>(CgroupManager::kMaximumFree));
+  EXPECT_FALSE(fs::exists(Base("pids") + "/" + last));
 }
 
 TEST_F(CgroupV1Test, UsesSlotsAgainWithAFreshPeak) {
