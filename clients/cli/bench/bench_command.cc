@@ -24,7 +24,8 @@ Benchmarks:
            its own (throughput_…). Anchors: grpc_echo, ipykernel (a warm kernel through jupyter_client)
   fork     ForkSandbox of a sandbox with a heap of 100 MB: one at a time (latency_…), then a hundred in one call
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
-           one and with --sandboxes more ready; needs what cloisterd needs, and a machine that is quiet
+           one and with --sandboxes more ready, and once more with --live-sandboxes live ones that have each run
+           a cell; needs what cloisterd needs, and a machine that is quiet
 
 Percentiles are exact and the client's; what the first tenth of a run shows is not counted. The exit code is
 0 when it ran, whatever targets were met.
@@ -74,6 +75,11 @@ void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()>
                    "which template; default: the server's first")
       ->type_name("NAME");
   command->add_option("--sandboxes", options->sandboxes, "idle sandboxes of density; default 400")
+      ->type_name("N")
+      ->check(CLI::Range(1, 20000));
+  command
+      ->add_option("--live-sandboxes", options->live_sandboxes,
+                   "live sandboxes of density; default 1000")
       ->type_name("N")
       ->check(CLI::Range(1, 20000));
   command

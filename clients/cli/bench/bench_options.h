@@ -19,6 +19,7 @@ struct BenchOptions {
   int channels = 2;
   double rate = 100;
   int sandboxes = 400;
+  int live_sandboxes = 1000;
   bool no_anchors = false;
   bool json = false;
 

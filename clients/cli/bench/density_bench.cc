@@ -1,20 +1,14 @@
-#include <sys/stat.h>
-
-#include <algorithm>
-#include <array>
-#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "clients/cli/bench/benches.h"
-#include "clients/cli/bench/child_process.h"
+#include "clients/cli/bench/live_density.h"
 #include "clients/cli/bench/machine.h"
-#include "clients/cli/bench/scratch_directory.h"
-#include "clients/cli/commands/request_builder.h"
+#include "clients/cli/bench/own_server.h"
 #include "clients/cpp/channel.h"
 #include "cloister/internal/v1/config.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
-#include "google/protobuf/text_format.h"
 
 namespace cloister::cli::bench {
 namespace {
@@ -23,37 +17,22 @@ namespace {
 constexpr absl::Duration kPatience = absl::Seconds(120);
 // The least that shows the template's own cost.
 constexpr int kBaseline = 1;
+// What the pool keeps ready while live sandboxes are made.
+constexpr int kReadyBesideLive = 8;
+constexpr double kThousandLiveBytes = 2.0 * (int64_t{1} << 30);
 
 struct Reading {
   int64_t available_bytes = 0;
   std::string python_version;
 };
 
-std::string ConfigText(const BenchOptions& options, const std::string& listen, int ready) {
-  internal::v1::ServerConfig config;
-  config.add_listen(listen);
-  config.set_image_directory(options.image_directory);
-  config.set_idle_memory_budget_bytes(int64_t{1} << 40);
-  config.set_log_level("error");
-  internal::v1::TemplateConfig* entry = config.add_templates();
-  entry->set_name(options.template_name.empty() ? "python3.14" : options.template_name);
-  entry->mutable_pool()->set_minimum_ready(ready);
-  entry->mutable_pool()->set_maximum_ready(ready);
-  entry->mutable_pool()->set_maximum(ready + 8);
-  std::string text;
-  google::protobuf::TextFormat::PrintToString(config, &text);
-  return text;
-}
-
 // Waits until the pool holds exactly `ready` idle sandboxes. Returns the version of their Python.
-absl::StatusOr<std::string> AwaitPool(const std::string& address, int ready,
-                                      const ChildProcess& server) {
-  const auto stub = v1::InfoService::NewStub(client::CreateChannel(address));
+absl::StatusOr<std::string> AwaitPool(const OwnServer& server, int ready) {
+  const auto stub = v1::InfoService::NewStub(client::CreateChannel(server.address()));
   const absl::Time deadline = absl::Now() + kPatience;
   int seen = 0;
   while (absl::Now() < deadline) {
-    if (!server.IsAlive())
-      return absl::FailedPreconditionError("cloisterd ended; it says why above");
+    if (!server.IsAlive()) return OwnServer::EndedError();
     grpc::ClientContext context;
     v1::GetInfoResponse info;
     if (stub->GetInfo(&context, v1::GetInfoRequest(), &info).ok() && info.templates_size() > 0) {
@@ -68,36 +47,26 @@ absl::StatusOr<std::string> AwaitPool(const std::string& address, int ready,
                                                   absl::FormatDuration(kPatience)));
 }
 
-// The median of two seconds: what just ended is still being given back.
-std::optional<int64_t> SettledAvailableMemory() {
-  std::array<int64_t, 9> readings;
-  for (int64_t& reading : readings) {
-    absl::SleepFor(absl::Milliseconds(250));
-    const std::optional<int64_t> available = AvailableMemoryBytes();
-    if (!available) return std::nullopt;
-    reading = *available;
-  }
-  std::nth_element(readings.begin(), readings.begin() + 4, readings.end());
-  return readings[4];
+// One template whose pool keeps `ready` sandboxes.
+internal::v1::ServerConfig ConfigOf(const BenchOptions& options, int ready) {
+  internal::v1::ServerConfig config;
+  config.set_image_directory(options.image_directory);
+  config.set_idle_memory_budget_bytes(int64_t{1} << 40);
+  internal::v1::TemplateConfig* entry = config.add_templates();
+  entry->set_name(options.template_name.empty() ? "python3.14" : options.template_name);
+  entry->mutable_pool()->set_minimum_ready(ready);
+  entry->mutable_pool()->set_maximum_ready(ready);
+  entry->mutable_pool()->set_maximum(ready + 8);
+  return config;
 }
 
 absl::StatusOr<Reading> ReadWith(const BenchOptions& options, int ready) {
-  const std::string program = SiblingProgram("cloisterd");
-  if (program.empty()) return absl::NotFoundError("cloisterd is not beside this program");
-  const absl::StatusOr<ScratchDirectory> directory = ScratchDirectory::Create();
-  if (!directory.ok()) return directory.status();
-  // The server gives up its privileges and must still reach its socket.
-  ::chmod(directory->path().c_str(), 0755);
-  const std::string address = absl::StrCat("unix:", directory->path(), "/cloisterd.sock");
-  const std::string config = absl::StrCat(directory->path(), "/config.textproto");
-  const absl::Status written = WriteFile(config, ConfigText(options, address, ready));
-  if (!written.ok()) return written;
-  absl::StatusOr<ChildProcess> server = ChildProcess::Start({program, "--config", config});
+  const absl::StatusOr<OwnServer> server = OwnServer::Start(ConfigOf(options, ready));
   if (!server.ok()) return server.status();
-  absl::StatusOr<std::string> version = AwaitPool(address, ready, *server);
+  absl::StatusOr<std::string> version = AwaitPool(*server, ready);
   if (!version.ok()) return version.status();
-  const std::optional<int64_t> available = SettledAvailableMemory();
-  if (!available) return absl::UnavailableError("/proc/meminfo has no MemAvailable");
+  const absl::StatusOr<int64_t> available = SettledAvailableMemory();
+  if (!available.ok()) return available.status();
   return Reading{*available, *std::move(version)};
 }
 
@@ -109,16 +78,29 @@ absl::StatusOr<Report> BenchDensity(const BenchOptions& options) {
   const absl::StatusOr<Reading> many = ReadWith(options, kBaseline + options.sandboxes);
   if (!many.ok()) return many.status();
 
+  const absl::StatusOr<LiveDensity> live =
+      MeasureLiveDensity(ConfigOf(options, kReadyBesideLive), options.live_sandboxes);
+  if (!live.ok()) return live.status();
+
   Report report;
   report.bench = "density";
   report.machine = MachineJson(many->python_version);
-  report.config = {{"sandboxes", options.sandboxes}, {"baseline_sandboxes", kBaseline}};
+  report.config = {{"sandboxes", options.sandboxes},
+                   {"baseline_sandboxes", kBaseline},
+                   {"live_sandboxes", options.live_sandboxes}};
   const int64_t used = few->available_bytes - many->available_bytes;
   const double each = static_cast<double>(used) / options.sandboxes;
   report.results["idle_sandbox_memory_bytes"] = static_cast<int64_t>(each);
   report.results["available_memory_with_baseline_bytes"] = few->available_bytes;
   report.results["available_memory_with_all_bytes"] = many->available_bytes;
-  report.targets = {{"idle_sandbox_memory_bytes", each, 1 << 20, Target::Better::kLower}};
+  report.results["live_sandbox_memory_bytes"] = live->memory_bytes / options.live_sandboxes;
+  report.results["all_live_sandboxes_memory_bytes"] = live->memory_bytes;
+  report.results["live_start_per_second"] = live->started_per_second;
+  SetLatency(live->cells, "cell_among_all_live_", &report.results);
+  const double thousand = 1000.0 * static_cast<double>(live->memory_bytes) / options.live_sandboxes;
+  report.targets = {{"idle_sandbox_memory_bytes", each, 1 << 20, Target::Better::kLower},
+                    {"thousand_live_sandboxes_memory_bytes", thousand, kThousandLiveBytes,
+                     Target::Better::kLower}};
   return report;
 }
 

@@ -3,6 +3,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -11,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "clients/cli/commands/request_builder.h"
 
 namespace cloister::cli::bench {
@@ -46,6 +49,18 @@ std::string ProcField(absl::string_view text, absl::string_view field) {
 }
 
 std::optional<int64_t> AvailableMemoryBytes() { return MemoryField("MemAvailable"); }
+
+absl::StatusOr<int64_t> SettledAvailableMemory() {
+  std::array<int64_t, 9> readings;
+  for (int64_t& reading : readings) {
+    absl::SleepFor(absl::Milliseconds(250));
+    const std::optional<int64_t> available = AvailableMemoryBytes();
+    if (!available) return absl::UnavailableError("/proc/meminfo has no MemAvailable");
+    reading = *available;
+  }
+  std::nth_element(readings.begin(), readings.begin() + 4, readings.end());
+  return readings[4];
+}
 
 std::string SiblingProgram(const std::string& name) {
   std::error_code error;

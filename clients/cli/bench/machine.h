@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "clients/cli/bench/report.h"
 
@@ -21,6 +22,9 @@ std::string ProcField(absl::string_view text, absl::string_view field);
 
 // MemAvailable of /proc/meminfo: what the kernel could give to new programs.
 std::optional<int64_t> AvailableMemoryBytes();
+
+// The same as the median of two seconds: what just ended is still being given back.
+absl::StatusOr<int64_t> SettledAvailableMemory();
 
 // Where a program of this build is: beside the running one. Empty if it is not there.
 std::string SiblingProgram(const std::string& name);
