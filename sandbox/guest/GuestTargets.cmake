@@ -43,6 +43,19 @@ function(cloister_compile_for_image target image)
   add_dependencies(${target} cloister_proto)
 endfunction()
 
+# Sets RESULT to the bit of PyThreadState.eval_breaker by which the image's CPython schedules asynchronous
+# exceptions: an internal header names it, which is C that a C++ compiler does not accept.
+function(cloister_read_async_exception_bit image result)
+  cloister_image_python(${image} python)
+  set(header
+    ${CLOISTER_IMAGE_DIR}/${image}/sdk/usr/include/python${python}/internal/pycore_ceval.h)
+  file(STRINGS ${header} line REGEX "#define _PY_ASYNC_EXCEPTION_BIT ")
+  if(NOT line MATCHES "\\(1U << ([0-9]+)\\)")
+    message(FATAL_ERROR "${header} does not say how asynchronous exceptions are scheduled")
+  endif()
+  set(${result} ${CMAKE_MATCH_1} PARENT_SCOPE)
+endfunction()
+
 # cloister_guest_program(NAME IMAGE SRCS ...): a program around PythonRuntime for the image.
 function(cloister_guest_program name image)
   cmake_parse_arguments(ARG "" "" "SRCS" ${ARGN})

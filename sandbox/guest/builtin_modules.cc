@@ -19,14 +19,14 @@ int RunFigures(PyObject* module) {
   return RunNotebookSource("figures", "cloister.figures", PyModule_GetDict(module)) ? 0 : -1;
 }
 
-// What they call of ours belongs to the main interpreter.
+// What they call of ours keeps its state by interpreter.
 PyModuleDef_Slot public_slots[] = {
     {Py_mod_exec, reinterpret_cast<void*>(RunPublic)},
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
     {0, nullptr}};
 PyModuleDef_Slot figures_slots[] = {
     {Py_mod_exec, reinterpret_cast<void*>(RunFigures)},
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
     {0, nullptr}};
 
 PyModuleDef Define(const char* name, PyModuleDef_Slot* slots) {

@@ -2,12 +2,17 @@
 
 #include <utility>
 
+#include "sandbox/guest/interpreter_local.h"
+
 namespace cloister::sandbox {
 namespace {
 
-PyObject* cell_variable = nullptr;
-int64_t foreground_cell = 0;
-int64_t last_cell = 0;
+struct Cells {
+  PyRef variable;
+  int64_t foreground = 0;
+  int64_t last = 0;
+};
+const InterpreterLocal<Cells> cells;
 
 // Of a thread that a cell started; 0 in others, the main thread among them.
 thread_local int64_t cell_of_thread = 0;
@@ -19,10 +24,10 @@ int64_t ToCell(PyObject* number) {
 }
 
 // The cell in the caller's context, then in its thread.
-int64_t InheritedCell() {
+int64_t InheritedCell(PyObject* variable) {
   PyRef saved = PyRef::Steal(PyErr_GetRaisedException());
   PyObject* value = nullptr;
-  if (PyContextVar_Get(cell_variable, nullptr, &value) != 0) PyErr_Clear();
+  if (PyContextVar_Get(variable, nullptr, &value) != 0) PyErr_Clear();
   PyRef number = PyRef::Steal(value);
   const int64_t cell = number ? ToCell(number.get()) : 0;
   PyErr_SetRaisedException(saved.release());
@@ -69,7 +74,7 @@ PyObject* StartThread(PyObject* self, PyObject* const* arguments, Py_ssize_t cou
   return PyObject_Vectorcall(self, changed, static_cast<size_t>(count), names);
 }
 
-// Kept by the functions made of it.
+// Kept by the functions made of it, in all interpreters.
 PyMethodDef start_definitions[] = {
     {"start_new_thread", AsMethod(StartThread), METH_FASTCALL | METH_KEYWORDS, nullptr},
     {"start_joinable_thread", AsMethod(StartThread), METH_FASTCALL | METH_KEYWORDS, nullptr}};
@@ -77,9 +82,7 @@ PyMethodDef start_definitions[] = {
 bool WrapStarter(PyObject* module, PyMethodDef* definition, PyObject* threading) {
   PyRef original = PyRef::Steal(PyObject_GetAttrString(module, definition->ml_name));
   if (!original) return false;
-  definition->ml_doc = PyCFunction_Check(original.get())
-                           ? reinterpret_cast<PyCFunctionObject*>(original.get())->m_ml->ml_doc
-                           : nullptr;
+  CopyDocumentation(original.get(), definition);
   PyRef wrapper = PyRef::Steal(PyCFunction_New(definition, original.get()));
   if (!wrapper || PyObject_SetAttrString(module, definition->ml_name, wrapper.get()) != 0) {
     return false;
@@ -94,10 +97,10 @@ bool WrapStarter(PyObject* module, PyMethodDef* definition, PyObject* threading)
 }  // namespace
 
 bool SetUpCellContext() {
-  cell_variable = PyContextVar_New("cell", nullptr);
+  cells->variable = PyRef::Steal(PyContextVar_New("cell", nullptr));
   PyRef module = PyRef::Steal(PyImport_ImportModule("_thread"));
   PyRef name = PyRef::Steal(PyUnicode_FromString("threading"));
-  if (cell_variable == nullptr || !module || !name) return false;
+  if (!cells->variable || !module || !name) return false;
   PyRef threading = PyRef::Steal(PyImport_GetModule(name.get()));
   for (PyMethodDef& definition : start_definitions) {
     if (!WrapStarter(module.get(), &definition, threading.get())) return false;
@@ -105,19 +108,20 @@ bool SetUpCellContext() {
   return true;
 }
 
-PyObject* CellVariable() { return cell_variable; }
+PyObject* CellVariable() { return cells->variable.get(); }
 
 void SetForegroundCell(int64_t cell) {
-  foreground_cell = cell;
-  if (cell != 0) last_cell = cell;
+  cells->foreground = cell;
+  if (cell != 0) cells->last = cell;
 }
 
-int64_t ForegroundCell() { return foreground_cell; }
+int64_t ForegroundCell() { return cells->foreground; }
 
 int64_t CellOfCaller() {
-  const int64_t inherited = cell_variable == nullptr ? 0 : InheritedCell();
+  const Cells& here = *cells;
+  const int64_t inherited = here.variable ? InheritedCell(here.variable.get()) : 0;
   if (inherited != 0) return inherited;
-  return foreground_cell != 0 ? foreground_cell : last_cell;
+  return here.foreground != 0 ? here.foreground : here.last;
 }
 
 }  // namespace cloister::sandbox

@@ -4,7 +4,7 @@
 // A cell's number is inherited by what it starts: tasks and callbacks have it in their context, threads
 // by the wrapped functions of module _thread.
 //
-// Thread-safety: with the GIL. One main interpreter per process.
+// Thread-safety: with the GIL. Each interpreter has cells of its own.
 
 #ifndef CLOISTER_SANDBOX_GUEST_CELL_CONTEXT_H_
 #define CLOISTER_SANDBOX_GUEST_CELL_CONTEXT_H_
@@ -15,7 +15,7 @@
 
 namespace cloister::sandbox {
 
-// Before the first cell, once. False with a Python exception set.
+// Before an interpreter's first cell, once. False with a Python exception set.
 bool SetUpCellContext();
 
 // The context variable that holds the number; the runner of cells sets it in the cells' own context.

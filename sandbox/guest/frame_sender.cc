@@ -8,6 +8,7 @@
 
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/wire/frame.h"
 
@@ -63,7 +64,7 @@ absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal o
     }
     Py_END_ALLOW_THREADS;
     if (is_done) return status;
-    if (on_signal == OnSignal::kRunHandlers && PyErr_CheckSignals() != 0) {
+    if (on_signal == OnSignal::kRunHandlers && CheckInterrupts() != 0) {
       return absl::CancelledError("a signal handler raised");
     }
   }

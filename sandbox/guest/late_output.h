@@ -7,8 +7,9 @@
 
 namespace cloister::sandbox {
 
-// From here on late output goes to `sender`, which outlives the interpreter. Once per process.
-void SendLateOutput(FrameSender* sender);
+// From here on what is written late to these descriptors goes to `sender`, which outlives the interpreter.
+// Once per interpreter.
+void SendLateOutput(FrameSender* sender, int stdout_fd, int stderr_fd);
 
 // A cell starts: as much again may be written late. What goes beyond is dropped, and told once.
 void RenewLateOutputAllowance();

@@ -67,9 +67,9 @@ absl::Status Notebook::SetUp(const PyRef& program, const PyRef& report) {
   return open_session_ ? absl::OkStatus() : TakePythonError("load the notebook");
 }
 
-absl::Status Notebook::Open(FrameSender* sender) {
+absl::Status Notebook::Open(FrameSender* sender, const StandardStreams& streams) {
   if (!SetUpCellContext() || !InstallInput(sender)) return TakePythonError("open the session");
-  SendLateOutput(sender);
+  SendLateOutput(sender, streams.stdout_fd(), streams.stderr_fd());
   ConnectNotebookSources(sender);
   PyRef opened = PyRef::Steal(PyObject_CallOneArg(open_session_.get(), CellVariable()));
   return opened ? absl::OkStatus() : TakePythonError("open the session");

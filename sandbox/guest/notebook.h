@@ -11,21 +11,22 @@
 #include "cloister/v1/notebook.pb.h"
 #include "sandbox/guest/frame_sender.h"
 #include "sandbox/guest/python_object.h"
+#include "sandbox/guest/standard_streams.h"
 
 namespace cloister::sandbox {
 
-// Thread-safety: the main thread, with the GIL. One per process.
+// Thread-safety: the interpreter's first thread, with the GIL. One per interpreter.
 class Notebook {
  public:
   Notebook() = default;
   Notebook(const Notebook&) = delete;
   Notebook& operator=(const Notebook&) = delete;
 
-  // In the zygote. `program` and `report` are the namespaces of program.py and report.py.
+  // Once, in the zygote for main. `program` and `report` are the namespaces of program.py and report.py.
   absl::Status SetUp(const PyRef& program, const PyRef& report);
 
   // Before the first cell. `sender` outlives the interpreter.
-  absl::Status Open(FrameSender* sender);
+  absl::Status Open(FrameSender* sender, const StandardStreams& streams);
 
   // Runs a cell in module __main__. Returns the value of its last expression, None, or nothing with a
   // Python exception set.

@@ -1,10 +1,12 @@
 #include "sandbox/guest/notebook_source.h"
 
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 
 #include "sandbox/guest/cell_context.h"
+#include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/question.h"
@@ -19,11 +21,9 @@ constexpr size_t kMaxDisplayIdBytes = 128;
 struct Source {
   const char* name;
   const char* text;
-  PyObject* code = nullptr;    // for ever, as its namespace
-  PyObject* loaded = nullptr;  // its namespace
 };
 
-Source sources[] = {
+constexpr Source kSources[] = {
     {"cell", kCellSource},
     {"completeness", kCompletenessSource},
     {"completion", kCompletionSource},
@@ -37,16 +37,31 @@ Source sources[] = {
     {"source_scan", kSourceScanSource},
 };
 
-PyObject* shared_names = nullptr;
-PyObject* idle_function = nullptr;
-FrameSender* sender = nullptr;
+constexpr size_t kSourceCount = std::size(kSources);
 
-Source* FindSource(const char* name) {
-  for (Source& source : sources) {
-    if (strcmp(source.name, name) == 0) return &source;
+struct Loaded {
+  PyRef shared_names;
+  PyRef idle_function;
+  FrameSender* sender = nullptr;
+  PyRef code[kSourceCount];
+  PyRef names[kSourceCount];  // of those that have run
+};
+const InterpreterLocal<Loaded> here;
+
+// kSourceCount, with a Python exception set, where there is none.
+size_t FindSource(const char* name) {
+  for (size_t i = 0; i < kSourceCount; ++i) {
+    if (strcmp(kSources[i].name, name) == 0) return i;
   }
   PyErr_Format(PyExc_ImportError, "no part of Cloister is called %s", name);
-  return nullptr;
+  return kSourceCount;
+}
+
+// Where it is not compiled yet, as in interpreters other than main: they need few of them.
+PyObject* CodeOf(size_t source) {
+  PyRef& code = here->code[source];
+  if (!code) code = CompileSource(kSources[source].text, kSources[source].name);
+  return code.get();
 }
 
 // ---- what Python calls --------------------------------------------------------------------------
@@ -57,13 +72,12 @@ PyObject* Load(PyObject*, PyObject* name) {
 }
 
 PyObject* InSession(PyObject*, PyObject*) {
-  const bool is_main = PyInterpreterState_Get() == PyInterpreterState_Main();
-  return PyBool_FromLong(sender != nullptr && is_main);
+  return PyBool_FromLong(here->sender != nullptr);
 }
 
 // To the host, for the caller's cell.
 PyObject* SendFrame(const GuestFrame& frame) {
-  const absl::Status status = sender->Send(frame, FrameSender::OnSignal::kRunHandlers);
+  const absl::Status status = here->sender->Send(frame, FrameSender::OnSignal::kRunHandlers);
   if (status.ok()) return Py_NewRef(Py_None);
   if (PyErr_Occurred() == nullptr) {
     PyErr_SetString(PyExc_OSError, std::string(status.message()).c_str());
@@ -72,7 +86,7 @@ PyObject* SendFrame(const GuestFrame& frame) {
 }
 
 bool HasHost() {
-  if (sender != nullptr && CellOfCaller() != 0) return true;
+  if (here->sender != nullptr && CellOfCaller() != 0) return true;
   PyErr_SetString(PyExc_RuntimeError, "no cell has run yet");
   return false;
 }
@@ -112,7 +126,7 @@ PyObject* SendClearOutput(PyObject*, PyObject* wait) {
 }
 
 PyObject* SetIdle(PyObject*, PyObject* function) {
-  Py_XSETREF(idle_function, Py_NewRef(function));
+  here->idle_function = PyRef::Borrow(function);
   return Py_NewRef(Py_None);
 }
 
@@ -131,43 +145,48 @@ bool AddName(PyObject* names, const char* name, PyRef value) {
 }  // namespace
 
 bool SetUpNotebookSources(PyObject* names) {
-  shared_names = PyDict_Copy(names);
-  if (shared_names == nullptr) return false;
+  PyRef& shared = here->shared_names;
+  shared = PyRef::Steal(PyDict_Copy(names));
+  if (!shared) return false;
   for (PyMethodDef& function : functions) {
     PyRef object = PyRef::Steal(PyCFunction_New(&function, nullptr));
-    if (!AddName(shared_names, function.ml_name, std::move(object))) return false;
+    if (!AddName(shared.get(), function.ml_name, std::move(object))) return false;
   }
-  for (Source& source : sources) {
-    source.code = CompileSource(source.text, source.name).release();
-    if (source.code == nullptr) return false;
+  if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+    for (size_t i = 0; i < kSourceCount; ++i) {
+      if (CodeOf(i) == nullptr) return false;
+    }
   }
-  return AddName(shared_names, "getpass", PyRef::Steal(NewGetPass()));
+  return AddName(shared.get(), "getpass", PyRef::Steal(NewGetPass()));
 }
 
-void ConnectNotebookSources(FrameSender* frames) { sender = frames; }
+void ConnectNotebookSources(FrameSender* sender) { here->sender = sender; }
 
 PyRef LoadNotebookSource(const char* name) {
-  Source* source = FindSource(name);
-  if (source == nullptr) return PyRef();
-  if (source->loaded != nullptr) return PyRef::Borrow(source->loaded);
-  PyRef names = PyRef::Steal(PyDict_Copy(shared_names));
-  if (!names || !RunSource(source->code, source->name, names.get())) return PyRef();
+  const size_t source = FindSource(name);
+  if (source == kSourceCount) return PyRef();
+  PyRef& loaded = here->names[source];
+  if (loaded) return PyRef::Borrow(loaded.get());
+  PyRef names = PyRef::Steal(here->shared_names ? PyDict_Copy(here->shared_names.get()) : nullptr);
+  PyObject* code = names ? CodeOf(source) : nullptr;
+  if (code == nullptr || !RunSource(code, kSources[source].name, names.get())) return PyRef();
   // Another thread may have been as fast.
-  if (source->loaded == nullptr) source->loaded = names.release();
-  return PyRef::Borrow(source->loaded);
+  if (!loaded) loaded = std::move(names);
+  return PyRef::Borrow(loaded.get());
 }
 
 bool RunNotebookSource(const char* name, const char* module_name, PyObject* module_names) {
-  const Source* source = FindSource(name);
-  if (source == nullptr) return false;
+  const size_t source = FindSource(name);
+  if (source == kSourceCount || !here->shared_names) return false;
   for (const PyMethodDef& function : functions) {
-    PyObject* object = PyDict_GetItemString(shared_names, function.ml_name);
+    PyObject* object = PyDict_GetItemString(here->shared_names.get(), function.ml_name);
     const std::string private_name = std::string("_") + function.ml_name;
     if (PyDict_SetItemString(module_names, private_name.c_str(), object) != 0) return false;
   }
-  return RunSource(source->code, module_name, module_names);
+  PyObject* code = CodeOf(source);
+  return code != nullptr && RunSource(code, module_name, module_names);
 }
 
-PyObject* IdleFunction() { return idle_function; }
+PyObject* IdleFunction() { return here->idle_function.get(); }
 
 }  // namespace cloister::sandbox

@@ -9,7 +9,7 @@
 
 namespace cloister::sandbox {
 
-// In the zygote, once: makes the names that every file gets. `names` (a dict) are added to ours:
+// Once per interpreter, in the zygote for main: makes the names that every file gets. `names` (a dict) are added to ours:
 //   load(name)                   the namespace of py/NAME.py
 //   in_session()                 whether there is a host to show things to
 //   send_display(description, display_id, is_update), send_clear_output(wait)
@@ -18,7 +18,7 @@ namespace cloister::sandbox {
 // False with a Python exception set.
 bool SetUpNotebookSources(PyObject* names);
 
-// Gives them a host. The sender outlives the interpreter.
+// Gives those of the calling interpreter a host. The sender outlives the interpreter.
 void ConnectNotebookSources(FrameSender* sender);
 
 // The namespace of py/NAME.py, loaded once; with a Python exception set where it cannot be.

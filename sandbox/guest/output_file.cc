@@ -5,12 +5,15 @@
 #include <cerrno>
 #include <utility>
 
+#include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/interrupts.h"
+
 namespace cloister::sandbox {
 namespace {
 
 // ---- OutputFile ---------------------------------------------------------------------------------
 
-OutputDiverter diverter = nullptr;
+const InterpreterLocal<OutputDiverter> diverter;
 
 // Writes `data` to `fd` without the GIL; signal handlers run between the parts.
 bool WriteAll(int fd, const char* data, Py_ssize_t size) {
@@ -24,7 +27,7 @@ bool WriteAll(int fd, const char* data, Py_ssize_t size) {
       PyErr_SetFromErrno(PyExc_OSError);
       return false;
     }
-    if (PyErr_CheckSignals() != 0) return false;
+    if (CheckInterrupts() != 0) return false;
     if (written > 0) {
       data += written;
       size -= written;
@@ -44,7 +47,7 @@ PyObject* OutputFileWrite(PyObject* self, PyObject* data) {
   const Py_ssize_t size = buffer.len;
   const char* bytes = static_cast<const char*>(buffer.buf);
   Diverted diverted = Diverted::kNo;
-  if (diverter != nullptr) diverted = diverter(fd, {bytes, static_cast<size_t>(size)});
+  if (*diverter != nullptr) diverted = (*diverter)(fd, {bytes, static_cast<size_t>(size)});
   const bool written =
       diverted == Diverted::kNo ? WriteAll(fd, bytes, size) : diverted == Diverted::kYes;
   PyBuffer_Release(&buffer);
@@ -62,10 +65,12 @@ PyType_Spec output_file_spec = {.name = "_io.OutputFile",
 
 // ---- print --------------------------------------------------------------------------------------
 
-// Borrowed for ever: the zygote's own, and clones keep them.
-PyObject* standard_output_stream = nullptr;
-PyObject* original_print = nullptr;
-PyObject* write_name = nullptr;
+struct PrintState {
+  PyRef stream;
+  PyRef original;
+  PyRef write_name;
+};
+const InterpreterLocal<PrintState> print_state;
 
 // More arguments than anybody prints at once; the rest takes the original's way.
 constexpr Py_ssize_t kMaxPieces = 64;
@@ -125,16 +130,21 @@ PyRef JoinArguments(PyObject* const* arguments, Py_ssize_t count, PyObject* name
 }
 
 PyObject* Print(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
-  if (PySys_GetObject("stdout") == standard_output_stream) {
+  const PrintState& state = *print_state;
+  if (!state.original) {
+    PyErr_SetString(PyExc_RuntimeError, "print() while the interpreter ends");
+    return nullptr;
+  }
+  if (PySys_GetObject("stdout") == state.stream.get()) {
     PyRef line = JoinArguments(arguments, count, names);
     if (line) {
       PyRef written =
-          PyRef::Steal(PyObject_CallMethodOneArg(standard_output_stream, write_name, line.get()));
+          PyRef::Steal(PyObject_CallMethodOneArg(state.stream.get(), state.write_name.get(), line.get()));
       return written ? Py_NewRef(Py_None) : nullptr;
     }
     PyErr_Clear();  // out of memory, if anything: the original will say so again
   }
-  return PyObject_Vectorcall(original_print, arguments, static_cast<size_t>(count), names);
+  return PyObject_Vectorcall(state.original.get(), arguments, static_cast<size_t>(count), names);
 }
 
 PyMethodDef print_method = {"print", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Print)),
@@ -149,25 +159,25 @@ PyRef MakeOutputFileType() {
   return PyRef::Steal(PyType_FromSpecWithBases(&output_file_spec, file_io.get()));
 }
 
-void SetOutputDiverter(OutputDiverter function) { diverter = function; }
+void SetOutputDiverter(OutputDiverter function) { *diverter = function; }
 
 bool InstallPrint(PyObject* standard_output) {
   PyRef builtins = PyRef::Steal(PyImport_ImportModule("builtins"));
   if (!builtins) return false;
   PyRef original = PyRef::Steal(PyObject_GetAttrString(builtins.get(), "print"));
   if (!original) return false;
-  print_method.ml_doc = reinterpret_cast<PyCFunctionObject*>(original.get())->m_ml->ml_doc;
+  CopyDocumentation(original.get(), &print_method);
   PyRef module_name = PyRef::Steal(PyUnicode_InternFromString("builtins"));
   PyRef print = PyRef::Steal(PyCFunction_NewEx(&print_method, builtins.get(), module_name.get()));
   if (!print || PyObject_SetAttrString(builtins.get(), "print", print.get()) != 0) return false;
-  write_name = PyUnicode_InternFromString("write");
-  standard_output_stream = Py_NewRef(standard_output);
-  original_print = original.release();
-  return write_name != nullptr;
+  print_state->write_name = PyRef::Steal(PyUnicode_InternFromString("write"));
+  print_state->stream = PyRef::Borrow(standard_output);
+  print_state->original = std::move(original);
+  return static_cast<bool>(print_state->write_name);
 }
 
 void SetPrintStream(PyObject* standard_output) {
-  Py_XSETREF(standard_output_stream, Py_NewRef(standard_output));
+  print_state->stream = PyRef::Borrow(standard_output);
 }
 
 }  // namespace cloister::sandbox

@@ -46,13 +46,21 @@ bool ApplyFiles(const v1::Program& program, const char* workspace) {
   return true;
 }
 
+UniqueFd OpenInput(const std::string& text) {
+  // A file in memory rather than a pipe: any size fits without anybody to feed it.
+  UniqueFd input(text.empty() ? open("/dev/null", O_RDONLY | O_CLOEXEC)
+                              : memfd_create("stdin", MFD_CLOEXEC));
+  if (!input || !WriteAll(input.get(), text) || (!text.empty() && lseek(input.get(), 0, SEEK_SET) != 0)) {
+    RaiseOsError(errno, "<stdin>");
+    input.reset();
+  }
+  return input;
+}
+
 bool ApplyStandardInput(const std::string& text) {
   if (text.empty()) return true;  // descriptor 0 is /dev/null
-  // A file in memory rather than a pipe: any size fits without anybody to feed it.
-  const UniqueFd input(memfd_create("stdin", MFD_CLOEXEC));
-  const bool given = input && WriteAll(input.get(), text) && lseek(input.get(), 0, SEEK_SET) == 0 &&
-                     dup2(input.get(), STDIN_FILENO) == 0;
-  return given || RaiseOsError(errno, "<stdin>");
+  const UniqueFd input = OpenInput(text);
+  return input && (dup2(input.get(), STDIN_FILENO) == 0 || RaiseOsError(errno, "<stdin>"));
 }
 
 bool ApplyEnvironment(const v1::Program& program, PyObject* environ) {

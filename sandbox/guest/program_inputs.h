@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cloister/v1/program.pb.h"
+#include "sandbox/base/unique_fd.h"
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -18,6 +19,9 @@ inline constexpr char kDefaultFileName[] = "main.py";
 
 // Writes the program's files below `workspace`.
 bool ApplyFiles(const v1::Program& program, const char* workspace);
+
+// A descriptor that reads `input`, then end of file; none with a Python exception set.
+UniqueFd OpenInput(const std::string& input);
 
 // Makes `input` what descriptor 0 reads, then end of file.
 bool ApplyStandardInput(const std::string& input);

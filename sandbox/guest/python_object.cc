@@ -78,6 +78,13 @@ std::string ToUtf8(PyObject* text, size_t max_bytes, Cut cut, bool* truncated) {
   return kept;
 }
 
+void CopyDocumentation(PyObject* original, PyMethodDef* definition) {
+  if (!PyCFunction_Check(original)) return;
+  // The same text in each of them, but they may do it at the same time.
+  __atomic_store_n(&definition->ml_doc,
+                   reinterpret_cast<PyCFunctionObject*>(original)->m_ml->ml_doc, __ATOMIC_RELAXED);
+}
+
 PyRef FromFileSystem(std::string_view bytes) {
   return PyRef::Steal(
       PyUnicode_DecodeFSDefaultAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));

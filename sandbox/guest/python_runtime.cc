@@ -86,6 +86,7 @@ struct PythonRuntime::State {
   StandardStreams streams;
   ProgramRunner runner;
   Notebook notebook;
+  SignalGate gate;
   PyRef renew;
   PyRef renew_copy;
   std::vector<PageRange> hot_pages;
@@ -182,7 +183,7 @@ int PythonRuntime::Serve(int channel) {
 
 int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) {
   // Never freed, as all of the state: threads may be in it to the end.
-  auto& session = *new Session(&state_->runner, &state_->notebook, &state_->streams, channel);
+  auto& session = *new Session(&state_->runner, &state_->notebook, &state_->streams, &state_->gate, channel);
   GuestFrame reply;
   absl::Status status = session.Open(std::move(request));
   if (status.ok()) {

@@ -1,13 +1,15 @@
 #include "sandbox/guest/question.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <string>
 
 #include "sandbox/guest/cell_context.h"
+#include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/standard_streams.h"
 #include "sandbox/wire/frame.h"
 
@@ -19,16 +21,21 @@ using internal::v1::HostFrame;
 
 constexpr size_t kMaxPromptBytes = size_t{16} << 10;
 
-FrameSender* question_sender = nullptr;
-PyObject* original_input = nullptr;
-InputSource input_source = InputSource::kNobody;
-int64_t asking_cell = 0;
-int64_t question_number = 0;  // within asking_cell
+struct Questions {
+  FrameSender* sender = nullptr;
+  pthread_t thread = {};  // that runs the cells; the same in a copy of the process
+  PyRef original_input;
+  InputSource source = InputSource::kNobody;
+  int64_t cell = 0;    // that asked last
+  int64_t number = 0;  // of the question, within the cell
+};
+const InterpreterLocal<Questions> questions;
 
 // The main thread's code of the cell in front: whoever else asked would take its answers.
 bool MayAsk() {
-  const bool is_main_thread = getpid() == gettid();
-  if (is_main_thread && question_sender->IsOwner() && ForegroundCell() != 0 &&
+  const Questions& state = *questions;
+  const bool is_main_thread = pthread_equal(pthread_self(), state.thread) != 0;
+  if (is_main_thread && state.sender->IsOwner() && ForegroundCell() != 0 &&
       CellOfCaller() == ForegroundCell()) {
     return true;
   }
@@ -39,21 +46,22 @@ bool MayAsk() {
 }
 
 bool Send(PyObject* prompt, bool is_password) {
-  if (asking_cell != ForegroundCell()) {
-    asking_cell = ForegroundCell();
-    question_number = 0;
+  Questions& state = *questions;
+  if (state.cell != ForegroundCell()) {
+    state.cell = ForegroundCell();
+    state.number = 0;
   }
   GuestFrame frame;
-  frame.mutable_input_request()->set_cell(asking_cell);
+  frame.mutable_input_request()->set_cell(state.cell);
   v1::InputRequest* request = frame.mutable_input_request()->mutable_request();
-  request->set_number(++question_number);
+  request->set_number(++state.number);
   request->set_is_password(is_password);
   if (prompt != nullptr) {
     PyRef text = PyRef::Steal(PyObject_Str(prompt));
     if (!text) return false;
     request->set_prompt(ToUtf8(text.get(), kMaxPromptBytes, Cut::kEnd));
   }
-  const absl::Status status = question_sender->Send(frame, FrameSender::OnSignal::kRunHandlers);
+  const absl::Status status = state.sender->Send(frame, FrameSender::OnSignal::kRunHandlers);
   if (!status.ok() && PyErr_Occurred() == nullptr) {
     PyErr_SetString(PyExc_OSError, "the host is gone");
   }
@@ -62,14 +70,14 @@ bool Send(PyObject* prompt, bool is_password) {
 
 // Until the host's next frame begins to arrive; false with what a signal handler raised. Signals come
 // either before the look at them or while it waits, never between the two.
-bool AwaitFrame() {
+bool AwaitFrame(int socket) {
   sigset_t all;
   sigset_t usual;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, &usual);
   int count = 0;
-  while (count <= 0 && PyErr_CheckSignals() == 0) {
-    pollfd polled = {question_sender->socket(), POLLIN, 0};
+  while (count <= 0 && CheckInterrupts() == 0) {
+    pollfd polled = {socket, POLLIN, 0};
     Py_BEGIN_ALLOW_THREADS;
     count = ppoll(&polled, 1, nullptr, &usual);
     Py_END_ALLOW_THREADS;
@@ -78,10 +86,10 @@ bool AwaitFrame() {
   return count > 0;
 }
 
-bool ReadAnswer(HostFrame* frame) {
+bool ReadAnswer(int socket, HostFrame* frame) {
   absl::Status status;
   Py_BEGIN_ALLOW_THREADS;
-  status = ReadFrame(question_sender->socket(), frame, kMaxHostFrameBytes);
+  status = ReadFrame(socket, frame, kMaxHostFrameBytes);
   Py_END_ALLOW_THREADS;
   if (status.ok()) return true;
   PyErr_SetString(PyExc_EOFError, "the host is gone");
@@ -90,8 +98,8 @@ bool ReadAnswer(HostFrame* frame) {
 
 bool IsAnswer(const HostFrame& frame) {
   const internal::v1::SendInput& answer = frame.send_input();
-  return frame.has_send_input() && answer.cell() == asking_cell &&
-         (answer.request() == 0 || answer.request() == question_number);
+  return frame.has_send_input() && answer.cell() == questions->cell &&
+         (answer.request() == 0 || answer.request() == questions->number);
 }
 
 PyObject* Ask(PyObject* prompt, bool is_password) {
@@ -100,8 +108,9 @@ PyObject* Ask(PyObject* prompt, bool is_password) {
   FlushStreams();
   if (!Send(prompt, is_password)) return nullptr;
   HostFrame frame;
+  const int socket = questions->sender->socket();
   do {
-    if (!AwaitFrame() || !ReadAnswer(&frame)) return nullptr;
+    if (!AwaitFrame(socket) || !ReadAnswer(socket, &frame)) return nullptr;
   } while (!IsAnswer(frame));
   const internal::v1::SendInput& answer = frame.send_input();
   if (answer.end_of_file()) {
@@ -125,9 +134,11 @@ PyObject* Input(PyObject*, PyObject* const* arguments, Py_ssize_t count) {
     PyErr_Format(PyExc_TypeError, "input expected at most 1 argument, got %zd", count);
     return nullptr;
   }
-  if (input_source == InputSource::kClient) return Ask(count > 0 ? arguments[0] : nullptr, false);
-  if (input_source == InputSource::kNobody) return RaiseNobody("input()");
-  return PyObject_Vectorcall(original_input, arguments, static_cast<size_t>(count), nullptr);
+  const Questions& state = *questions;
+  if (state.source == InputSource::kClient) return Ask(count > 0 ? arguments[0] : nullptr, false);
+  if (state.source == InputSource::kNobody) return RaiseNobody("input()");
+  return PyObject_Vectorcall(state.original_input.get(), arguments, static_cast<size_t>(count),
+                             nullptr);
 }
 
 // getpass(prompt="Password: ", stream=None, *, echo_char=None); nothing is echoed here.
@@ -142,9 +153,9 @@ PyObject* GetPass(PyObject*, PyObject* arguments, PyObject* names) {
   PyRef usual = PyRef::Steal(prompt == nullptr ? PyUnicode_FromString("Password: ") : nullptr);
   if (prompt == nullptr && !usual) return nullptr;
   if (prompt == nullptr) prompt = usual.get();
-  if (input_source == InputSource::kClient) return Ask(prompt, true);
-  if (input_source == InputSource::kNobody) return RaiseNobody("getpass()");
-  return PyObject_CallOneArg(original_input, prompt);
+  if (questions->source == InputSource::kClient) return Ask(prompt, true);
+  if (questions->source == InputSource::kNobody) return RaiseNobody("getpass()");
+  return PyObject_CallOneArg(questions->original_input.get(), prompt);
 }
 
 PyMethodDef input_method = {"input",
@@ -159,14 +170,14 @@ PyMethodDef getpass_method = {
 }  // namespace
 
 bool InstallInput(FrameSender* sender) {
-  question_sender = sender;
+  Questions& state = *questions;
+  state.sender = sender;
+  state.thread = pthread_self();
   PyRef builtins = PyRef::Steal(PyImport_ImportModule("builtins"));
   if (!builtins) return false;
-  original_input = PyObject_GetAttrString(builtins.get(), "input");
-  if (original_input == nullptr) return false;
-  if (PyCFunction_Check(original_input)) {
-    input_method.ml_doc = reinterpret_cast<PyCFunctionObject*>(original_input)->m_ml->ml_doc;
-  }
+  state.original_input = PyRef::Steal(PyObject_GetAttrString(builtins.get(), "input"));
+  if (!state.original_input) return false;
+  CopyDocumentation(state.original_input.get(), &input_method);
   PyRef module_name = PyRef::Steal(PyUnicode_InternFromString("builtins"));
   PyRef input = PyRef::Steal(PyCFunction_NewEx(&input_method, builtins.get(), module_name.get()));
   return input && PyObject_SetAttrString(builtins.get(), "input", input.get()) == 0;
@@ -174,6 +185,6 @@ bool InstallInput(FrameSender* sender) {
 
 PyObject* NewGetPass() { return PyCFunction_New(&getpass_method, nullptr); }
 
-void SetInputSource(InputSource source) { input_source = source; }
+void SetInputSource(InputSource source) { questions->source = source; }
 
 }  // namespace cloister::sandbox

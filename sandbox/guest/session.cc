@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <utility>
@@ -31,25 +30,6 @@ using internal::v1::HostFrame;
 
 constexpr size_t kMaxFailureBytes = size_t{4} << 10;
 
-void SetInterruptsBlocked(bool blocked) {
-  sigset_t interrupt;
-  sigemptyset(&interrupt);
-  sigaddset(&interrupt, SIGINT);
-  pthread_sigmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &interrupt, nullptr);
-}
-
-// Lets interrupts through, those that are already there excepted: they were meant for another cell.
-class InterruptsAllowed {
- public:
-  InterruptsAllowed() {
-    SetInterruptsBlocked(false);
-    if (PyErr_CheckSignals() != 0) PyErr_Clear();
-  }
-  InterruptsAllowed(const InterruptsAllowed&) = delete;
-  InterruptsAllowed& operator=(const InterruptsAllowed&) = delete;
-  ~InterruptsAllowed() { SetInterruptsBlocked(true); }
-};
-
 absl::Status PythonErrorUnless(bool applied, const char* what) {
   return applied ? absl::OkStatus() : TakePythonError(what);
 }
@@ -66,8 +46,8 @@ InputSource SourceOf(const internal::v1::ExecuteCell& request) {
 
 // Fills `reply` with what `answer` says, or with why it could not.
 template <typename Answer>
-void AnswerOrFail(GuestFrame* reply, const Answer& answer) {
-  InterruptsAllowed allowed;
+void AnswerOrFail(InterruptGate* gate, GuestFrame* reply, const Answer& answer) {
+  InterruptsAllowed allowed(gate);
   if (answer()) return;
   PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
   v1::Exception description;
@@ -82,7 +62,7 @@ void AnswerOrFail(GuestFrame* reply, const Answer& answer) {
 }  // namespace
 
 absl::Status Session::Open(internal::v1::OpenSession request) {
-  SetInterruptsBlocked(true);
+  gate_.Close();
   // By name: cells may close descriptors, and go elsewhere.
   char workspace[PATH_MAX];
   if (getcwd(workspace, sizeof(workspace)) == nullptr) return SyscallError("getcwd");
@@ -97,15 +77,16 @@ absl::Status Session::Open(internal::v1::OpenSession request) {
   CLOISTER_RETURN_IF_ERROR(
       PythonErrorUnless(ApplyArguments(inputs, workspace), "set the arguments"));
   streams_.Keep();
-  CLOISTER_RETURN_IF_ERROR(notebook_.Open(&sender_));
-  return ApplyProgramRlimits(request.limits());
+  CLOISTER_RETURN_IF_ERROR(notebook_.Open(&sender_, streams_));
+  if (request.has_limits()) CLOISTER_RETURN_IF_ERROR(ApplyProgramRlimits(request.limits()));
+  return absl::OkStatus();
 }
 
 // ---- frames -------------------------------------------------------------------------------------
 
 void Session::AwaitFrame() {
   while (notebook_.MayIdle() && !IsReadable(sender_.socket())) {
-    InterruptsAllowed allowed;
+    InterruptsAllowed allowed(&gate_);
     if (notebook_.IdleUntilReadable(sender_.socket())) return;
     // An interrupt, or the exit of a task: the others go on.
     const bool is_over = PyErr_ExceptionMatches(PyExc_Exception) != 0;
@@ -139,15 +120,15 @@ GuestFrame Session::Answer(HostFrame frame) {
       *reply.mutable_finished() = ExecuteCell(std::move(*frame.mutable_execute_cell()));
       break;
     case HostFrame::kComplete:
-      AnswerOrFail(&reply,
+      AnswerOrFail(&gate_, &reply,
                    [&] { return notebook_.Complete(frame.complete(), reply.mutable_completed()); });
       break;
     case HostFrame::kInspect:
-      AnswerOrFail(&reply,
+      AnswerOrFail(&gate_, &reply,
                    [&] { return notebook_.Inspect(frame.inspect(), reply.mutable_inspected()); });
       break;
     case HostFrame::kCheckComplete:
-      AnswerOrFail(&reply, [&] {
+      AnswerOrFail(&gate_, &reply, [&] {
         return notebook_.CheckComplete(frame.check_complete(), reply.mutable_checked());
       });
       break;
@@ -184,7 +165,7 @@ Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {
   RenewLateOutputAllowance();
   PyRef exception;
   {
-    InterruptsAllowed allowed;
+    InterruptsAllowed allowed(&gate_);
     PyRef value = Run(request);
     if (value && value.get() != Py_None && !DescribeResult(request, value.get(), &finished)) {
       finished.clear_value();
@@ -192,7 +173,7 @@ Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {
     value.reset();
     exception = PyRef::Steal(PyErr_GetRaisedException());
     // A slow reader may keep this waiting: an interrupt must end it.
-    FlushStreams();
+    streams_.Flush();
   }
   // They would trace us, and the cells that follow.
   PyEval_SetTrace(nullptr, nullptr);
@@ -211,8 +192,8 @@ void Session::ReportException(PyRef exception, Finished* finished) {
   notebook_.TrimTraceback(exception.get());
   runner_.Report(exception.get(), finished);
   exception.reset();
-  InterruptsAllowed allowed;
-  FlushStreams();
+  InterruptsAllowed allowed(&gate_);
+  streams_.Flush();
 }
 
 PyRef Session::Run(const internal::v1::ExecuteCell& request) {

@@ -1,9 +1,9 @@
-// The main interpreter of a live sandbox, from the guest's side: cells one after another in one
-// module __main__, and what a notebook asks between them.
+// An interpreter of a live sandbox, from the guest's side: cells one after another in one module
+// __main__, and what a notebook asks between them.
 //
-// SIGINT is blocked but while a cell's own code runs, or its tasks between cells, so that an
-// interrupt that comes late hits nothing; what is pending is dropped when the next cell starts. The
-// host repeats its interrupts.
+// The gate of interrupts is closed but while a cell's own code runs, or its tasks between cells, so
+// that an interrupt that comes late hits nothing; what is pending is dropped when the next cell
+// starts. The host repeats its interrupts.
 
 #ifndef CLOISTER_SANDBOX_GUEST_SESSION_H_
 #define CLOISTER_SANDBOX_GUEST_SESSION_H_
@@ -13,23 +13,29 @@
 #include "absl/status/status.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/guest/frame_sender.h"
+#include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/notebook.h"
 #include "sandbox/guest/program_runner.h"
 #include "sandbox/guest/standard_streams.h"
 
 namespace cloister::sandbox {
 
-// Thread-safety: the main thread, with the GIL. Ownership: borrows everything it is made of; once
+// Thread-safety: the interpreter's first thread, with the GIL. Ownership: borrows everything it is made of; once
 // opened it lives as long as the interpreter.
 class Session {
  public:
-  Session(ProgramRunner* runner, Notebook* notebook, StandardStreams* streams, int channel)
-      : runner_(*runner), notebook_(*notebook), streams_(*streams), sender_(channel) {}
+  Session(ProgramRunner* runner, Notebook* notebook, StandardStreams* streams, InterruptGate* gate,
+          int channel)
+      : runner_(*runner),
+        notebook_(*notebook),
+        streams_(*streams),
+        gate_(*gate),
+        sender_(channel) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Applies limits, environment and files; the current directory is the workspace. An error means
-  // that no cell may run.
+  // Applies environment, files and, where there are any, limits; the current directory is the
+  // workspace. An error means that no cell may run.
   absl::Status Open(internal::v1::OpenSession request);
 
   // The host's next frame but for answers to questions that nobody asks any more. Threads and tasks
@@ -75,6 +81,7 @@ class Session {
   ProgramRunner& runner_;
   Notebook& notebook_;
   StandardStreams& streams_;
+  InterruptGate& gate_;
   FrameSender sender_;
   std::string workspace_;
 };

@@ -25,7 +25,32 @@ bool SetStream(const char* name, const char* original_name, PyObject* stream) {
   return PySys_SetObject(name, stream) == 0 && PySys_SetObject(original_name, stream) == 0;
 }
 
+// Descriptor 0 with `input`. False with a Python exception set.
+bool RenewInputDescriptor(const std::string& input) {
+  // Nothing more comes from the input of an earlier cell.
+  UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  if (null.get() > STDIN_FILENO) dup2(null.get(), STDIN_FILENO);
+  if (null.get() == STDIN_FILENO) (void)null.release();  // it was closed
+  return ApplyStandardInput(input);
+}
+
+// Flushes Python's streams. Errors are dropped.
+void FlushPythonStreams() {
+  for (const char* name : {"stdout", "stderr"}) {
+    PyObject* stream = PySys_GetObject(name);
+    if (stream == nullptr || stream == Py_None) continue;
+    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
+    if (!result) PyErr_Clear();  // closed, or no stream at all
+  }
+}
+
 }  // namespace
+
+StandardStreams::StandardStreams(UniqueFd output, UniqueFd error)
+    : own_output_(std::move(output)),
+      own_error_(std::move(error)),
+      outputs_{{own_output_ ? own_output_.get() : STDOUT_FILENO, "stdout", "__stdout__"},
+               {own_error_ ? own_error_.get() : STDERR_FILENO, "stderr", "__stderr__"}} {}
 
 absl::Status StandardStreams::SetUp() {
   PyRef type = MakeOutputFileType();
@@ -35,12 +60,19 @@ absl::Status StandardStreams::SetUp() {
   PyRef set_up = GetFunction(source, "set_up");
   if (set_up) make_output_ = GetFunction(source, "make_output");
   if (make_output_) make_input_ = GetFunction(source, "make_input");
-  PyRef result = PyRef::Steal(make_input_ ? PyObject_CallNoArgs(set_up.get()) : nullptr);
-  if (!result) return TakePythonError("set streams up");
+  if (!make_input_) return TakePythonError("set streams up");
   for (Output& output : outputs_) {
-    output.stream = PyRef::Borrow(PySys_GetObject(output.name));
+    output.stream = MakeOutput(output);
+    if (!output.stream || !SetStream(output.name, output.original_name, output.stream.get())) {
+      return TakePythonError("set streams up");
+    }
   }
-  input_stream_ = PyRef::Borrow(PySys_GetObject("stdin"));
+  input_stream_ = MakeInput("");
+  // faulthandler's handlers are the process's.
+  PyRef reported = PyRef::Steal(own_output_ ? Py_NewRef(Py_None) : PyObject_CallNoArgs(set_up.get()));
+  if (!input_stream_ || !SetStream("stdin", "__stdin__", input_stream_.get()) || !reported) {
+    return TakePythonError("set streams up");
+  }
   return InstallPrint(outputs_[0].stream.get()) ? absl::OkStatus()
                                                 : TakePythonError("install print");
 }
@@ -75,11 +107,10 @@ void StandardStreams::RenewDescriptor(const Output& output) {
 bool StandardStreams::RenewOutput(Output* output) {
   RenewDescriptor(*output);
   if (!IsOpen(output->stream.get())) {
-    PyRef stream =
-        PyRef::Steal(PyObject_CallFunction(make_output_.get(), "i", output->fd));
+    PyRef stream = MakeOutput(*output);
     if (!stream) return false;
     output->stream = std::move(stream);
-    if (output->fd == STDOUT_FILENO) SetPrintStream(output->stream.get());
+    if (output == &outputs_[0]) SetPrintStream(output->stream.get());
   } else if (PySys_GetObject(output->name) == output->stream.get()) {
     return true;
   }
@@ -87,19 +118,29 @@ bool StandardStreams::RenewOutput(Output* output) {
 }
 
 bool StandardStreams::RenewInput(const std::string& input) {
-  const bool is_usable = fcntl(STDIN_FILENO, F_GETFD) >= 0 && IsOpen(input_stream_.get()) &&
+  const bool is_usable = (own_output_ || fcntl(STDIN_FILENO, F_GETFD) >= 0) && IsOpen(input_stream_.get()) &&
                          PySys_GetObject("stdin") == input_stream_.get();
   if (!has_input_ && input.empty() && is_usable) return true;
   has_input_ = !input.empty();
-  // Nothing more comes from the input of an earlier cell.
-  UniqueFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
-  if (null.get() > STDIN_FILENO) dup2(null.get(), STDIN_FILENO);
-  if (null.get() == STDIN_FILENO) (void)null.release();  // it was closed
-  if (!ApplyStandardInput(input)) return false;
-  PyRef stream = PyRef::Steal(PyObject_CallNoArgs(make_input_.get()));
+  if (!own_output_ && !RenewInputDescriptor(input)) return false;
+  PyRef stream = MakeInput(input);
   if (!stream) return false;
   input_stream_ = std::move(stream);
   return SetStream("stdin", "__stdin__", input_stream_.get());
+}
+
+PyRef StandardStreams::MakeOutput(const Output& output) {
+  return PyRef::Steal(PyObject_CallFunction(make_output_.get(), "ii", output.fd,
+                                            output.fd == stdout_fd() ? STDOUT_FILENO : STDERR_FILENO));
+}
+
+PyRef StandardStreams::MakeInput(const std::string& input) {
+  if (!own_output_) return PyRef::Steal(PyObject_CallFunction(make_input_.get(), "ii", STDIN_FILENO, 0));
+  UniqueFd file = OpenInput(input);
+  PyRef stream = PyRef::Steal(
+      file ? PyObject_CallFunction(make_input_.get(), "ii", file.get(), 1) : nullptr);
+  if (stream) (void)file.release();  // closed by the stream
+  return stream;
 }
 
 bool StandardStreams::Renew(const std::string& input) {
@@ -109,13 +150,13 @@ bool StandardStreams::Renew(const std::string& input) {
   return RenewInput(input);
 }
 
+void StandardStreams::Flush() const {
+  if (!own_output_) return FlushStreams();
+  FlushPythonStreams();
+}
+
 void FlushStreams() {
-  for (const char* name : {"stdout", "stderr"}) {
-    PyObject* stream = PySys_GetObject(name);
-    if (stream == nullptr || stream == Py_None) continue;
-    PyRef result = PyRef::Steal(PyObject_CallMethod(stream, "flush", nullptr));
-    if (!result) PyErr_Clear();  // closed, or no stream at all
-  }
+  FlushPythonStreams();
   fflush(nullptr);
 }
 

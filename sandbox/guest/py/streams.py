@@ -1,20 +1,18 @@
-"""Sets the standard streams up, once, in the zygote; clones inherit them, and sessions make them anew where
-a cell closed them.
+"""Makes the standard streams of an interpreter: of main in the zygote, so that clones inherit them. Sessions
+make them anew where a cell closed them.
 
 The loader adds to this namespace: OutputFile, a FileIO whose write() writes everything.
 """
 
-import faulthandler
 import io
-import signal
 import sys
-
 
 _NAMES = {1: ("<stdout>", "surrogateescape"), 2: ("<stderr>", "backslashreplace")}
 
 
-def make_output(descriptor):
-    name, errors = _NAMES[descriptor]
+def make_output(descriptor, kind):
+    """`kind` is 1 or 2, for stdout and stderr, whatever the descriptor."""
+    name, errors = _NAMES[kind]
     # As with `python -u`: what is written is in the pipe when write() returns, so that nothing is lost
     # when the sandbox is killed and the order with what C code writes is exact.
     raw = OutputFile(descriptor, "wb", closefd=False)
@@ -24,8 +22,8 @@ def make_output(descriptor):
     return stream
 
 
-def make_input():
-    raw = io.FileIO(0, "rb", closefd=False)
+def make_input(descriptor, is_owned):
+    raw = io.FileIO(descriptor, "rb", closefd=bool(is_owned))
     stream = io.TextIOWrapper(io.BufferedReader(raw), "utf-8", "surrogateescape")
     stream.mode = "r"
     raw.name = "<stdin>"
@@ -33,9 +31,9 @@ def make_input():
 
 
 def set_up():
-    sys.stdin = sys.__stdin__ = make_input()
-    sys.stdout = sys.__stdout__ = make_output(1)
-    sys.stderr = sys.__stderr__ = make_output(2)
+    """Of a process whose descriptors 1 and 2 are main's."""
+    import faulthandler
+    import signal
 
     # A crash, or a system call that is not allowed, shows the line that caused it before it kills. The
     # C stack would show addresses, and where the host keeps this binary.
