@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/memory_account.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -36,10 +37,11 @@ int64_t InheritedCell(PyObject* variable) {
 
 // ---- threads ------------------------------------------------------------------------------------
 
-// In the new thread. `self` is (cell, function).
+// In the new thread. `self` is (cell, function, account).
 PyObject* RunInThread(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                       PyObject* names) {
   cell_of_thread = ToCell(PyTuple_GET_ITEM(self, 0));
+  EnterAccount(static_cast<MemoryAccount*>(PyLong_AsVoidPtr(PyTuple_GET_ITEM(self, 2))));
   return PyObject_Vectorcall(PyTuple_GET_ITEM(self, 1), arguments, static_cast<size_t>(count),
                              names);
 }
@@ -56,10 +58,12 @@ PyMethodDef run_in_thread = {"run_in_thread", AsMethod(RunInThread),
 PyObject* StartThread(PyObject* self, PyObject* const* arguments, Py_ssize_t count,
                       PyObject* names) {
   const int64_t cell = CellOfCaller();
-  if (count < 1 || cell == 0 || !PyCallable_Check(arguments[0])) {
+  MemoryAccount* account = CurrentAccount();
+  if (count < 1 || (cell == 0 && account == nullptr) || !PyCallable_Check(arguments[0])) {
     return PyObject_Vectorcall(self, arguments, static_cast<size_t>(count), names);
   }
-  PyRef what = PyRef::Steal(Py_BuildValue("LO", static_cast<long long>(cell), arguments[0]));
+  PyRef what = PyRef::Steal(Py_BuildValue("LON", static_cast<long long>(cell), arguments[0],
+                                          PyLong_FromVoidPtr(account)));
   PyRef wrapped = PyRef::Steal(what ? PyCFunction_New(&run_in_thread, what.get()) : nullptr);
   if (!wrapped) return nullptr;
   // Neither function has more than a handful of parameters.

@@ -2,7 +2,7 @@
 // tasks go on when their cell is over.
 //
 // A cell's number is inherited by what it starts: tasks and callbacks have it in their context, threads
-// by the wrapped functions of module _thread.
+// by the wrapped functions of module _thread, which hand the account of memory on as well.
 //
 // Thread-safety: with the GIL. Each interpreter has cells of its own.
 

@@ -7,6 +7,7 @@
 
 #include "sandbox/guest/cell_context.h"
 #include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/interruptible_waits.h"
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/question.h"
@@ -29,12 +30,14 @@ constexpr Source kSources[] = {
     {"completion", kCompletionSource},
     {"event_loop", kEventLoopSource},
     {"figures", kFiguresSource},
+    {"further", kFurtherSource},
     {"imports", kImportsSource},
     {"inspection", kInspectionSource},
     {"lookup", kLookupSource},
     {"mime", kMimeSource},
     {"public", kPublicSource},
     {"source_scan", kSourceScanSource},
+    {"waits", kWaitsSource},
 };
 
 constexpr size_t kSourceCount = std::size(kSources);
@@ -130,7 +133,12 @@ PyObject* SetIdle(PyObject*, PyObject* function) {
   return Py_NewRef(Py_None);
 }
 
+PyObject* IsMainInterpreter(PyObject*, PyObject*) {
+  return PyBool_FromLong(PyInterpreterState_Get() == PyInterpreterState_Main());
+}
+
 PyMethodDef functions[] = {
+    {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},
     {"load", Load, METH_O, nullptr},
     {"in_session", InSession, METH_NOARGS, nullptr},
     {"send_display", SendDisplay, METH_VARARGS, nullptr},
@@ -157,6 +165,8 @@ bool SetUpNotebookSources(PyObject* names) {
       if (CodeOf(i) == nullptr) return false;
     }
   }
+  PyRef wait_ready = PyRef::Steal(PyCFunction_New(&wait_ready_method, nullptr));
+  if (!AddName(shared.get(), "wait_ready", std::move(wait_ready))) return false;
   return AddName(shared.get(), "getpass", PyRef::Steal(NewGetPass()));
 }
 

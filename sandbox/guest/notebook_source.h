@@ -12,9 +12,11 @@ namespace cloister::sandbox {
 // Once per interpreter, in the zygote for main: makes the names that every file gets. `names` (a dict) are added to ours:
 //   load(name)                   the namespace of py/NAME.py
 //   in_session()                 whether there is a host to show things to
+//   is_main_interpreter()
 //   send_display(description, display_id, is_update), send_clear_output(wait)
 //   set_idle(function)           see IdleFunction
 //   getpass                      of question.h
+//   wait_ready                   of interruptible_waits.h
 // False with a Python exception set.
 bool SetUpNotebookSources(PyObject* names);
 

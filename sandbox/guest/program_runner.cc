@@ -12,6 +12,7 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/base/unique_fd.h"
+#include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
 #include "sandbox/guest/python_source.h"
@@ -90,26 +91,6 @@ bool HasOtherThreads() {
   return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) != nullptr;
 }
 
-// Lets go of what module __main__ holds, private names first, as Python does when it ends: files
-// that were left open are written, __del__ methods run.
-void ClearMain() {
-  PyObject* main = PyImport_AddModule("__main__");
-  if (main == nullptr) return PyErr_Clear();
-  PyObject* names = PyModule_GetDict(main);
-  for (const bool only_private : {true, false}) {
-    Py_ssize_t position = 0;
-    PyObject* key;
-    PyObject* value;
-    while (PyDict_Next(names, &position, &key, &value)) {
-      if (value == Py_None || !PyUnicode_Check(key)) continue;
-      if (PyUnicode_EqualToUTF8(key, "__builtins__")) continue;  // destructors need them
-      const bool is_private = PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '_';
-      if (only_private && !is_private) continue;
-      if (PyDict_SetItem(names, key, Py_None) != 0) IgnorePythonError();
-    }
-  }
-}
-
 }  // namespace
 
 absl::Status ProgramRunner::SetUp() {
@@ -119,22 +100,21 @@ absl::Status ProgramRunner::SetUp() {
   if (compile_program_) report_source_ = LoadSource(kReportSource, "report");
   report_ = GetFunction(report_source_, "report");
   if (!report_) return TakePythonError("load the runner");
-  PyRef rehearsal_names = PyRef::Steal(
-      Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(), "report", report_.get()));
-  rehearse_ =
-      GetFunction(LoadSource(kRehearsalSource, "rehearsal", rehearsal_names.get()), "rehearse");
   PyRef os = PyRef::Steal(PyImport_ImportModule("os"));
   if (os) environ_ = PyRef::Steal(PyObject_GetAttrString(os.get(), "environ"));
   PyRef exits = PyRef::Steal(PyImport_ImportModule("atexit"));
   if (exits) {
     run_exit_functions_ = PyRef::Steal(PyObject_GetAttrString(exits.get(), "_run_exitfuncs"));
   }
-  if (!rehearse_ || !environ_ || !run_exit_functions_) return TakePythonError("load the runner");
+  if (!environ_ || !run_exit_functions_) return TakePythonError("load the runner");
   return absl::OkStatus();
 }
 
 absl::Status ProgramRunner::Rehearse() {
-  PyRef report = PyRef::Steal(PyObject_CallNoArgs(rehearse_.get()));
+  PyRef names = PyRef::Steal(
+      Py_BuildValue("{sOsO}", "compile_program", compile_program_.get(), "report", report_.get()));
+  PyRef rehearse = GetFunction(LoadSource(kRehearsalSource, "rehearsal", names.get()), "rehearse");
+  PyRef report = PyRef::Steal(rehearse ? PyObject_CallNoArgs(rehearse.get()) : nullptr);
   if (!report) return TakePythonError("rehearse");
   Finished finished;
   FillFromDict(report.get(), &finished);
@@ -200,7 +180,7 @@ void ProgramRunner::Report(PyObject* exception, Finished* finished) {
   if (exception == nullptr) return finished->set_kind(Finished::KIND_SUCCEEDED);
   SignalsBlocked blocked;
   // A signal that came before, or an interrupt at the very end, has no code left to go to.
-  if (PyErr_CheckSignals() != 0) PyErr_Clear();
+  if (CheckInterrupts() != 0) PyErr_Clear();
   // Of the program's making, and in the way of ours.
   PyEval_SetTrace(nullptr, nullptr);
   PyEval_SetProfile(nullptr, nullptr);
@@ -212,10 +192,32 @@ void ProgramRunner::Report(PyObject* exception, Finished* finished) {
   DescribeBriefly(exception, finished->mutable_exception());
 }
 
-void ProgramRunner::EndProgram() {
-  JoinThreads();
+void ProgramRunner::ClearMain() {
+  PyObject* main = PyImport_AddModule("__main__");
+  if (main == nullptr) return PyErr_Clear();
+  PyObject* names = PyModule_GetDict(main);
+  for (const bool only_private : {true, false}) {
+    Py_ssize_t position = 0;
+    PyObject* key;
+    PyObject* value;
+    while (PyDict_Next(names, &position, &key, &value)) {
+      if (value == Py_None || !PyUnicode_Check(key)) continue;
+      if (PyUnicode_EqualToUTF8(key, "__builtins__")) continue;  // destructors need them
+      const bool is_private = PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '_';
+      if (only_private && !is_private) continue;
+      if (PyDict_SetItem(names, key, Py_None) != 0) IgnorePythonError();
+    }
+  }
+}
+
+void ProgramRunner::RunExitFunctions() {
   PyRef ran = PyRef::Steal(PyObject_CallNoArgs(run_exit_functions_.get()));
   if (!ran) IgnorePythonError();
+}
+
+void ProgramRunner::EndProgram() {
+  JoinThreads();
+  RunExitFunctions();
   FlushStreams();
   // A daemon thread would stumble over names that are gone; in Python it would stand still by now.
   if (HasOtherThreads()) return;

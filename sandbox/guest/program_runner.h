@@ -15,7 +15,7 @@ namespace cloister::sandbox {
 // Thread-safety: the main thread, with the GIL.
 class ProgramRunner {
  public:
-  // In the zygote. Loads the Python half: program.py and report.py.
+  // Once, in the zygote for main. Loads the Python half: program.py and report.py.
   absl::Status SetUp();
 
   // In the zygote, after the warm-up imports: does once what is done on first use (rehearsal.py).
@@ -31,6 +31,13 @@ class ProgramRunner {
 
   // Fills `finished` for `exception`, or for its absence, and shows it on the program's stderr.
   void Report(PyObject* exception, internal::v1::Finished* finished);
+
+  // Calls what atexit knows; what it raises is shown on stderr.
+  void RunExitFunctions();
+
+  // Lets go of what module __main__ holds, private names first, as Python does when it ends: files
+  // that were left open are written, __del__ methods run.
+  static void ClearMain();
 
   // os.environ, borrowed.
   PyObject* environ() const { return environ_.get(); }
@@ -52,7 +59,6 @@ class ProgramRunner {
   PyRef report_source_;
   PyRef compile_program_;
   PyRef report_;
-  PyRef rehearse_;
   PyRef environ_;
   PyRef run_exit_functions_;
 };

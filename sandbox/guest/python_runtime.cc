@@ -15,6 +15,7 @@
 #include "sandbox/guest/hot_pages.h"
 #include "sandbox/guest/immortal_heap.h"
 #include "sandbox/guest/interpreter.h"
+#include "sandbox/guest/interpreters_process.h"
 #include "sandbox/guest/memory_layout.h"
 #include "sandbox/guest/notebook.h"
 #include "sandbox/guest/program_runner.h"
@@ -162,6 +163,9 @@ int PythonRuntime::Serve(int channel) {
   if (request.has_open_session()) {
     return ServeSession(channel, std::move(*request.mutable_open_session()));
   }
+  if (request.has_serve_interpreters()) {
+    return ServeInterpreters(channel, request.serve_interpreters());
+  }
   if (!request.has_run_program()) return EXIT_FAILURE;
   const pid_t own_pid = getpid();
   GuestFrame reply;
@@ -185,11 +189,12 @@ int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) 
   // Never freed, as all of the state: threads may be in it to the end.
   auto& session = *new Session(&state_->runner, &state_->notebook, &state_->streams, &state_->gate, channel);
   GuestFrame reply;
+  const auto imports = std::move(*request.mutable_imports());
   absl::Status status = session.Open(std::move(request));
-  if (status.ok()) {
-    reply.mutable_session_opened();
-  } else {
+  if (!status.ok()) {
     *reply.mutable_setup_failed() = LimitsFailed(status);
+  } else if (session.Import(imports, reply.mutable_import_failed())) {
+    reply.mutable_session_opened();
   }
   while (session.Send(reply).ok()) {
     HostFrame frame;

@@ -13,6 +13,7 @@ extern const char kCompletenessSource[];
 extern const char kCompletionSource[];
 extern const char kEventLoopSource[];
 extern const char kFiguresSource[];
+extern const char kFurtherSource[];
 extern const char kHygieneSource[];
 extern const char kImportsSource[];
 extern const char kInspectionSource[];
@@ -24,6 +25,7 @@ extern const char kRehearsalSource[];
 extern const char kReportSource[];
 extern const char kSourceScanSource[];
 extern const char kStreamsSource[];
+extern const char kWaitsSource[];
 
 // Runs `source` as a module of its own and returns its namespace. It is not in sys.modules, and has
 // a copy of the builtins: a program that replaces them changes nothing for it. `name` is for

@@ -2,14 +2,12 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 
-#include <cerrno>
 #include <string>
 
 #include "sandbox/guest/cell_context.h"
 #include "sandbox/guest/interpreter_local.h"
-#include "sandbox/guest/interrupts.h"
+#include "sandbox/guest/interruptible_waits.h"
 #include "sandbox/guest/standard_streams.h"
 #include "sandbox/wire/frame.h"
 
@@ -68,23 +66,8 @@ bool Send(PyObject* prompt, bool is_password) {
   return status.ok();
 }
 
-// Until the host's next frame begins to arrive; false with what a signal handler raised. Signals come
-// either before the look at them or while it waits, never between the two.
-bool AwaitFrame(int socket) {
-  sigset_t all;
-  sigset_t usual;
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &usual);
-  int count = 0;
-  while (count <= 0 && CheckInterrupts() == 0) {
-    pollfd polled = {socket, POLLIN, 0};
-    Py_BEGIN_ALLOW_THREADS;
-    count = ppoll(&polled, 1, nullptr, &usual);
-    Py_END_ALLOW_THREADS;
-  }
-  pthread_sigmask(SIG_SETMASK, &usual, nullptr);
-  return count > 0;
-}
+// Until the host's next frame begins to arrive; false with what a signal handler raised.
+bool AwaitFrame(int socket) { return WaitForDescriptor(socket, POLLIN, kForever) > 0; }
 
 bool ReadAnswer(int socket, HostFrame* frame) {
   absl::Status status;

@@ -13,6 +13,8 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/guest/cell_context.h"
 #include "sandbox/guest/late_output.h"
+#include "sandbox/guest/memory_account.h"
+#include "sandbox/guest/module_imports.h"
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
 #include "sandbox/guest/question.h"
@@ -80,6 +82,12 @@ absl::Status Session::Open(internal::v1::OpenSession request) {
   CLOISTER_RETURN_IF_ERROR(notebook_.Open(&sender_, streams_));
   if (request.has_limits()) CLOISTER_RETURN_IF_ERROR(ApplyProgramRlimits(request.limits()));
   return absl::OkStatus();
+}
+
+bool Session::Import(const google::protobuf::RepeatedPtrField<std::string>& modules,
+                     internal::v1::ImportFailed* failed) {
+  InterruptsAllowed allowed(&gate_);
+  return ImportModules(modules, failed);
 }
 
 // ---- frames -------------------------------------------------------------------------------------
@@ -189,6 +197,7 @@ Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {
 }
 
 void Session::ReportException(PyRef exception, Finished* finished) {
+  const ReportReserve reserve;
   notebook_.TrimTraceback(exception.get());
   runner_.Report(exception.get(), finished);
   exception.reset();

@@ -38,6 +38,10 @@ class Session {
   // workspace. An error means that no cell may run.
   absl::Status Open(internal::v1::OpenSession request);
 
+  // Imports modules before the first cell. False with `failed` filled at the first that cannot be.
+  bool Import(const google::protobuf::RepeatedPtrField<std::string>& modules,
+              internal::v1::ImportFailed* failed);
+
   // The host's next frame but for answers to questions that nobody asks any more. Threads and tasks
   // of earlier cells go on meanwhile. Errors: as ReadFrame.
   absl::Status Receive(internal::v1::HostFrame* frame);

@@ -3,13 +3,17 @@
 Cells that await nothing run outside of it: asyncio.run() works in them. What they create a task with, or
 ask for as the current loop, is this loop nevertheless.
 
-The loader adds to this namespace: `set_idle`, which takes the function that waits between cells.
+The loader adds to this namespace: `set_idle`, which takes the function that waits between cells, and
+`is_main_interpreter`.
 """
 
 import asyncio
 import selectors
 import signal
 import threading
+
+# Whether SIGINT interrupts it, as it does in main; others are interrupted by an asynchronous exception.
+is_reached_by_signals = is_main_interpreter()
 
 _loop = None
 _waiting = ()  # selector keys of a loop without descriptors
@@ -58,6 +62,20 @@ def _forget_result(task):
         task.exception()
 
 
+def _finish(loop, task):
+    try:
+        return loop.run_until_complete(task)
+    except KeyboardInterrupt:
+        # In an interpreter that signals do not reach it comes wherever the code is, most often the loop's own.
+        if is_reached_by_signals or task.done():
+            raise
+        task.cancel()
+        try:
+            return loop.run_until_complete(task)
+        except asyncio.CancelledError as cancelled:
+            raise KeyboardInterrupt().with_traceback(cancelled.__traceback__) from None
+
+
 def run(coroutine, context):
     """Runs a cell that awaits. A first interrupt cancels it, so that it can clean up; a second one raises
     wherever the code is."""
@@ -73,11 +91,11 @@ def run(coroutine, context):
         task.cancel()
         loop.call_soon_threadsafe(lambda: None)  # wakes it
 
-    handles = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    handles = is_reached_by_signals and signal.getsignal(signal.SIGINT) is signal.default_int_handler
     try:
         if handles:
             signal.signal(signal.SIGINT, on_interrupt)
-        return loop.run_until_complete(task)
+        return _finish(loop, task)
     except asyncio.CancelledError as cancelled:
         if interrupts and task.uncancel() == 0:
             raise KeyboardInterrupt().with_traceback(cancelled.__traceback__) from None

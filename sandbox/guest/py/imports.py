@@ -15,7 +15,8 @@ def _adapt_getpass(module):
     module.getpass = getpass
 
 
-_adaptations = {"asyncio": _adapt_asyncio, "getpass": _adapt_getpass}
+# Before watch() others may add to it.
+adaptations = {"asyncio": _adapt_asyncio, "getpass": _adapt_getpass}
 
 
 class _Watch:
@@ -23,7 +24,7 @@ class _Watch:
 
     @staticmethod
     def find_spec(name, path=None, target=None):
-        adapt = _adaptations.get(name)
+        adapt = adaptations.get(name)
         if adapt is None:
             return None
         from importlib.machinery import PathFinder
@@ -55,7 +56,7 @@ def _choose_figures():
 
 
 def watch():
-    for name, adapt in _adaptations.items():
+    for name, adapt in adaptations.items():
         module = sys.modules.get(name)
         if module is not None:
             adapt(module)

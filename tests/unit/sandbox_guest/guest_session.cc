@@ -1,178 +1,54 @@
 #include "tests/unit/sandbox_guest/guest_session.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <string_view>
 
 namespace cloister::sandbox {
 namespace {
 
-using internal::v1::ExecuteCell;
-using internal::v1::GuestFrame;
-using internal::v1::HostFrame;
-
-constexpr int kPatienceMilliseconds = 30'000;
-
-// What can be read now; false at the end of the stream.
-bool Drain(int fd, std::string* bytes) {
-  char buffer[1 << 16];
+void ReadAll(int fd, std::string* bytes) {
+  char buffer[1 << 12];
   for (;;) {
     const ssize_t count = read(fd, buffer, sizeof(buffer));
-    if (count == 0) return false;
-    if (count < 0) return errno == EAGAIN;
-    bytes->append(buffer, static_cast<size_t>(count));
+    if (count == 0 || (count < 0 && errno != EINTR)) return;
+    if (count > 0) bytes->append(buffer, static_cast<size_t>(count));
   }
 }
 
-void SetBlocking(int fd, bool blocking) {
-  const int flags = fcntl(fd, F_GETFL);
-  fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
-}
-
-bool IsUnasked(const GuestFrame& frame) {
-  return frame.has_display() || frame.has_clear_output() || frame.has_input_request() ||
-         frame.has_late_output();
+// Behind its first frame.
+GuestHarness::CloneEnds StartReadyClone(GuestHarness* harness) {
+  GuestHarness::CloneEnds ends = harness->StartClone();
+  internal::v1::GuestFrame ready;
+  EXPECT_TRUE(ReadFrame(ends.channel.get(), &ready, kMaxGuestFrameBytes).ok());
+  return ends;
 }
 
 }  // namespace
 
 GuestSession::GuestSession(GuestHarness* harness, const internal::v1::OpenSession& request)
-    : harness_(*harness), ends_(harness->StartClone()) {
-  GuestFrame ready;
-  EXPECT_TRUE(ReadFrame(ends_.channel.get(), &ready, kMaxGuestFrameBytes).ok());
-  for (int fd : {ends_.channel.get(), ends_.output.get(), ends_.error.get()}) {
-    SetBlocking(fd, false);
-  }
-  HostFrame frame;
+    : SessionClient(StartReadyClone(harness)), harness_(*harness) {
+  internal::v1::HostFrame frame;
   *frame.mutable_open_session() = request;
-  EXPECT_TRUE(Ask(frame).frame.has_session_opened());
+  opened_ = Ask(frame).frame;
+  EXPECT_TRUE(opened_.has_session_opened() || !request.imports().empty());
 }
 
 GuestSession::~GuestSession() {
   if (!is_closed_) Close();
 }
 
-SessionAnswer GuestSession::Execute(ExecuteCell cell) {
-  cell.set_number(++cell_);
-  if (!cell.options().skip_history() && !cell.options().silent()) {
-    cell.set_execution_count(++count_);
-  }
-  HostFrame frame;
-  *frame.mutable_execute_cell() = std::move(cell);
-  SessionAnswer answer = Ask(frame);
-  EXPECT_TRUE(answer.frame.has_finished()) << answer.frame.ShortDebugString() << answer.error;
-  EXPECT_EQ(answer.finished().cell(), cell_);
-  return answer;
-}
-
-SessionAnswer GuestSession::Execute(const std::string& code) {
-  ExecuteCell cell;
-  cell.mutable_program()->set_code(code);
-  cell.mutable_program()->set_return_value(true);
-  return Execute(cell);
-}
-
-SessionAnswer GuestSession::ExecuteForBundle(const std::string& code) {
-  ExecuteCell cell;
-  cell.mutable_program()->set_code(code);
-  cell.mutable_options()->set_return_bundle(true);
-  return Execute(cell);
-}
-
-void GuestSession::Send(const HostFrame& frame) {
-  SetBlocking(ends_.channel.get(), true);
-  EXPECT_TRUE(WriteFrame(ends_.channel.get(), frame, kMaxHostFrameBytes).ok());
-  SetBlocking(ends_.channel.get(), false);
-}
-
-void GuestSession::SendInput(const std::string& text, int64_t request) {
-  HostFrame frame;
-  frame.mutable_send_input()->set_cell(cell_);
-  frame.mutable_send_input()->set_text(text);
-  frame.mutable_send_input()->set_request(request);
-  Send(frame);
-}
-
 void GuestSession::Interrupt() { kill(harness_.ClonePid(), SIGINT); }
-
-SessionAnswer GuestSession::Ask(const HostFrame& frame) {
-  Send(frame);
-  return Await([](const SessionAnswer& seen) {
-    return seen.frame.frame_case() != GuestFrame::FRAME_NOT_SET;
-  });
-}
-
-SessionAnswer GuestSession::Await(const std::function<bool(const SessionAnswer&)>& enough) {
-  SessionAnswer seen;
-  Watch(&seen, enough);
-  // All that was written before the answer is in the pipes.
-  Drain(ends_.output.get(), &seen.output);
-  Drain(ends_.error.get(), &seen.error);
-  return seen;
-}
-
-void GuestSession::Watch(SessionAnswer* seen,
-                         const std::function<bool(const SessionAnswer&)>& enough) {
-  while (!enough(*seen)) {
-    if (!unread_.empty()) {
-      ReadFrames(seen);
-      continue;
-    }
-    pollfd polled[] = {{ends_.channel.get(), POLLIN, 0},
-                       {ends_.output.get(), POLLIN, 0},
-                       {ends_.error.get(), POLLIN, 0}};
-    if (poll(polled, 3, kPatienceMilliseconds) <= 0) {
-      ADD_FAILURE() << "nothing came; stdout: " << seen->output << "\nstderr: " << seen->error;
-      return;
-    }
-    if (polled[1].revents != 0) {
-      const bool is_open = Drain(ends_.output.get(), &seen->output);
-      if (on_output && !seen->output.empty()) std::exchange(on_output, nullptr)(seen->output);
-      if (!is_open) return;  // the clone is gone
-    }
-    if (polled[2].revents != 0) Drain(ends_.error.get(), &seen->error);
-    if (polled[0].revents != 0) Drain(ends_.channel.get(), &unread_);
-  }
-}
-
-// Up to an answer: what came behind it belongs to whoever waits next.
-void GuestSession::ReadFrames(SessionAnswer* seen) {
-  std::string_view rest = unread_;
-  bool is_answered = false;
-  while (!rest.empty() && !is_answered) {
-    if (!decoder_.Consume(&rest).ok()) {
-      ADD_FAILURE() << "not a frame";
-      rest = {};
-      break;
-    }
-    const auto message = decoder_.TakeMessage();
-    if (!message) continue;
-    GuestFrame frame;
-    EXPECT_TRUE(frame.ParseFromString(*message)) << "not a valid frame";
-    is_answered = !IsUnasked(frame);
-    if (is_answered) {
-      EXPECT_EQ(seen->frame.frame_case(), GuestFrame::FRAME_NOT_SET) << "a second answer";
-      seen->frame = frame;
-      continue;
-    }
-    seen->unasked.push_back(frame);
-    if (on_frame) on_frame(frame);
-  }
-  unread_ = std::string(rest);
-}
 
 GuestRun GuestSession::Close() {
   is_closed_ = true;
   GuestRun run;
   ends_.channel.reset();
   harness_.AwaitExit(&run);
-  Drain(ends_.output.get(), &run.output);
-  Drain(ends_.error.get(), &run.error);
+  ReadAll(ends_.output.get(), &run.output);
+  ReadAll(ends_.error.get(), &run.error);
   return run;
 }
 

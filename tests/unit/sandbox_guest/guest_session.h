@@ -1,72 +1,31 @@
-// A live interpreter as its host sees it, without walls: cells, and all frames that come of them.
+// A live interpreter in a clone of its own, as its host sees it, without walls.
 
 #ifndef CLOISTER_TESTS_UNIT_SANDBOX_GUEST_GUEST_SESSION_H_
 #define CLOISTER_TESTS_UNIT_SANDBOX_GUEST_GUEST_SESSION_H_
 
-#include <functional>
-#include <optional>
-#include <string>
-#include <vector>
-
 #include "cloister/internal/v1/guest.pb.h"
-#include "sandbox/wire/frame.h"
 #include "tests/unit/sandbox_guest/guest_harness.h"
+#include "tests/unit/sandbox_guest/session_client.h"
 
 namespace cloister::sandbox {
 
-// What was seen while one frame was answered.
-struct SessionAnswer {
-  internal::v1::GuestFrame frame;                  // the answer
-  std::vector<internal::v1::GuestFrame> unasked;  // what came before it
-  std::string output;
-  std::string error;
-
-  const internal::v1::Finished& finished() const { return frame.finished(); }
-};
-
-// Fails the current test on what goes wrong with itself. Ends its clone when it is destroyed.
-class GuestSession {
+// Ends its clone when it is destroyed.
+class GuestSession : public SessionClient {
  public:
   explicit GuestSession(GuestHarness* harness, const internal::v1::OpenSession& request = {});
-  GuestSession(const GuestSession&) = delete;
-  GuestSession& operator=(const GuestSession&) = delete;
   ~GuestSession();
 
-  // Runs the next cell, which leaves history unless its options say otherwise.
-  SessionAnswer Execute(internal::v1::ExecuteCell cell);
-  SessionAnswer Execute(const std::string& code);
-  // With the value as a bundle.
-  SessionAnswer ExecuteForBundle(const std::string& code);
+  // The answer to open_session.
+  const internal::v1::GuestFrame& opened() const { return opened_; }
 
-  SessionAnswer Ask(const internal::v1::HostFrame& frame);
-
-  // Sends without waiting.
-  void Send(const internal::v1::HostFrame& frame);
-  void SendInput(const std::string& text, int64_t request = 0);
   void Interrupt();
-
-  // Called with each frame that is no answer, and with output as it comes.
-  std::function<void(const internal::v1::GuestFrame&)> on_frame;
-  std::function<void(const std::string& output)> on_output;
-
-  // What comes between cells, until `enough` says so.
-  SessionAnswer Await(const std::function<bool(const SessionAnswer&)>& enough);
-
-  int64_t last_cell() const { return cell_; }
 
   // The end of the clone: closes the channel and waits.
   GuestRun Close();
 
  private:
-  void Watch(SessionAnswer* seen, const std::function<bool(const SessionAnswer&)>& enough);
-  void ReadFrames(SessionAnswer* seen);
-
   GuestHarness& harness_;
-  GuestHarness::CloneEnds ends_;
-  std::string unread_;  // of the channel
-  FrameDecoder decoder_{kMaxGuestFrameBytes};
-  int64_t cell_ = 0;
-  int64_t count_ = 0;
+  internal::v1::GuestFrame opened_;
   bool is_closed_ = false;
 };
 

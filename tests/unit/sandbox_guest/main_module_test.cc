@@ -127,5 +127,20 @@ TEST_F(MainModuleTest, LastExpressionThatRaisesHasItsLine) {
   EXPECT_EQ(raised.frames(0).source_line(), "1 / x");
 }
 
+// They would be beyond accounts and interrupts, and forks of their process crash.
+TEST_F(MainModuleTest, ProgramsMakeNoInterpretersThemselves) {
+  for (const std::string module :
+       {"_interpreters", "_interpqueues", "_interpchannels", "_testcapi", "_testinternalcapi"}) {
+    const v1::Exception exception = ExpectRaised(Run("import " + module), "ImportError");
+    EXPECT_THAT(exception.message(), testing::HasSubstr("CreateInterpreter")) << module;
+  }
+  ExpectSucceeded(Run("import sys\n"
+                      "try: import concurrent.interpreters\n"
+                      "except ImportError as e:\n"
+                      "  assert sys.version_info < (3, 14) or 'CreateInterpreter' in str(e), e\n"
+                      "import concurrent.futures\n"
+                      "concurrent.futures.ThreadPoolExecutor(1).submit(int).result()"));
+}
+
 }  // namespace
 }  // namespace cloister::sandbox
