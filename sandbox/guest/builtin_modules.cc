@@ -51,8 +51,9 @@ PyObject* InitFigures() {
 
 // ---- modules that make interpreters -------------------------------------------------------------
 
-// What the standard library and its tests make interpreters with. A program that did so would be beyond the
-// account of memory and the reach of interrupts, and a process with one crashes when it is forked.
+// What the standard library and its tests make interpreters with. A program that did so would be
+// beyond the account of memory and the reach of interrupts, and a process with one crashes when it
+// is forked.
 constexpr const char* kRefusedModules[] = {"_interpreters", "_interpqueues", "_interpchannels",
                                            "_testcapi", "_testinternalcapi"};
 

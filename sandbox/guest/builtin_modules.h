@@ -1,7 +1,8 @@
 // The modules that programs import from us: `cloister`, and `cloister.figures` for Matplotlib.
 //
-// They are built in: finding them costs no file, and until they are imported nothing at all. So are modules in
-// place of those by which programs could make interpreters, whose import says why it fails.
+// They are built in: finding them costs no file, and until they are imported nothing at all. So are
+// modules in place of those by which programs could make interpreters, whose import says why it
+// fails.
 
 #ifndef CLOISTER_SANDBOX_GUEST_BUILTIN_MODULES_H_
 #define CLOISTER_SANDBOX_GUEST_BUILTIN_MODULES_H_

@@ -51,8 +51,8 @@ PyCFunction AsMethod(Function function) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
 }
 
-PyMethodDef run_in_thread = {"run_in_thread", AsMethod(RunInThread),
-                             METH_FASTCALL | METH_KEYWORDS, nullptr};
+PyMethodDef run_in_thread = {"run_in_thread", AsMethod(RunInThread), METH_FASTCALL | METH_KEYWORDS,
+                             nullptr};
 
 // Starts a thread by the original function, `self`, with the first argument wrapped.
 PyObject* StartThread(PyObject* self, PyObject* const* arguments, Py_ssize_t count,

@@ -29,8 +29,8 @@ constexpr size_t kMaxMessageBytes = size_t{4} << 10;
 PyRef BytesList(const std::vector<std::string>& texts) {
   PyRef list = PyRef::Steal(PyList_New(0));
   for (const std::string& text : texts) {
-    PyRef bytes = PyRef::Steal(
-        PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
+    PyRef bytes =
+        PyRef::Steal(PyBytes_FromStringAndSize(text.data(), static_cast<Py_ssize_t>(text.size())));
     if (!list || !bytes || PyList_Append(list.get(), bytes.get()) != 0) return PyRef();
   }
   return list;
@@ -204,8 +204,8 @@ void FurtherInterpreter::Serve(Session* session) {
 }
 
 void FurtherInterpreter::EndUserCode(ProgramRunner* runner) {
-  // Those that do not end keep the interpreter from ending, and this thread here, until the host kills the
-  // process: CPython would abort it.
+  // Those that do not end keep the interpreter from ending, and this thread here, until the host
+  // kills the process: CPython would abort it.
   while (EndOtherThreads() > 0) Pause();
   runner->RunExitFunctions();
   while (EndOtherThreads() > 0) Pause();
@@ -233,8 +233,7 @@ void FurtherInterpreter::FillMemory(internal::v1::InterpreterMemory* memory) con
 void FurtherInterpreter::AnswerFailed(absl::string_view message) {
   GuestFrame frame;
   frame.mutable_interpreter_failed()->set_interpreter(request_.interpreter());
-  frame.mutable_interpreter_failed()->set_message(
-      std::string(message.substr(0, kMaxMessageBytes)));
+  frame.mutable_interpreter_failed()->set_message(std::string(message.substr(0, kMaxMessageBytes)));
   answer_(frame);
   // Nobody asks for the end of what there never was.
   const std::lock_guard<std::mutex> lock(mutex_);

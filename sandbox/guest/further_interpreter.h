@@ -1,4 +1,5 @@
-// One interpreter beside main: a thread of its own that makes it, serves a session in it, and ends it.
+// One interpreter beside main: a thread of its own that makes it, serves a session in it, and ends
+// it.
 
 #ifndef CLOISTER_SANDBOX_GUEST_FURTHER_INTERPRETER_H_
 #define CLOISTER_SANDBOX_GUEST_FURTHER_INTERPRETER_H_
@@ -29,8 +30,8 @@ struct InterpreterEnds {
   UniqueFd error;
 };
 
-// Thread-safety: the process's first thread, without a GIL. Ownership: destroyed when IsOver says so, which
-// waits for the thread's last instructions.
+// Thread-safety: the process's first thread, without a GIL. Ownership: destroyed when IsOver says
+// so, which waits for the thread's last instructions.
 class FurtherInterpreter {
  public:
   // Sends a frame on the process's own channel. From any thread, without a GIL.
@@ -66,8 +67,7 @@ class FurtherInterpreter {
   // With an interpreter that is current: all of its life until only CPython's own end is left.
   void Live();
   // False where there is no session to serve; the host knows why.
-  bool Open(Session* session, StandardStreams* streams, ProgramRunner* runner,
-            Notebook* notebook);
+  bool Open(Session* session, StandardStreams* streams, ProgramRunner* runner, Notebook* notebook);
   void Serve(Session* session);
   // Ends its other threads, calls exit functions, lets go of what the user's code made.
   void EndUserCode(ProgramRunner* runner);

@@ -5,9 +5,9 @@
 namespace cloister::sandbox {
 namespace {
 
-// What both have. Forks of a process with several interpreters crash, and exec would take them all away.
-// Daemon threads are allowed because an interpreter of ours only ends when all of its threads have: CPython
-// aborts the process over one that has not.
+// What both have. Forks of a process with several interpreters crash, and exec would take them all
+// away. Daemon threads are allowed because an interpreter of ours only ends when all of its threads
+// have: CPython aborts the process over one that has not.
 constexpr PyInterpreterConfig kCommon = {.use_main_obmalloc = 0,
                                          .allow_fork = 0,
                                          .allow_exec = 0,

@@ -1,9 +1,9 @@
-// Statics that each interpreter of a process has its own of: most processes have one interpreter, but one
-// process of a live sandbox holds all its isolated ones, which run at the same time and must reach nothing
-// of each other's.
+// Statics that each interpreter of a process has its own of: most processes have one interpreter,
+// but one process of a live sandbox holds all its isolated ones, which run at the same time and
+// must reach nothing of each other's.
 //
-// Thread-safety: with the GIL of the interpreter that calls. Ownership: made when first used; dropped by
-// DropInterpreterLocals, main's never.
+// Thread-safety: with the GIL of the interpreter that calls. Ownership: made when first used;
+// dropped by DropInterpreterLocals, main's never.
 
 #ifndef CLOISTER_SANDBOX_GUEST_INTERPRETER_LOCAL_H_
 #define CLOISTER_SANDBOX_GUEST_INTERPRETER_LOCAL_H_
@@ -18,12 +18,12 @@ struct InterpreterLocalType {
 int NewInterpreterLocalSlot(InterpreterLocalType type);
 void* FindInterpreterLocal(int slot);
 
-// To be called before an interpreter other than main ends, while its objects can still be let go of. What
-// code uses after that is made anew, empty, and dropped with the interpreter.
+// To be called before an interpreter other than main ends, while its objects can still be let go
+// of. What code uses after that is made anew, empty, and dropped with the interpreter.
 void DropInterpreterLocals();
 
-// A static variable, in place of `T`. A T made by default must be safe to use at any time: destructors of
-// objects run while an interpreter ends.
+// A static variable, in place of `T`. A T made by default must be safe to use at any time:
+// destructors of objects run while an interpreter ends.
 template <typename T>
 class InterpreterLocal {
  public:

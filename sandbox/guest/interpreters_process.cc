@@ -29,7 +29,8 @@ using internal::v1::HostFrame;
 constexpr size_t kDescriptorCount = 3;
 // How often what runs in an interpreter that is to end is interrupted.
 constexpr int kEndingMilliseconds = 20;
-// Threads that allocate at the same time; the zygote's single one would make them wait for each other.
+// Threads that allocate at the same time; the zygote's single one would make them wait for each
+// other.
 constexpr int kMallocArenas = 8;
 
 // The variables the process was started with.
@@ -102,8 +103,7 @@ class InterpretersProcess {
     }
   }
 
-  absl::Status Create(internal::v1::CreateInterpreter request,
-                      std::vector<UniqueFd> descriptors) {
+  absl::Status Create(internal::v1::CreateInterpreter request, std::vector<UniqueFd> descriptors) {
     if (descriptors.size() != kDescriptorCount) {
       return absl::DataLossError("an interpreter without its descriptors");
     }

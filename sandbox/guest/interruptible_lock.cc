@@ -39,7 +39,8 @@ Acquired Acquire(PyThread_type_lock lock, int64_t microseconds) {
   }
 }
 
-// acquire(blocking=True, timeout=-1), with the errors of the original. False with a Python exception set.
+// acquire(blocking=True, timeout=-1), with the errors of the original. False with a Python
+// exception set.
 bool ParseTimeout(PyObject* arguments, PyObject* names, int64_t* microseconds) {
   static const char* const keywords[] = {"blocking", "timeout", nullptr};
   int blocking = 1;
@@ -70,8 +71,7 @@ bool ParseTimeout(PyObject* arguments, PyObject* names, int64_t* microseconds) {
 // ---- both types ---------------------------------------------------------------------------------
 
 struct Lock {
-  PyObject_HEAD
-  PyThread_type_lock lock;
+  PyObject_HEAD PyThread_type_lock lock;
   bool is_locked;
   pthread_t owner;  // of an RLock that is locked
   uint64_t count;   // how often it was acquired
@@ -92,8 +92,8 @@ PyObject* New(PyTypeObject* type, PyObject* arguments, PyObject* names) {
   return self.release();
 }
 
-// So that the type goes with its last object when an interpreter ends, where garbage is collected once: what
-// stays would keep whole arenas.
+// So that the type goes with its last object when an interpreter ends, where garbage is collected
+// once: what stays would keep whole arenas.
 int Traverse(PyObject* self, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(self));
   return 0;
@@ -235,9 +235,8 @@ PyObject* RLockSave(PyObject* self, PyObject*) {
     PyErr_SetString(PyExc_RuntimeError, "cannot release un-acquired lock");
     return nullptr;
   }
-  PyObject* saved =
-      Py_BuildValue("KK", static_cast<unsigned long long>(lock->count),
-                    static_cast<unsigned long long>(lock->owner));
+  PyObject* saved = Py_BuildValue("KK", static_cast<unsigned long long>(lock->count),
+                                  static_cast<unsigned long long>(lock->owner));
   if (saved == nullptr) return nullptr;
   lock->count = 0;
   lock->is_locked = false;
@@ -266,8 +265,7 @@ PyObject* RLockRepr(PyObject* self) {
   const Lock* lock = AsLock(self);
   return PyUnicode_FromFormat(
       "<%s %s object owner=%llu count=%llu at %p>", lock->is_locked ? "locked" : "unlocked",
-      Py_TYPE(self)->tp_name,
-      lock->is_locked ? static_cast<unsigned long long>(lock->owner) : 0ULL,
+      Py_TYPE(self)->tp_name, lock->is_locked ? static_cast<unsigned long long>(lock->owner) : 0ULL,
       static_cast<unsigned long long>(lock->count), static_cast<void*>(self));
 }
 
@@ -286,10 +284,10 @@ PyMethodDef rlock_methods[] = {
 
 // ---- types --------------------------------------------------------------------------------------
 
-PyMemberDef members[] = {{"__weaklistoffset__", Py_T_PYSSIZET,
-                          static_cast<Py_ssize_t>(offsetof(Lock, weak_references)), Py_READONLY,
-                          nullptr},
-                         {}};
+PyMemberDef members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, static_cast<Py_ssize_t>(offsetof(Lock, weak_references)),
+     Py_READONLY, nullptr},
+    {}};
 PyType_Slot lock_slots[] = {{Py_tp_new, AsSlot(New)},
                             {Py_tp_dealloc, AsSlot(Deallocate)},
                             {Py_tp_traverse, AsSlot(Traverse)},
@@ -297,12 +295,12 @@ PyType_Slot lock_slots[] = {{Py_tp_new, AsSlot(New)},
                             {Py_tp_methods, lock_methods},
                             {Py_tp_members, members},
                             {0, nullptr}};
-PyType_Spec lock_spec = {.name = "_thread.lock",
-                         .basicsize = sizeof(Lock),
-                         .itemsize = 0,
-                         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE |
-                                  Py_TPFLAGS_HAVE_GC,
-                         .slots = lock_slots};
+PyType_Spec lock_spec = {
+    .name = "_thread.lock",
+    .basicsize = sizeof(Lock),
+    .itemsize = 0,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = lock_slots};
 
 PyType_Slot rlock_slots[] = {{Py_tp_new, AsSlot(New)},
                              {Py_tp_dealloc, AsSlot(Deallocate)},
@@ -314,8 +312,7 @@ PyType_Slot rlock_slots[] = {{Py_tp_new, AsSlot(New)},
 PyType_Spec rlock_spec = {.name = "_thread.RLock",
                           .basicsize = sizeof(Lock),
                           .itemsize = 0,
-                          .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
-                                   Py_TPFLAGS_HAVE_GC,
+                          .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                           .slots = rlock_slots};
 
 bool SetAll(PyObject* module, std::initializer_list<const char*> names, PyObject* value) {

@@ -7,9 +7,9 @@
 namespace cloister::sandbox {
 namespace {
 
-// A bit of PyThreadState.eval_breaker that is no part of the C API. The build reads it from the internal
-// headers of the image's CPython (CMakeLists.txt); PyThreadState_SetAsyncExc sets the same, but has to wait
-// for the GIL, which a runaway computation does not give away.
+// A bit of PyThreadState.eval_breaker that is no part of the C API. The build reads it from the
+// internal headers of the image's CPython (CMakeLists.txt); PyThreadState_SetAsyncExc sets the
+// same, but has to wait for the GIL, which a runaway computation does not give away.
 constexpr uintptr_t kAsyncExceptionBit = uintptr_t{1} << 3;
 static_assert(kAsyncExceptionBit == uintptr_t{1} << CLOISTER_ASYNC_EXCEPTION_BIT,
               "this CPython has its bit for asynchronous exceptions elsewhere: look at how "
@@ -70,8 +70,8 @@ void ThreadGate::Close() {
 void ThreadGate::Interrupt() {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (!is_open_) return;
-  // A static type: no interpreter counts references to it. One that is pending already is of this kind, or
-  // of the user's own making by ctypes.
+  // A static type: no interpreter counts references to it. One that is pending already is of this
+  // kind, or of the user's own making by ctypes.
   PyObject* exception = PyExc_KeyboardInterrupt;
   PyObject* pending = nullptr;
   __atomic_exchange(&state_.async_exc, &exception, &pending, __ATOMIC_SEQ_CST);

@@ -1,9 +1,10 @@
 // KeyboardInterrupt in what a session runs for its user, and nowhere else.
 //
-// Main is interrupted by SIGINT, whose handlers CPython runs in the main thread of the main interpreter only.
-// Other interpreters are interrupted by an asynchronous exception that is put into the state of their thread,
-// and a signal that ends system calls. CPython looks for such exceptions between instructions and, from 3.15
-// on, where it looks for signals; for 3.14 see interruptible_waits.h.
+// Main is interrupted by SIGINT, whose handlers CPython runs in the main thread of the main
+// interpreter only. Other interpreters are interrupted by an asynchronous exception that is put
+// into the state of their thread, and a signal that ends system calls. CPython looks for such
+// exceptions between instructions and, from 3.15 on, where it looks for signals; for 3.14 see
+// interruptible_waits.h.
 
 #ifndef CLOISTER_SANDBOX_GUEST_INTERRUPTS_H_
 #define CLOISTER_SANDBOX_GUEST_INTERRUPTS_H_
@@ -17,8 +18,8 @@
 
 namespace cloister::sandbox {
 
-// As PyErr_CheckSignals, in any interpreter and thread: -1 with a Python exception set. To be called when a
-// system call was ended by a signal.
+// As PyErr_CheckSignals, in any interpreter and thread: -1 with a Python exception set. To be
+// called when a system call was ended by a signal.
 int CheckInterrupts();
 
 // Closed but while code of the user's runs. Thread-safety: the session's thread, with the GIL.
@@ -75,8 +76,8 @@ class InterruptsAllowed {
 // Once per process that has ThreadGates, before the first.
 absl::Status InstallInterruptSignal();
 
-// Raises SystemExit in every other thread of the calling interpreter, as soon as it can be; how many there
-// are. To be repeated until there are none. With the GIL.
+// Raises SystemExit in every other thread of the calling interpreter, as soon as it can be; how
+// many there are. To be repeated until there are none. With the GIL.
 int EndOtherThreads();
 
 }  // namespace cloister::sandbox

@@ -17,8 +17,8 @@ namespace {
 
 constexpr size_t kMaxPieceBytes = size_t{64} << 10;
 
-// Between two cells. The host has bounds of its own; this one keeps a thread that writes without end
-// from waiting for a reader.
+// Between two cells. The host has bounds of its own; this one keeps a thread that writes without
+// end from waiting for a reader.
 constexpr size_t kMaxLateBytes = size_t{1} << 20;
 constexpr std::string_view kDropped = "\n... further late output is dropped ...\n";
 

@@ -7,8 +7,8 @@
 
 namespace cloister::sandbox {
 
-// From here on what is written late to these descriptors goes to `sender`, which outlives the interpreter.
-// Once per interpreter.
+// From here on what is written late to these descriptors goes to `sender`, which outlives the
+// interpreter. Once per interpreter.
 void SendLateOutput(FrameSender* sender, int stdout_fd, int stderr_fd);
 
 // A cell starts: as much again may be written late. What goes beyond is dropped, and told once.

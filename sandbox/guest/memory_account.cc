@@ -36,8 +36,7 @@ void* RawMalloc(void*, size_t size) {
 void* RawCalloc(void*, size_t count, size_t size) {
   MemoryAccount* account = current_account;
   size_t all;
-  if (account != nullptr &&
-      (__builtin_mul_overflow(count, size, &all) || !account->MayTake(all))) {
+  if (account != nullptr && (__builtin_mul_overflow(count, size, &all) || !account->MayTake(all))) {
     return nullptr;
   }
   return Counted(account, raw.calloc(raw.ctx, count, size));

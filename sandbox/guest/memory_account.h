@@ -1,9 +1,10 @@
 // What an interpreter holds through Python's allocators, and the bound of it.
 //
-// Counted are the arenas of the object allocator and the blocks of the raw one, which all larger objects come
-// from, in threads that have entered an account. Memory that C code takes from malloc or the kernel is not in
-// it. Of interpreters that share main's allocator the figures are estimates: an arena is its maker's, whoever
-// has objects in it, and a block that another one frees is taken from the other's account.
+// Counted are the arenas of the object allocator and the blocks of the raw one, which all larger
+// objects come from, in threads that have entered an account. Memory that C code takes from malloc
+// or the kernel is not in it. Of interpreters that share main's allocator the figures are
+// estimates: an arena is its maker's, whoever has objects in it, and a block that another one frees
+// is taken from the other's account.
 //
 // Processes that never call CountMemory pay nothing: the allocators are wrapped in those that do.
 
@@ -34,8 +35,8 @@ class MemoryAccount {
   void Take(size_t bytes);
   void GiveBack(size_t bytes);
 
-  // A cell starts: it may take a little in any case, to be compiled and to let go of something, up to some way
-  // beyond the limit.
+  // A cell starts: it may take a little in any case, to be compiled and to let go of something, up
+  // to some way beyond the limit.
   void BeginCell();
 
   // What may be taken beyond the limit.

@@ -44,11 +44,14 @@ bool ComesOfRefusal(PyObject* exception) {
 }
 
 constexpr char kIsolatedNote[] =
-    "This interpreter is isolated (it has a GIL of its own), which takes a module that declares that it can. "
-    "Interpreters of profile `process` and `main` load every module; one of profile `shared_gil` loads more "
+    "This interpreter is isolated (it has a GIL of its own), which takes a module that declares "
+    "that it can. "
+    "Interpreters of profile `process` and `main` load every module; one of profile `shared_gil` "
+    "loads more "
     "than this one.";
 constexpr char kSharedNote[] =
-    "This interpreter shares its GIL with others in its process. Interpreters of profile `process` and `main` "
+    "This interpreter shares its GIL with others in its process. Interpreters of profile `process` "
+    "and `main` "
     "load every module.";
 
 // _imp.create_dynamic and create_builtin; `self` is (original, note).
@@ -66,9 +69,10 @@ PyObject* CreateModule(PyObject* self, PyObject* arguments) {
 }
 
 PyObject* RefuseOverride(PyObject*, PyObject*) {
-  PyErr_SetString(PyExc_RuntimeError,
-                  "modules that do not declare that they can be loaded here would corrupt memory: use an "
-                  "interpreter of profile `process` or `main` for them");
+  PyErr_SetString(
+      PyExc_RuntimeError,
+      "modules that do not declare that they can be loaded here would corrupt memory: use an "
+      "interpreter of profile `process` or `main` for them");
   return nullptr;
 }
 

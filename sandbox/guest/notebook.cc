@@ -55,9 +55,8 @@ absl::Status Notebook::SetUp(const PyRef& program, const PyRef& report) {
   PyRef remember = GetFunction(program, "remember");
   PyRef traceback_text = GetFunction(report, "traceback_text");
   if (!remember || !traceback_text) return TakePythonError("load the notebook");
-  PyRef names =
-      PyRef::Steal(Py_BuildValue("{sisOsO}", "FUTURE_FLAGS", PyCF_MASK, "remember", remember.get(),
-                                 "traceback_text", traceback_text.get()));
+  PyRef names = PyRef::Steal(Py_BuildValue("{sisOsO}", "FUTURE_FLAGS", PyCF_MASK, "remember",
+                                           remember.get(), "traceback_text", traceback_text.get()));
   if (names && SetUpNotebookSources(names.get())) {
     PyRef cell = LoadNotebookSource("cell");
     if (cell && LoadNotebookSource("imports")) run_ = GetFunction(cell, "run");
@@ -78,10 +77,10 @@ absl::Status Notebook::Open(FrameSender* sender, const StandardStreams& streams)
 PyRef Notebook::RunCell(const internal::v1::ExecuteCell& cell) {
   const v1::Program& program = cell.program();
   const bool is_silent = cell.options().silent();
-  const long long count =
-      is_silent || cell.options().skip_history() ? 0 : static_cast<long long>(cell.execution_count());
-  const bool makes_value =
-      !is_silent && (program.return_value() || cell.options().return_bundle());
+  const long long count = is_silent || cell.options().skip_history()
+                              ? 0
+                              : static_cast<long long>(cell.execution_count());
+  const bool makes_value = !is_silent && (program.return_value() || cell.options().return_bundle());
   PyRef file_name = FromFileSystem(program.file_name());
   if (!file_name) return PyRef();
   return PyRef::Steal(PyObject_CallFunction(
@@ -136,18 +135,20 @@ bool Notebook::Complete(const v1::CompleteRequest& request, v1::CompleteResponse
     v1::Completion* completion = response->add_completions();
     completion->set_text(std::move(text));
     const int kind = ToInt(PyTuple_GET_ITEM(item, 1));
-    completion->set_kind(v1::Completion::Kind_IsValid(kind) ? static_cast<v1::Completion::Kind>(kind)
-                                                            : v1::Completion::KIND_UNSPECIFIED);
+    completion->set_kind(v1::Completion::Kind_IsValid(kind)
+                             ? static_cast<v1::Completion::Kind>(kind)
+                             : v1::Completion::KIND_UNSPECIFIED);
   }
   return true;
 }
 
 bool Notebook::Inspect(const v1::InspectRequest& request, v1::InspectResponse* response) {
   PyRef code = FromText(request.code());
-  PyRef fields = CallSource("inspection", "inspect_name",
-                            PyRef::Steal(code ? Py_BuildValue("(OiO)", code.get(), request.cursor(),
-                                                              request.with_source() ? Py_True : Py_False)
-                                              : nullptr));
+  PyRef fields =
+      CallSource("inspection", "inspect_name",
+                 PyRef::Steal(code ? Py_BuildValue("(OiO)", code.get(), request.cursor(),
+                                                   request.with_source() ? Py_True : Py_False)
+                                   : nullptr));
   if (!fields) return false;
   if (!PyDict_Check(fields.get()) || PyDict_GET_SIZE(fields.get()) == 0) return true;
   response->set_is_found(true);

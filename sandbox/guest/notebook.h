@@ -1,5 +1,5 @@
-// The Python half of a session: loads the files of py/ that it is made of, each when it is first needed,
-// and calls them.
+// The Python half of a session: loads the files of py/ that it is made of, each when it is first
+// needed, and calls them.
 
 #ifndef CLOISTER_SANDBOX_GUEST_NOTEBOOK_H_
 #define CLOISTER_SANDBOX_GUEST_NOTEBOOK_H_
@@ -22,28 +22,29 @@ class Notebook {
   Notebook(const Notebook&) = delete;
   Notebook& operator=(const Notebook&) = delete;
 
-  // Once, in the zygote for main. `program` and `report` are the namespaces of program.py and report.py.
+  // Once, in the zygote for main. `program` and `report` are the namespaces of program.py and
+  // report.py.
   absl::Status SetUp(const PyRef& program, const PyRef& report);
 
   // Before the first cell. `sender` outlives the interpreter.
   absl::Status Open(FrameSender* sender, const StandardStreams& streams);
 
-  // Runs a cell in module __main__. Returns the value of its last expression, None, or nothing with a
-  // Python exception set.
+  // Runs a cell in module __main__. Returns the value of its last expression, None, or nothing with
+  // a Python exception set.
   PyRef RunCell(const internal::v1::ExecuteCell& cell);
 
   // Takes our own frames out of an exception that RunCell raised.
   void TrimTraceback(PyObject* exception);
 
-  // All forms of a value. False with a Python exception set; those of the value's own methods are shown
-  // on stderr instead.
+  // All forms of a value. False with a Python exception set; those of the value's own methods are
+  // shown on stderr instead.
   bool Describe(PyObject* value, v1::MimeBundle* bundle);
 
   // Whether IdleUntilReadable has anything to do.
   bool MayIdle() const;
 
-  // Runs the event loop until the descriptor can be read, if it is in use. False with a Python exception
-  // set where a task or a signal handler ended it before.
+  // Runs the event loop until the descriptor can be read, if it is in use. False with a Python
+  // exception set where a task or a signal handler ended it before.
   bool IdleUntilReadable(int descriptor);
 
   // As Session says.

@@ -74,9 +74,7 @@ PyObject* Load(PyObject*, PyObject* name) {
   return text == nullptr ? nullptr : LoadNotebookSource(text).release();
 }
 
-PyObject* InSession(PyObject*, PyObject*) {
-  return PyBool_FromLong(here->sender != nullptr);
-}
+PyObject* InSession(PyObject*, PyObject*) { return PyBool_FromLong(here->sender != nullptr); }
 
 // To the host, for the caller's cell.
 PyObject* SendFrame(const GuestFrame& frame) {

@@ -1,5 +1,5 @@
-// The Python files that are compiled in the zygote but run when they are first needed, and what all of them
-// may call of ours.
+// The Python files that are compiled in the zygote but run when they are first needed, and what all
+// of them may call of ours.
 
 #ifndef CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
 #define CLOISTER_SANDBOX_GUEST_NOTEBOOK_SOURCE_H_
@@ -9,7 +9,8 @@
 
 namespace cloister::sandbox {
 
-// Once per interpreter, in the zygote for main: makes the names that every file gets. `names` (a dict) are added to ours:
+// Once per interpreter, in the zygote for main: makes the names that every file gets. `names` (a
+// dict) are added to ours:
 //   load(name)                   the namespace of py/NAME.py
 //   in_session()                 whether there is a host to show things to
 //   is_main_interpreter()

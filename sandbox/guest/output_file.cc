@@ -138,8 +138,8 @@ PyObject* Print(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObjec
   if (PySys_GetObject("stdout") == state.stream.get()) {
     PyRef line = JoinArguments(arguments, count, names);
     if (line) {
-      PyRef written =
-          PyRef::Steal(PyObject_CallMethodOneArg(state.stream.get(), state.write_name.get(), line.get()));
+      PyRef written = PyRef::Steal(
+          PyObject_CallMethodOneArg(state.stream.get(), state.write_name.get(), line.get()));
       return written ? Py_NewRef(Py_None) : nullptr;
     }
     PyErr_Clear();  // out of memory, if anything: the original will say so again

@@ -50,7 +50,8 @@ UniqueFd OpenInput(const std::string& text) {
   // A file in memory rather than a pipe: any size fits without anybody to feed it.
   UniqueFd input(text.empty() ? open("/dev/null", O_RDONLY | O_CLOEXEC)
                               : memfd_create("stdin", MFD_CLOEXEC));
-  if (!input || !WriteAll(input.get(), text) || (!text.empty() && lseek(input.get(), 0, SEEK_SET) != 0)) {
+  if (!input || !WriteAll(input.get(), text) ||
+      (!text.empty() && lseek(input.get(), 0, SEEK_SET) != 0)) {
     RaiseOsError(errno, "<stdin>");
     input.reset();
   }

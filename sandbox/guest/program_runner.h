@@ -47,8 +47,8 @@ class ProgramRunner {
   const PyRef& report_source() const { return report_source_; }
 
  private:
-  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing with
-  // a Python exception set.
+  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing
+  // with a Python exception set.
   PyRef Execute(const v1::Program& program);
 
   // The end of a Python process as the program sees it: threads joined, exit functions run, streams

@@ -63,8 +63,8 @@ enum class Cut { kMiddle, kEnd };
 // it cut. What is no str, or does not fit into memory, gives "".
 std::string ToUtf8(PyObject* text, size_t max_bytes, Cut cut, bool* truncated = nullptr);
 
-// Gives `definition`, a static one that all interpreters use, the documentation of the builtin function that
-// it stands in for.
+// Gives `definition`, a static one that all interpreters use, the documentation of the builtin
+// function that it stands in for.
 void CopyDocumentation(PyObject* original, PyMethodDef* definition);
 
 // A str of bytes as the system gives them: UTF-8, other bytes as surrogate escapes.

@@ -187,7 +187,8 @@ int PythonRuntime::Serve(int channel) {
 
 int PythonRuntime::ServeSession(int channel, internal::v1::OpenSession request) {
   // Never freed, as all of the state: threads may be in it to the end.
-  auto& session = *new Session(&state_->runner, &state_->notebook, &state_->streams, &state_->gate, channel);
+  auto& session =
+      *new Session(&state_->runner, &state_->notebook, &state_->streams, &state_->gate, channel);
   GuestFrame reply;
   const auto imports = std::move(*request.mutable_imports());
   absl::Status status = session.Open(std::move(request));

@@ -11,8 +11,8 @@
 namespace cloister::sandbox {
 namespace {
 
-// What main has compiled, in the form of .pyc files: other interpreters cannot use its objects, and reading
-// this takes a tenth of compiling it again. Changed by the zygote only.
+// What main has compiled, in the form of .pyc files: other interpreters cannot use its objects, and
+// reading this takes a tenth of compiling it again. Changed by the zygote only.
 struct Compiled {
   const char* source;
   std::string code;
@@ -45,8 +45,8 @@ PyRef CompileSource(const char* source, const char* name) {
   if (!is_main) {
     for (const Compiled& one : compiled) {
       if (one.source != source) continue;
-      return PyRef::Steal(PyMarshal_ReadObjectFromString(
-          one.code.data(), static_cast<Py_ssize_t>(one.code.size())));
+      return PyRef::Steal(PyMarshal_ReadObjectFromString(one.code.data(),
+                                                         static_cast<Py_ssize_t>(one.code.size())));
     }
   }
   const std::string file_name = absl::StrCat("<cloister ", name, ">");

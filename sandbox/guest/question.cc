@@ -37,9 +37,10 @@ bool MayAsk() {
       CellOfCaller() == ForegroundCell()) {
     return true;
   }
-  PyErr_SetString(PyExc_RuntimeError,
-                  "input is only asked for by the main thread of the cell that runs, not by threads, "
-                  "forks, or tasks of earlier cells");
+  PyErr_SetString(
+      PyExc_RuntimeError,
+      "input is only asked for by the main thread of the cell that runs, not by threads, "
+      "forks, or tasks of earlier cells");
   return false;
 }
 
@@ -141,8 +142,7 @@ PyObject* GetPass(PyObject*, PyObject* arguments, PyObject* names) {
   return PyObject_CallOneArg(questions->original_input.get(), prompt);
 }
 
-PyMethodDef input_method = {"input",
-                            reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Input)),
+PyMethodDef input_method = {"input", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(Input)),
                             METH_FASTCALL, nullptr};
 PyMethodDef getpass_method = {
     "getpass", reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(GetPass)),

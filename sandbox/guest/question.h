@@ -8,8 +8,8 @@
 
 namespace cloister::sandbox {
 
-// Replaces builtins.input, once per interpreter, in the thread that will run its cells. `sender` outlives
-// the interpreter. False with a Python exception set.
+// Replaces builtins.input, once per interpreter, in the thread that will run its cells. `sender`
+// outlives the interpreter. False with a Python exception set.
 bool InstallInput(FrameSender* sender);
 
 // getpass.getpass that asks the client; a new reference, null with a Python exception set.

@@ -20,8 +20,8 @@
 
 namespace cloister::sandbox {
 
-// Thread-safety: the interpreter's first thread, with the GIL. Ownership: borrows everything it is made of; once
-// opened it lives as long as the interpreter.
+// Thread-safety: the interpreter's first thread, with the GIL. Ownership: borrows everything it is
+// made of; once opened it lives as long as the interpreter.
 class Session {
  public:
   Session(ProgramRunner* runner, Notebook* notebook, StandardStreams* streams, InterruptGate* gate,

@@ -14,7 +14,8 @@
 namespace cloister::sandbox {
 namespace {
 
-// Whether a stream is as good as new: neither closed nor without its file. No Python exception is left.
+// Whether a stream is as good as new: neither closed nor without its file. No Python exception is
+// left.
 bool IsOpen(PyObject* stream) {
   PyRef closed = PyRef::Steal(PyObject_GetAttrString(stream, "closed"));
   if (!closed) PyErr_Clear();
@@ -69,7 +70,8 @@ absl::Status StandardStreams::SetUp() {
   }
   input_stream_ = MakeInput("");
   // faulthandler's handlers are the process's.
-  PyRef reported = PyRef::Steal(own_output_ ? Py_NewRef(Py_None) : PyObject_CallNoArgs(set_up.get()));
+  PyRef reported =
+      PyRef::Steal(own_output_ ? Py_NewRef(Py_None) : PyObject_CallNoArgs(set_up.get()));
   if (!input_stream_ || !SetStream("stdin", "__stdin__", input_stream_.get()) || !reported) {
     return TakePythonError("set streams up");
   }
@@ -118,7 +120,8 @@ bool StandardStreams::RenewOutput(Output* output) {
 }
 
 bool StandardStreams::RenewInput(const std::string& input) {
-  const bool is_usable = (own_output_ || fcntl(STDIN_FILENO, F_GETFD) >= 0) && IsOpen(input_stream_.get()) &&
+  const bool is_usable = (own_output_ || fcntl(STDIN_FILENO, F_GETFD) >= 0) &&
+                         IsOpen(input_stream_.get()) &&
                          PySys_GetObject("stdin") == input_stream_.get();
   if (!has_input_ && input.empty() && is_usable) return true;
   has_input_ = !input.empty();
@@ -130,15 +133,17 @@ bool StandardStreams::RenewInput(const std::string& input) {
 }
 
 PyRef StandardStreams::MakeOutput(const Output& output) {
-  return PyRef::Steal(PyObject_CallFunction(make_output_.get(), "ii", output.fd,
-                                            output.fd == stdout_fd() ? STDOUT_FILENO : STDERR_FILENO));
+  return PyRef::Steal(
+      PyObject_CallFunction(make_output_.get(), "ii", output.fd,
+                            output.fd == stdout_fd() ? STDOUT_FILENO : STDERR_FILENO));
 }
 
 PyRef StandardStreams::MakeInput(const std::string& input) {
-  if (!own_output_) return PyRef::Steal(PyObject_CallFunction(make_input_.get(), "ii", STDIN_FILENO, 0));
+  if (!own_output_)
+    return PyRef::Steal(PyObject_CallFunction(make_input_.get(), "ii", STDIN_FILENO, 0));
   UniqueFd file = OpenInput(input);
-  PyRef stream = PyRef::Steal(
-      file ? PyObject_CallFunction(make_input_.get(), "ii", file.get(), 1) : nullptr);
+  PyRef stream =
+      PyRef::Steal(file ? PyObject_CallFunction(make_input_.get(), "ii", file.get(), 1) : nullptr);
   if (stream) (void)file.release();  // closed by the stream
   return stream;
 }

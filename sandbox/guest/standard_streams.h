@@ -1,5 +1,5 @@
-// The standard streams of Python and their descriptors: made once, and put right again before each cell
-// of a session, whatever the cell before did to them.
+// The standard streams of Python and their descriptors: made once, and put right again before each
+// cell of a session, whatever the cell before did to them.
 
 #ifndef CLOISTER_SANDBOX_GUEST_STANDARD_STREAMS_H_
 #define CLOISTER_SANDBOX_GUEST_STANDARD_STREAMS_H_
@@ -20,8 +20,8 @@ class StandardStreams {
   // Of a process's only interpreter: descriptors 0, 1 and 2, which C code uses as well.
   StandardStreams() : StandardStreams(UniqueFd(), UniqueFd()) {}
 
-  // Of one of several interpreters: descriptors of its own. What C code writes to 1 and 2 is not among it,
-  // and standard input is a file of its own.
+  // Of one of several interpreters: descriptors of its own. What C code writes to 1 and 2 is not
+  // among it, and standard input is a file of its own.
   StandardStreams(UniqueFd output, UniqueFd error);
 
   StandardStreams(const StandardStreams&) = delete;
@@ -42,8 +42,8 @@ class StandardStreams {
   // Closes what it remembers them by; Keep() is to follow.
   void Forget();
 
-  // Makes descriptors and sys.std* what they were, and gives `input` as standard input. False with a
-  // Python exception set.
+  // Makes descriptors and sys.std* what they were, and gives `input` as standard input. False with
+  // a Python exception set.
   bool Renew(const std::string& input);
 
  private:

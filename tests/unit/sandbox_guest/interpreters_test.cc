@@ -1,5 +1,7 @@
 // Isolated and shared-GIL interpreters: their lives, and what they share.
 
+#include "tests/unit/sandbox_guest/interpreters_test.h"
+
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -9,7 +11,6 @@
 #include <vector>
 
 #include "sandbox/base/monotonic_time.h"
-#include "tests/unit/sandbox_guest/interpreters_test.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -42,7 +43,8 @@ TEST_F(InterpretersTest, PathIsThatOfMain) {
 TEST_F(InterpretersTest, OutputGoesToItsOwnPipes) {
   const auto one = process().Create();
   const auto two = process().Create();
-  const SessionAnswer first = one->Execute("import sys\nprint('out')\nprint('err', file=sys.stderr)");
+  const SessionAnswer first =
+      one->Execute("import sys\nprint('out')\nprint('err', file=sys.stderr)");
   EXPECT_EQ(first.output, "out\n");
   EXPECT_EQ(first.error, "err\n");
   EXPECT_EQ(two->Execute("print('other', end='')").output, "other");
@@ -69,10 +71,13 @@ TEST_F(InterpretersTest, ExceptionsAreDataAndText) {
 TEST_F(InterpretersTest, AwaitDisplayAndLateOutput) {
   const auto one = process().Create();
   EXPECT_EQ(ValueOf(*one, "import asyncio\nawait asyncio.sleep(0.01, 'slept')"), "'slept'");
-  const SessionAnswer shown = one->Execute("from cloister import HTML, display; display(HTML('<b>'))");
+  const SessionAnswer shown =
+      one->Execute("from cloister import HTML, display; display(HTML('<b>'))");
   ASSERT_EQ(shown.unasked.size(), 1u);
   EXPECT_EQ(shown.unasked[0].display().data().bundle().data().at("text/html"), "<b>");
-  ValueOf(*one, "async def late():\n  await asyncio.sleep(0.01)\n  print('late')\nt = asyncio.create_task(late())");
+  ValueOf(*one,
+          "async def late():\n  await asyncio.sleep(0.01)\n  print('late')\nt = "
+          "asyncio.create_task(late())");
   const SessionAnswer later =
       one->Await([](const SessionAnswer& seen) { return !seen.unasked.empty(); });
   EXPECT_EQ(later.unasked[0].late_output().stdout(), "late\n");
@@ -108,15 +113,22 @@ TEST_F(InterpretersTest, EnvironmentIsAsGiven) {
   (*request.mutable_environment())["COLOUR"] = "blue";
   const auto one = process().Create(request);
   const auto two = process().Create();
-  EXPECT_EQ(ValueOf(*one, "import os; os.environ['COLOUR'], 'PATH' in os.environ"), "('blue', True)");
-  EXPECT_EQ(ValueOf(*two, "import os; 'COLOUR' in os.environ, 'PATH' in os.environ"), "(False, True)");
+  EXPECT_EQ(ValueOf(*one, "import os; os.environ['COLOUR'], 'PATH' in os.environ"),
+            "('blue', True)");
+  EXPECT_EQ(ValueOf(*two, "import os; 'COLOUR' in os.environ, 'PATH' in os.environ"),
+            "(False, True)");
 }
 
 TEST_F(InterpretersTest, IsolatedOnesRunAtTheSameTime) {
   const auto one = process().Create();
   const auto two = process().Create();
-  std::thread busy([&] { ValueOf(*one, "import time\nt = time.monotonic()\nwhile time.monotonic() < t + 0.7: sum(range(10**6))"); });
-  // Each of these holds its own GIL for long stretches; with one GIL the other could not have run meanwhile.
+  std::thread busy([&] {
+    ValueOf(
+        *one,
+        "import time\nt = time.monotonic()\nwhile time.monotonic() < t + 0.7: sum(range(10**6))");
+  });
+  // Each of these holds its own GIL for long stretches; with one GIL the other could not have run
+  // meanwhile.
   EXPECT_EQ(ValueOf(*two, "sum(range(10))"), "45");
   busy.join();
 }
@@ -125,8 +137,9 @@ TEST_F(InterpretersTest, FirstImportOfAnExtensionDoesNotWaitForOthers) {
   const auto one = process().Create();
   const auto two = process().Create();
   std::thread busy([&] { ValueOf(*one, "sum(range(5 * 10**7)) and None"); });
-  const std::string seconds =
-      ValueOf(*two, "import time; t = time.monotonic(); import _zoneinfo, _statistics; time.monotonic() - t < 0.5");
+  const std::string seconds = ValueOf(*two,
+                                      "import time; t = time.monotonic(); import _zoneinfo, "
+                                      "_statistics; time.monotonic() - t < 0.5");
   EXPECT_EQ(seconds, "True");
   busy.join();
 }
@@ -171,25 +184,30 @@ TEST_F(InterpretersTest, RefusedImportsNameTheProfilesThatDo) {
   EXPECT_EQ(answer.finished().exception().type(), "ImportError");
   EXPECT_THAT(answer.error, HasSubstr("profile `process` and `main`"));
   EXPECT_EQ(one->Execute("import _imp; _imp._override_multi_interp_extensions_check(-1)")
-                .finished().exception().type(),
+                .finished()
+                .exception()
+                .type(),
             "RuntimeError");
 }
 
 TEST_F(InterpretersTest, ForksAreRefused) {
   const auto one = process().Create();
   EXPECT_EQ(one->Execute("import os; os.fork()").finished().exception().type(), "RuntimeError");
-  EXPECT_EQ(ValueOf(*one, "import subprocess, sys\n"
-                          "subprocess.run([sys.executable, '-c', 'print(5)'], capture_output=True).stdout"),
-            "b'5\\n'");
+  EXPECT_EQ(
+      ValueOf(*one,
+              "import subprocess, sys\n"
+              "subprocess.run([sys.executable, '-c', 'print(5)'], capture_output=True).stdout"),
+      "b'5\\n'");
 }
 
 TEST_F(InterpretersTest, EndsWhatRunsAndItsThreads) {
   const auto one = process().Create();
-  ValueOf(*one, "import threading, time\n"
-                "def loop():\n  while True: time.sleep(0.001)\n"
-                "threads = [threading.Thread(target=loop, daemon=d) for d in (True, False)]\n"
-                "for t in threads: t.start()\n"
-                "waits = threading.Thread(target=threading.Event().wait); waits.start()");
+  ValueOf(*one,
+          "import threading, time\n"
+          "def loop():\n  while True: time.sleep(0.001)\n"
+          "threads = [threading.Thread(target=loop, daemon=d) for d in (True, False)]\n"
+          "for t in threads: t.start()\n"
+          "waits = threading.Thread(target=threading.Event().wait); waits.start()");
   internal::v1::ExecuteCell cell;
   cell.mutable_program()->set_code("print('on')\nwhile True: pass");
   one->SendCell(cell);
@@ -201,8 +219,9 @@ TEST_F(InterpretersTest, EndsWhatRunsAndItsThreads) {
 
 TEST_F(InterpretersTest, ExitFunctionsRunAndOpenFilesAreWritten) {
   const auto one = process().Create();
-  ValueOf(*one, "import atexit\nf = open('/workspace/left', 'w'); n = f.write('open')\n"
-                "atexit.register(lambda: open('/workspace/exit', 'w').write('ran'))");
+  ValueOf(*one,
+          "import atexit\nf = open('/workspace/left', 'w'); n = f.write('open')\n"
+          "atexit.register(lambda: open('/workspace/exit', 'w').write('ran'))");
   one->End();
   const auto two = process().Create();
   EXPECT_EQ(ValueOf(*two, "open('/workspace/left').read(), open('/workspace/exit').read()"),
@@ -238,7 +257,8 @@ TEST_F(InterpretersTest, WrongRequestsAreAnswered) {
   CreateInterpreter request = process().Request();
   request.set_interpreter(one->number());
   EXPECT_TRUE(process().Create(request)->opened.has_interpreter_failed());
-  EXPECT_TRUE(process().Create(process().Request(internal::v1::GIL_PROFILE_UNSPECIFIED))
+  EXPECT_TRUE(process()
+                  .Create(process().Request(internal::v1::GIL_PROFILE_UNSPECIFIED))
                   ->opened.has_interpreter_failed());
   internal::v1::HostFrame frame;
   frame.mutable_interrupt_interpreter()->set_interpreter(99);
@@ -278,10 +298,14 @@ TEST_F(InterpretersTest, MemoryIsCountedAndBounded) {
   EXPECT_LT(large.memory().current_bytes(), before + (32 << 20));
   EXPECT_EQ(one->Execute("more = bytes(60 << 20)").finished().exception().type(), "MemoryError");
   EXPECT_EQ(one->Execute("many = []\nwhile True: many.append(str(len(many)) * 9)")
-                .finished().exception().type(), "MemoryError");
+                .finished()
+                .exception()
+                .type(),
+            "MemoryError");
   EXPECT_EQ(ValueOf(*one, "del many; len(kept)"), std::to_string(30 << 20));
   const SessionAnswer threaded = one->Execute(
-      "import threading\ncaught = []\ndef f():\n  try: bytes(60 << 20)\n  except MemoryError: caught.append(1)\n"
+      "import threading\ncaught = []\ndef f():\n  try: bytes(60 << 20)\n  except MemoryError: "
+      "caught.append(1)\n"
       "t = threading.Thread(target=f); t.start(); t.join(); len(caught)");
   EXPECT_EQ(threaded.finished().value().text(), "1");
   EXPECT_EQ(ValueOf(*two, "len(bytes(100 << 20))"), std::to_string(100 << 20));
@@ -300,8 +324,9 @@ int64_t ResidentBytes(pid_t pid) {
 TEST_F(InterpretersTest, EndedOnesLeaveNothingBehind) {
   const auto live_once = [&] {
     const auto one = process().Create();
-    ValueOf(*one, "import json, threading\nt = threading.Thread(target=print)\nt.start(); t.join()\n"
-                  "kept = [dict(a=i) for i in range(10000)]");
+    ValueOf(*one,
+            "import json, threading\nt = threading.Thread(target=print)\nt.start(); t.join()\n"
+            "kept = [dict(a=i) for i in range(10000)]");
     EXPECT_LT(one->End().memory().current_bytes(), 64 << 10);
   };
   for (int i = 0; i < 20; ++i) live_once();

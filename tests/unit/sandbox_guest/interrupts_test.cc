@@ -1,5 +1,5 @@
-// What ends the code of an isolated interpreter when it is interrupted, by kind of code. The same table for
-// main is in tests/integration/live_interrupt_test.cc.
+// What ends the code of an isolated interpreter when it is interrupted, by kind of code. The same
+// table for main is in tests/integration/live_interrupt_test.cc.
 
 #include <gmock/gmock.h>
 
@@ -79,9 +79,10 @@ INSTANTIATE_TEST_SUITE_P(
                       "import threading\nc = threading.Condition()\nwith c: c.wait(1000)"},
         InterruptCase{"Queue", "import queue; queue.Queue().get()"},
         InterruptCase{"SimpleQueue", "import queue; queue.SimpleQueue().get()"},
-        InterruptCase{"Join",
-                      "import threading, time\nt = threading.Thread(target=time.sleep, args=(100,), "
-                      "daemon=True)\nt.start(); t.join()"},
+        InterruptCase{
+            "Join",
+            "import threading, time\nt = threading.Thread(target=time.sleep, args=(100,), "
+            "daemon=True)\nt.start(); t.join()"},
         InterruptCase{"Future",
                       "import concurrent.futures as f, time\n"
                       "pool = f.ThreadPoolExecutor(1); pool.submit(time.sleep, 100).result()"},
@@ -118,9 +119,10 @@ TEST_F(InterruptGateTest, OthersAreNotHit) {
 
 TEST_F(InterruptGateTest, ThreadsOfEarlierCellsGoOn) {
   const auto one = process().Create();
-  ValueOf(*one, "import threading, time\nrounds = 0\ndef count():\n  global rounds\n"
-                "  while True: rounds += 1; time.sleep(0.001)\n"
-                "t = threading.Thread(target=count); t.start()");
+  ValueOf(*one,
+          "import threading, time\nrounds = 0\ndef count():\n  global rounds\n"
+          "  while True: rounds += 1; time.sleep(0.001)\n"
+          "t = threading.Thread(target=count); t.start()");
   EXPECT_EQ(one->ExecuteAndInterrupt("while True: pass").finished().exception().type(),
             "KeyboardInterrupt");
   EXPECT_EQ(ValueOf(*one, "before = rounds; time.sleep(0.2); t.is_alive(), rounds > before"),
@@ -153,18 +155,19 @@ TEST_F(InterruptGateTest, CellsThatAwaitCleanUp) {
 
 TEST_F(InterruptGateTest, LocksStayWhatTheyAre) {
   const auto one = process().Create();
-  EXPECT_EQ(ValueOf(*one,
-                    "import threading, weakref\nl = threading.Lock()\nr = threading.RLock()\n"
-                    "s = [l.acquire(), l.acquire(False), l.acquire(timeout=0.01), l.locked()]\n"
-                    "l.release()\nwith l, r, r: s += [r._is_owned(), r._recursion_count()]\n"
-                    "def error(f, *a, **k):\n  try: f(*a, **k)\n  except Exception as e: return repr(e)\n"
-                    "s += [error(l.release), error(r.release), error(l.acquire, timeout=-2),"
-                    " error(l.acquire, False, 1), weakref.ref(l)() is l, repr(l)[:28]]\ns"),
-            "[True, False, False, True, True, 2, \"RuntimeError('release unlocked lock')\", "
-            "\"RuntimeError('cannot release un-acquired lock')\", "
-            "\"ValueError('timeout value must be a non-negative number')\", "
-            "'ValueError(\"can\\'t specify a timeout for a non-blocking call\")', True, "
-            "'<unlocked _thread.lock objec']");
+  EXPECT_EQ(
+      ValueOf(*one,
+              "import threading, weakref\nl = threading.Lock()\nr = threading.RLock()\n"
+              "s = [l.acquire(), l.acquire(False), l.acquire(timeout=0.01), l.locked()]\n"
+              "l.release()\nwith l, r, r: s += [r._is_owned(), r._recursion_count()]\n"
+              "def error(f, *a, **k):\n  try: f(*a, **k)\n  except Exception as e: return repr(e)\n"
+              "s += [error(l.release), error(r.release), error(l.acquire, timeout=-2),"
+              " error(l.acquire, False, 1), weakref.ref(l)() is l, repr(l)[:28]]\ns"),
+      "[True, False, False, True, True, 2, \"RuntimeError('release unlocked lock')\", "
+      "\"RuntimeError('cannot release un-acquired lock')\", "
+      "\"ValueError('timeout value must be a non-negative number')\", "
+      "'ValueError(\"can\\'t specify a timeout for a non-blocking call\")', True, "
+      "'<unlocked _thread.lock objec']");
 }
 
 }  // namespace

@@ -134,12 +134,13 @@ TEST_F(MainModuleTest, ProgramsMakeNoInterpretersThemselves) {
     const v1::Exception exception = ExpectRaised(Run("import " + module), "ImportError");
     EXPECT_THAT(exception.message(), testing::HasSubstr("CreateInterpreter")) << module;
   }
-  ExpectSucceeded(Run("import sys\n"
-                      "try: import concurrent.interpreters\n"
-                      "except ImportError as e:\n"
-                      "  assert sys.version_info < (3, 14) or 'CreateInterpreter' in str(e), e\n"
-                      "import concurrent.futures\n"
-                      "concurrent.futures.ThreadPoolExecutor(1).submit(int).result()"));
+  ExpectSucceeded(
+      Run("import sys\n"
+          "try: import concurrent.interpreters\n"
+          "except ImportError as e:\n"
+          "  assert sys.version_info < (3, 14) or 'CreateInterpreter' in str(e), e\n"
+          "import concurrent.futures\n"
+          "concurrent.futures.ThreadPoolExecutor(1).submit(int).result()"));
 }
 
 }  // namespace

@@ -114,7 +114,7 @@ SessionAnswer SessionClient::Await(const std::function<bool(const SessionAnswer&
 }
 
 void SessionClient::Watch(SessionAnswer* seen,
-                         const std::function<bool(const SessionAnswer&)>& enough) {
+                          const std::function<bool(const SessionAnswer&)>& enough) {
   while (!enough(*seen)) {
     if (!unread_.empty()) {
       ReadFrames(seen);

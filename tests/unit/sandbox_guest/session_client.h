@@ -16,7 +16,7 @@ namespace cloister::sandbox {
 
 // What was seen while one frame was answered.
 struct SessionAnswer {
-  internal::v1::GuestFrame frame;                  // the answer
+  internal::v1::GuestFrame frame;                 // the answer
   std::vector<internal::v1::GuestFrame> unasked;  // what came before it
   std::string output;
   std::string error;
