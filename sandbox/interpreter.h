@@ -32,6 +32,8 @@ struct SessionSpec {
   Limits limits;
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<v1::File> files;
+  // Imported before it is open; of further interpreters only.
+  std::vector<std::string> imports = {};
 };
 
 // What runs a cell beside its program.

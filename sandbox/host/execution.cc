@@ -144,6 +144,7 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
   if (absl::Status status = CheckFinished(frame->finished()); !status.ok()) {
     return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
   }
+  if (session_ != nullptr) session_->OnCellFinished(frame->finished());
   Observation seen;
   seen.finished = std::move(*frame->mutable_finished());
   Report(std::move(seen));

@@ -43,6 +43,9 @@ class CellHost {
   // A frame that is not the cell's end. An error says why no guest of ours sends it now.
   virtual absl::Status OnCellFrame(internal::v1::GuestFrame frame) = 0;
 
+  // The guest's word of the cell's end, checked; its end follows.
+  virtual void OnCellFinished(const internal::v1::Finished& /*finished*/) {}
+
   // Before the observer is told of the end; the next cell may be started from there.
   virtual void OnCellEnding(bool preserved, const v1::Outcome& outcome) = 0;
 };

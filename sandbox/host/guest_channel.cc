@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +10,7 @@
 
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/host/guest_frame.h"
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -62,17 +64,38 @@ std::optional<GuestChannel::FrameOrError> GuestChannel::Poll() {
   return std::nullopt;
 }
 
-void GuestChannel::Send(std::string frame, SentFunction sent) {
+void GuestChannel::Send(std::string frame, SentFunction sent, std::vector<UniqueFd> descriptors) {
+  unsent_descriptors_ = std::move(descriptors);
   outgoing_ = std::move(frame);
   unsent_ = outgoing_;
   on_sent_ = std::move(sent);
   ContinueSend();
 }
 
+void GuestChannel::CloseSending() { (void)::shutdown(socket_.fd(), SHUT_WR); }
+
+ssize_t GuestChannel::Put() {
+  constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
+  if (unsent_descriptors_.empty()) {
+    return ::send(socket_.fd(), unsent_.data(), unsent_.size(), kFlags);
+  }
+  std::vector<int> numbers;
+  for (const UniqueFd& fd : unsent_descriptors_) numbers.push_back(fd.get());
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameDescriptors)] = {};
+  iovec bytes = {const_cast<char*>(unsent_.data()), unsent_.size()};
+  msghdr header = {};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  AttachDescriptors(absl::MakeConstSpan(numbers).first(std::min(numbers.size(), kMaxFrameDescriptors)),
+                    control, &header);
+  const ssize_t put = ::sendmsg(socket_.fd(), &header, kFlags);
+  if (put > 0) unsent_descriptors_.clear();
+  return put;
+}
+
 void GuestChannel::ContinueSend() {
   for (size_t turn = 0; !unsent_.empty() && turn < kTurnBytes;) {
-    const ssize_t put =
-        ::send(socket_.fd(), unsent_.data(), unsent_.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t put = Put();
     if (put < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) break;

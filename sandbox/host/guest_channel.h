@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -48,19 +49,25 @@ class GuestChannel {
   std::optional<FrameOrError> Poll();
 
   // Sends an encoded frame, as fast as the guest takes it; then calls `sent`, inline where it fits
-  // into the socket at once. OUT_OF_RANGE where the guest's end is closed. One at a time.
-  void Send(std::string frame, SentFunction sent);
+  // into the socket at once. OUT_OF_RANGE where the guest's end is closed. One at a time. `descriptors` go
+  // with the first byte.
+  void Send(std::string frame, SentFunction sent, std::vector<UniqueFd> descriptors = {});
+
+  // The guest reads the end of the channel behind what was sent; what it says is still received.
+  void CloseSending();
 
  private:
   void OnReadable();
   void ContinueSend();
   void EndSend(absl::Status status);
+  ssize_t Put();
 
   FdWatcher socket_;
   FrameDecoder decoder_{kMaxIdleFrameBytes};
   FrameFunction on_frame_;
   std::string outgoing_;
   std::string_view unsent_;
+  std::vector<UniqueFd> unsent_descriptors_;
   SentFunction on_sent_;
 };
 

@@ -9,27 +9,6 @@
 #include "sandbox/host/sandbox_fork.h"
 
 namespace cloister::sandbox {
-namespace {
-
-HostStop StopOf(StopReason reason) {
-  switch (reason) {
-    case StopReason::kCallerGone:
-      return HostStop::kCallerGone;
-    case StopReason::kInterrupt:
-      return HostStop::kInterruptAtOnce;
-    case StopReason::kShutdown:
-      return HostStop::kShutdown;
-    case StopReason::kDeleted:
-      return HostStop::kDeleted;
-    case StopReason::kExpired:
-      return HostStop::kExpired;
-    case StopReason::kRestarted:
-      return HostStop::kRestarted;
-  }
-  return HostStop::kShutdown;
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
     AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
@@ -124,6 +103,12 @@ void HostSandbox::Ask(NotebookQuestion question, NotebookCallback done) {
 
 void HostSandbox::Fork(const ForkSpec& spec, ForkCallback done) {
   if (is_snapshot()) return MakeCopies(spec, done);
+  if (std::string living = interpreters_.Living(); !living.empty()) {
+    // A copy has the memory of the first process alone.
+    return parts_.loop->Post([done = std::move(done), living = std::move(living)] {
+      done(absl::FailedPreconditionError(living));
+    });
+  }
   session_->StandStill([this, spec, done = std::move(done)](const absl::Status& status) {
     if (!status.ok()) return done(status);
     MakeCopies(spec, [this, done](auto copies) {
@@ -172,6 +157,11 @@ void HostSandbox::AddProcess(SandboxControl::ProcessCallback done) {
       });
 }
 
+void HostSandbox::CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
+                                    InterpreterCallback done) {
+  interpreters_.Create(std::move(spec), session_->limits(), observer, std::move(done));
+}
+
 void HostSandbox::OnSessionEnded(const std::string& how) {
   has_ended_ = true;
   if (stop_ != HostStop::kNone) return members_.TellEnded(stop_, "");
@@ -186,11 +176,11 @@ void HostSandbox::Interrupt(absl::Duration grace) {
 }
 
 void HostSandbox::Stop(StopReason reason) {
-  if (stop_ == HostStop::kNone) stop_ = StopOf(reason);
-  if (session_ != nullptr) return session_->Stop(StopOf(reason), "");
+  if (stop_ == HostStop::kNone) stop_ = HostStopOf(reason);
+  if (session_ != nullptr) return session_->Stop(HostStopOf(reason), "");
   if (execution_ == nullptr) return parts_.control->Kill(parts_.id);
   // The execution asks for the kill itself, once it has seen whether there is anything left to end.
-  execution_->StopLater(StopOf(reason), "");
+  execution_->StopLater(HostStopOf(reason), "");
 }
 
 void HostSandbox::ResumeOutput() {

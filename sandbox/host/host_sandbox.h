@@ -22,6 +22,7 @@
 #include "sandbox/base/limits.h"
 #include "sandbox/host/execution.h"
 #include "sandbox/host/host_session.h"
+#include "sandbox/host/sandbox_interpreters.h"
 #include "sandbox/host/sandbox_members.h"
 #include "sandbox/host/sandbox_parts.h"
 #include "sandbox/host/spawned_process.h"
@@ -47,6 +48,8 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
   void Fork(const ForkSpec& spec, ForkCallback done) override;
+  void CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
+                         InterpreterCallback done) override;
   void ResumeSession(SessionObserver* observer) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
@@ -91,6 +94,8 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   std::unique_ptr<Execution> execution_;
   std::unique_ptr<HostSession> session_;
   SandboxMembers members_;
+  SandboxInterpreters interpreters_{
+      parts_.loop, [this](SandboxControl::ProcessCallback done) { AddProcess(std::move(done)); }};
   HostStop stop_ = HostStop::kNone;  // why it was asked to end, if it was
   bool has_ended_ = false;
 };

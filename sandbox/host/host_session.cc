@@ -28,6 +28,8 @@ HostSession::HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver*
     (*open.mutable_environment())[name] = std::move(value);
   }
   for (v1::File& file : spec.files) *open.add_files() = std::move(file);
+  open.mutable_imports()->Assign(spec.imports.begin(), spec.imports.end());
+  imports_ = std::move(spec.imports);
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   open_status_ = encoded.status();
   if (encoded.ok()) open_frame_ = *std::move(encoded);
@@ -49,44 +51,6 @@ HostSession::HostSession(SandboxParts* parts, const Limits& limits, int64_t last
 
 HostSession::~HostSession() { parts_->loop->Cancel(timer_); }
 
-// ---- opening ------------------------------------------------------------------------------------
-
-void HostSession::Open(const std::optional<internal::v1::SetSandboxLimits>& kernel_limits) {
-  timer_ = parts_->loop->CallAfter(kOpenTimeout, [this] { OnOpenTimeout(); });
-  AwaitFrame();
-  if (!kernel_limits.has_value()) return SendOpen();
-  parts_->control->SetLimits(*kernel_limits);
-}
-
-void HostSession::OnLimitsSet(const std::string& error) {
-  if (phase_ != Phase::kSettingLimits) return;
-  if (error.empty()) return SendOpen();
-  ReportOpened(absl::InternalError(absl::StrCat("its limits could not be set: ", error)));
-}
-
-void HostSession::SendOpen() {
-  phase_ = Phase::kOpening;
-  parts_->channel.AllowLongFrames();
-  if (!open_status_.ok()) return Lose(HostStop::kNeverStarted, open_status_.ToString());
-  // An error shows as the channel's end.
-  parts_->channel.Send(std::move(open_frame_), [](const absl::Status&) {});
-}
-
-void HostSession::OnOpenTimeout() {
-  if (phase_ == Phase::kOpen) return;
-  ReportOpened(absl::InternalError("the sandbox did not take its environment and files in time"));
-}
-
-void HostSession::ReportOpened(const absl::Status& status) {
-  parts_->loop->Cancel(timer_);
-  phase_ = status.ok() ? Phase::kOpen : Phase::kEnded;
-  if (status.ok()) idle_cpu_.Begin();
-  // Never inline from the call that caused it.
-  parts_->loop->Post([this, status, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired()) observer_->OnOpened(status);
-  });
-}
-
 // ---- between cells ------------------------------------------------------------------------------
 
 void HostSession::AwaitFrame() {
@@ -99,13 +63,7 @@ void HostSession::OnFrame(GuestChannel::FrameOrError frame) {
   if (!frame.ok()) {
     return Lose(HostStop::kBrokenProtocol, std::string(frame.status().message()));
   }
-  if (phase_ == Phase::kOpening && frame->has_setup_failed()) {
-    return ReportOpened(absl::ResourceExhaustedError(frame->setup_failed().message()));
-  }
-  if (phase_ == Phase::kOpening && frame->has_session_opened()) {
-    AwaitFrame();
-    return ReportOpened(absl::OkStatus());
-  }
+  if (phase_ == Phase::kOpening && TakeOpening(*frame)) return;
   if (on_stand_still_ != nullptr && frame->has_fork_prepared()) {
     AwaitFrame();
     return OnForkPrepared(frame->fork_prepared());
@@ -219,6 +177,10 @@ absl::Status HostSession::OnCellFrame(GuestFrame frame) {
   return absl::OkStatus();
 }
 
+void HostSession::OnCellFinished(const internal::v1::Finished& finished) {
+  memory_ = finished.memory();
+}
+
 void HostSession::OnCellEnding(bool preserved, const v1::Outcome& outcome) {
   cell_number_ = 0;
   open_request_ = 0;
@@ -311,19 +273,22 @@ void HostSession::OnExited(const internal::v1::SandboxExited& exit) {
 }
 
 void HostSession::AwaitExit() {
-  if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit) return;
-  if (phase_ != Phase::kOpen) {
-    return ReportOpened(absl::InternalError("the sandbox ended while it was opened"));
-  }
+  if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit || phase_ == Phase::kFailing) return;
+  if (phase_ != Phase::kOpen) return AwaitFailedExit();
   phase_ = Phase::kAwaitingExit;
   parts_->channel.CancelAwait();
   exit_watch_.Await([this](Observation seen) { Report(std::move(seen)); });
 }
 
+void HostSession::Leave(absl::Duration patience) {
+  if (CellIsRunning()) cell_->Interrupt(patience);
+  parts_->channel.CloseSending();
+}
+
 void HostSession::Lose(HostStop stop, std::string detail) {
   if (phase_ == Phase::kEnded) return;
   parts_->control->Kill(parts_->id);
-  if (phase_ == Phase::kSettingLimits || phase_ == Phase::kOpening) {
+  if (phase_ == Phase::kSettingLimits || phase_ == Phase::kOpening || phase_ == Phase::kFailing) {
     return ReportOpened(absl::InternalError(detail));
   }
   Observation seen;

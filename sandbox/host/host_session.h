@@ -2,7 +2,8 @@
 // notices its end while nothing runs.
 //
 //   kSettingLimits ─▶ kOpening ─▶ kOpen ─▶ kEnded
-//           └────────────┴──────────┴─▶ kAwaitingExit ─▶ kEnded
+//           └────────────┤          └─▶ kAwaitingExit ─▶ kEnded
+//                        └─▶ kFailing ─▶ kEnded
 //
 // Thread-safety: the loop's thread only.
 // Ownership: borrows the sandbox's parts. May be destroyed at any time, from inside an observer
@@ -16,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -31,8 +33,9 @@ namespace cloister::sandbox {
 
 class HostSession final : private CellHost {
  public:
-  // How long limits, environment and files may take.
+  // How long limits, environment and files may take, and imports.
   static constexpr absl::Duration kOpenTimeout = absl::Seconds(10);
+  static constexpr absl::Duration kImportTimeout = absl::Seconds(30);
   // What earlier cells may say while none runs; then nothing more is read until the next one.
   static constexpr int64_t kMaxIdleBytes = int64_t{1} << 20;
 
@@ -46,6 +49,10 @@ class HostSession final : private CellHost {
 
   // After the spawner has set `kernel_limits` where there are any.
   void Open(const std::optional<internal::v1::SetSandboxLimits>& kernel_limits);
+  // Instead, where the guest opens it by itself: waits for its word.
+  void AwaitOpened();
+  // Why it was not opened, where an import failed.
+  const std::optional<internal::v1::ImportFailed>& import_failed() const { return import_failed_; }
 
   // As Sandbox says.
   void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
@@ -69,6 +76,14 @@ class HostSession final : private CellHost {
   // The same at once, whatever else there was to be seen of its end. Never from a call of its runner's.
   void EndNow(HostStop stop, const std::string& detail);
 
+  // Has the guest end in good order: KeyboardInterrupt to a cell that runs, for `patience` at most, and the
+  // channel's end behind it.
+  void Leave(absl::Duration patience);
+  bool has_ended() const { return phase_ == Phase::kEnded; }
+  bool CellIsRunning() const { return cell_ != nullptr && cell_number_ != 0; }
+  // As the guest said with the last cell's end.
+  const internal::v1::InterpreterMemory& memory() const { return memory_; }
+
   // Called once, after whoever watches was told that it has ended; never inline. `how` is for people.
   void SetOnEnded(std::function<void(const std::string& how)> on_ended) {
     on_ended_ = std::move(on_ended);
@@ -80,9 +95,13 @@ class HostSession final : private CellHost {
   void OnExited(const internal::v1::SandboxExited& exit);
 
  private:
-  enum class Phase { kSettingLimits, kOpening, kOpen, kAwaitingExit, kEnded };
+  enum class Phase { kSettingLimits, kOpening, kFailing, kOpen, kAwaitingExit, kEnded };
 
+  void BeginOpening();
   void SendOpen();
+  // Whether the frame is the answer to the opening.
+  bool TakeOpening(const internal::v1::GuestFrame& frame);
+  absl::Status CheckImportFailed(const internal::v1::ImportFailed& failed) const;
   void AwaitFrame();
   void OnForkPrepared(const internal::v1::ForkPrepared& prepared);
   void EndStandStill(const absl::Status& status);
@@ -93,10 +112,11 @@ class HostSession final : private CellHost {
   absl::Status OnIdleFrame(internal::v1::GuestFrame frame);
   // Of an earlier cell.
   absl::Status OnLate(internal::v1::GuestFrame frame);
-  bool CellIsRunning() const { return cell_ != nullptr && cell_number_ != 0; }
 
   // Ends the session while nothing runs.
   void AwaitExit();
+  // The same while it is opened.
+  void AwaitFailedExit();
   void Lose(HostStop stop, std::string detail);
   void Report(Observation seen);
   // Tells who asked that no answer comes.
@@ -107,6 +127,7 @@ class HostSession final : private CellHost {
 
   // CellHost.
   absl::Status OnCellFrame(internal::v1::GuestFrame frame) override;
+  void OnCellFinished(const internal::v1::Finished& finished) override;
   void OnCellEnding(bool preserved, const v1::Outcome& outcome) override;
 
   SandboxParts* const parts_;
@@ -114,6 +135,9 @@ class HostSession final : private CellHost {
   SessionObserver* const observer_;
   std::string open_frame_;
   absl::Status open_status_;  // of its encoding
+  std::vector<std::string> imports_;
+  std::optional<internal::v1::ImportFailed> import_failed_;
+  internal::v1::InterpreterMemory memory_;
   Phase phase_ = Phase::kSettingLimits;
   Loop::TimerId timer_ = 0;
   ExitWatch exit_watch_;

@@ -186,6 +186,24 @@ Verdict Judge(const Observation& seen) {
 
 }  // namespace
 
+HostStop HostStopOf(StopReason reason) {
+  switch (reason) {
+    case StopReason::kCallerGone:
+      return HostStop::kCallerGone;
+    case StopReason::kInterrupt:
+      return HostStop::kInterruptAtOnce;
+    case StopReason::kShutdown:
+      return HostStop::kShutdown;
+    case StopReason::kDeleted:
+      return HostStop::kDeleted;
+    case StopReason::kExpired:
+      return HostStop::kExpired;
+    case StopReason::kRestarted:
+      return HostStop::kRestarted;
+  }
+  return HostStop::kShutdown;
+}
+
 v1::Outcome ClassifyOutcome(Observation seen) {
   Verdict verdict = Judge(seen);
   Outcome outcome;

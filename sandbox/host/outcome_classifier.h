@@ -12,6 +12,7 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "cloister/v1/outcome.pb.h"
 #include "sandbox/base/limits.h"
+#include "sandbox/program_runner.h"
 
 namespace cloister::sandbox {
 
@@ -34,6 +35,8 @@ enum class HostStop {
   kChannelClosed,  // the guest closed its channel and lived on
   kLost,           // nothing more will be learnt of it
 };
+
+HostStop HostStopOf(StopReason reason);
 
 // How the first process ended, as waitid(2) tells.
 struct ProcessEnd {

@@ -67,6 +67,7 @@ ResourceMeter::ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd cpu)
 }
 
 absl::Duration ResourceMeter::ReadCpuTime() const {
+  if (cpu_time_ != nullptr) return cpu_time_();
   if (!cpu_) return ReadClock(cpu_clock_, last_cpu_);
   return GroupCpuTime(cpu_.get(), cpu_before_ + last_cpu_) - cpu_before_;
 }

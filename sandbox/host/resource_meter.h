@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -30,6 +31,10 @@ class ResourceMeter {
   // that is in the cgroup (cpuacct.usage or cpu.stat), or none.
   ResourceMeter(pid_t pid, UniqueFd peak, UniqueFd cpu);
 
+  // The same for a part of the process, whose processor time `cpu_time` tells.
+  ResourceMeter(pid_t pid, UniqueFd peak, std::function<absl::Duration()> cpu_time)
+      : pid_(pid), peak_(std::move(peak)), cpu_time_(std::move(cpu_time)) {}
+
   // Takes the present for zero: what the making of the sandbox used is not the program's.
   void Start();
 
@@ -40,6 +45,8 @@ class ResourceMeter {
   // Processor time that a whole life's sum leaves to the program.
   absl::Duration SinceStart(absl::Duration whole_life) const;
 
+  // The memory cgroup's file; -1 where there is none.
+  int peak_file() const { return peak_.get(); }
   // Whether there is no memory cgroup.
   bool must_sample() const { return !peak_; }
 
@@ -56,6 +63,7 @@ class ResourceMeter {
   const pid_t pid_;
   const UniqueFd peak_;
   const UniqueFd cpu_;
+  const std::function<absl::Duration()> cpu_time_;  // or none
   const std::optional<clockid_t> cpu_clock_;  // of the process
   absl::Duration cpu_before_;  // what the cgroup had counted for those that had it earlier
   absl::Duration cpu_at_start_;

@@ -71,7 +71,8 @@ struct SandboxParts {
   }
 
   const int64_t id;
-  const bool shares_user;  // as in SandboxCreated
+  const pid_t host_pid;    // as in SandboxCreated
+  const bool shares_user;  // the same
   AsioLoop* const loop;
   SandboxControl* const control;
   const UniqueFd pidfd;

@@ -29,6 +29,7 @@ SandboxParts MakeSandboxParts(AsioLoop* loop, SandboxControl* control,
                               std::vector<UniqueFd> descriptors) {
   descriptors.resize(kMostDescriptors);
   return {.id = created.sandbox_id(),
+          .host_pid = static_cast<pid_t>(created.host_pid()),
           .shares_user = created.shares_user(),
           .loop = loop,
           .control = control,

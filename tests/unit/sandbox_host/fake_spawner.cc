@@ -75,6 +75,12 @@ FakeGuest::FakeGuest(int64_t sandbox_id, Work work) : sandbox_id_(sandbox_id) {
   stderr_.reset(ends[1]);
 }
 
+FakeGuest::FakeGuest(int64_t sandbox_id, std::vector<UniqueFd> ends)
+    : sandbox_id_(sandbox_id),
+      channel_(std::move(ends.at(0))),
+      stdout_(std::move(ends.at(1))),
+      stderr_(std::move(ends.at(2))) {}
+
 FakeGuest::~FakeGuest() {
   if (pid_ > 0) (void)Die(SIGKILL);
 }
@@ -114,9 +120,11 @@ void FakeGuest::SayRaw(std::string_view bytes) {
             static_cast<ssize_t>(bytes.size()));
 }
 
-internal::v1::HostFrame FakeGuest::ReadHostFrame() {
+internal::v1::HostFrame FakeGuest::ReadHostFrame(std::vector<UniqueFd>* descriptors) {
   internal::v1::HostFrame frame;
-  const absl::Status status = ReadFrame(channel_.get(), &frame, kMaxHostFrameBytes);
+  std::vector<UniqueFd> unwanted;
+  const absl::Status status = ReadFrame(channel_.get(), &frame, kMaxHostFrameBytes,
+                                        descriptors == nullptr ? &unwanted : descriptors);
   EXPECT_TRUE(status.ok()) << status;
   return frame;
 }

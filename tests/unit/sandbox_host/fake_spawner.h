@@ -38,6 +38,8 @@ class FakeGuest {
   enum class Ends { kClose, kStayOpen };
 
   explicit FakeGuest(int64_t sandbox_id, Work work = Work::kNone);
+  // Part of another's process, at the guest's ends of a channel, stdout and stderr.
+  FakeGuest(int64_t sandbox_id, std::vector<UniqueFd> ends);
   ~FakeGuest();
 
   // What the spawner sends along, in its order; closed once sent. With `with_cgroup`, `peak` holds
@@ -49,8 +51,8 @@ class FakeGuest {
   void SayFinished(internal::v1::Finished::Kind kind = internal::v1::Finished::KIND_SUCCEEDED);
   void SayRaw(std::string_view bytes);
   void CloseChannel() { channel_.reset(); }
-  // The next frame, once the host has sent it. Waits for it.
-  internal::v1::HostFrame ReadHostFrame();
+  // The next frame, once the host has sent it, with what came beside it. Waits for it.
+  internal::v1::HostFrame ReadHostFrame(std::vector<UniqueFd>* descriptors = nullptr);
   // The program in it.
   internal::v1::RunProgram ReadProgram();
 
