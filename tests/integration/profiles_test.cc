@@ -1,7 +1,12 @@
 // What tells the profiles of further interpreters apart, with real sandboxes.
 
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
 #include <iterator>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -74,6 +79,41 @@ TEST_F(ProfilesTest, OneThatIsKilledTakesTheOthersOfItsProcess) {
   EXPECT_EQ(Value(apart, "1"), "1");
   EXPECT_EQ(Value(*sandbox_, "1"), "1");
   EXPECT_EQ(Value(Add(InterpreterProfile::kIsolated), "2"), "2");
+}
+
+// Without namespaces and inits: processes of a sandbox share its directory.
+class ContainerProfilesTest : public InterpretersTest {
+ protected:
+  static constexpr unsigned int kNobody = 65534;
+
+  void SetUp() override {
+    ASSERT_NE(mkdtemp(directory_.data()), nullptr);
+    ASSERT_EQ(chown(directory_.c_str(), kNobody, kNobody), 0);
+    setenv("TMPDIR", directory_.c_str(), 1);
+    Start(ORDINARY_CONTAINER, {CLOISTER_SPAWNER_BINARY});
+  }
+  void TearDown() override {
+    InterpretersTest::TearDown();
+    process_.reset();
+    unsetenv("TMPDIR");
+    std::filesystem::remove_all(directory_);
+  }
+
+ private:
+  std::string directory_ = "/tmp/cloister-profiles-test-XXXXXX";
+};
+
+TEST_F(ContainerProfilesTest, ShareASandboxInAnOrdinaryContainer) {
+  Open();
+  Run(*sandbox_, "open('f', 'w').write('by main')");
+  for (InterpreterProfile profile : {InterpreterProfile::kProcess, InterpreterProfile::kIsolated}) {
+    EXPECT_EQ(Value(Add(profile), "open('f').read()"), "'by main'");
+  }
+  Cell cell;
+  Begin(*interpreters_.front(), "print('in', flush=True)\nimport time; time.sleep(60)", &cell);
+  ASSERT_TRUE(Await([&] { return cell.output == "in\n"; }));
+  (void)Run(*sandbox_, "import os; os._exit(3)");
+  EXPECT_EQ(Describe(AwaitEnd(cell)), "INTERPRETER_LOST");
 }
 
 TEST_F(ProfilesTest, IsolatedOnesAreRefusedOn313) {
