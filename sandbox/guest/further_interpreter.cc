@@ -58,8 +58,12 @@ void Pause() {
 }  // namespace
 
 FurtherInterpreter::FurtherInterpreter(InterpreterConfig config,
+                                       internal::v1::CreateInterpreter request,
+                                       InterpreterEnds ends,
                                        const std::vector<std::string>* environment, Answer answer)
     : config_(config),
+      request_(std::move(request)),
+      ends_(std::move(ends)),
       environment_(*environment),
       answer_(std::move(answer)),
       account_(*new MemoryAccount) {}
@@ -80,14 +84,6 @@ absl::Status FurtherInterpreter::Start() {
 }
 
 // ---- the first thread ---------------------------------------------------------------------------
-
-void FurtherInterpreter::Open(internal::v1::CreateInterpreter request, InterpreterEnds ends) {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  request_ = std::move(request);
-  ends_ = std::move(ends);
-  is_given_out_ = true;
-  is_given_out_changed_.notify_one();
-}
 
 void FurtherInterpreter::Interrupt() {
   const std::lock_guard<std::mutex> lock(mutex_);
@@ -125,10 +121,7 @@ void* FurtherInterpreter::ThreadMain(void* self) {
 void FurtherInterpreter::Run() {
   // CPython makes interpreters in threads that are in one already: in main, which is idle.
   PyThreadState* in_main = PyThreadState_New(PyInterpreterState_Main());
-  if (in_main == nullptr) {
-    AwaitRequest();
-    return AnswerFailed("no memory for a thread");
-  }
+  if (in_main == nullptr) return AnswerFailed("no memory for a thread");
   PyEval_RestoreThread(in_main);
   EnterAccount(&account_);
   absl::StatusOr<PyThreadState*> state = config_.Create();
@@ -139,13 +132,10 @@ void FurtherInterpreter::Run() {
     PyEval_RestoreThread(in_main);
   } else {
     EnterAccount(nullptr);
+    AnswerFailed(state.status().message());
   }
   PyThreadState_Clear(in_main);
   PyThreadState_DeleteCurrent();
-  if (!state.ok()) {
-    AwaitRequest();
-    AnswerFailed(state.status().message());
-  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     has_ended_ = true;
@@ -157,21 +147,12 @@ void FurtherInterpreter::Run() {
 void FurtherInterpreter::Live() {
   ThreadGate gate;
   {
+    StandardStreams streams(std::move(ends_.output), std::move(ends_.error));
     ProgramRunner runner;
     Notebook notebook;
-    absl::Status status = SetUp(&runner, &notebook);
-    Py_BEGIN_ALLOW_THREADS;
-    AwaitRequest();
-    Py_END_ALLOW_THREADS;
-    StandardStreams streams(std::move(ends_.output), std::move(ends_.error));
     Session session(&runner, &notebook, &streams, &gate, ends_.channel.get());
-    if (status.ok()) status = streams.SetUp();
     SetGate(&gate);
-    if (!status.ok()) {
-      AnswerFailed(status.message());
-    } else if (OpenSession(&session)) {
-      Serve(&session);
-    }
+    if (Open(&session, &streams, &runner, &notebook)) Serve(&session);
     SetGate(nullptr);
     EndUserCode(&runner);
     streams.Flush();
@@ -180,18 +161,16 @@ void FurtherInterpreter::Live() {
   PyGC_Collect();
 }
 
-absl::Status FurtherInterpreter::SetUp(ProgramRunner* runner, Notebook* notebook) {
-  CLOISTER_RETURN_IF_ERROR(runner->SetUp());
-  CLOISTER_RETURN_IF_ERROR(notebook->SetUp(runner->program_source(), runner->report_source()));
-  return Prepare(config_.is_isolated(), environment_);
-}
-
-void FurtherInterpreter::AwaitRequest() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  is_given_out_changed_.wait(lock, [this] { return is_given_out_; });
-}
-
-bool FurtherInterpreter::OpenSession(Session* session) {
+bool FurtherInterpreter::Open(Session* session, StandardStreams* streams, ProgramRunner* runner,
+                              Notebook* notebook) {
+  absl::Status status = streams->SetUp();
+  if (status.ok()) status = runner->SetUp();
+  if (status.ok()) status = notebook->SetUp(runner->program_source(), runner->report_source());
+  if (status.ok()) status = Prepare(config_.is_isolated(), environment_);
+  if (!status.ok()) {
+    AnswerFailed(status.message());
+    return false;
+  }
   // Only now: CPython does not survive that there is no memory for an interpreter.
   account_.SetLimit(request_.memory_bytes());
   account_.BeginCell();
@@ -202,7 +181,7 @@ bool FurtherInterpreter::OpenSession(Session* session) {
 
   internal::v1::OpenSession request;
   *request.mutable_environment() = std::move(*request_.mutable_environment());
-  const absl::Status status = session->Open(std::move(request));
+  status = session->Open(std::move(request));
   GuestFrame reply;
   if (!status.ok()) {
     reply.mutable_setup_failed()->set_stage("session");

@@ -6,7 +6,6 @@
 
 #include <pthread.h>
 
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -39,18 +38,15 @@ class FurtherInterpreter {
   using Answer = std::function<void(const internal::v1::GuestFrame&)>;
 
   // `environment`: "NAME=value" of what it starts with.
-  FurtherInterpreter(InterpreterConfig config, const std::vector<std::string>* environment,
+  FurtherInterpreter(InterpreterConfig config, internal::v1::CreateInterpreter request,
+                     InterpreterEnds ends, const std::vector<std::string>* environment,
                      Answer answer);
   FurtherInterpreter(const FurtherInterpreter&) = delete;
   FurtherInterpreter& operator=(const FurtherInterpreter&) = delete;
   ~FurtherInterpreter();
 
-  // Starts its thread, which makes the interpreter and then waits to be given out. Once.
+  // Starts its thread, which answers InterpreterCreated or InterpreterFailed. Once.
   absl::Status Start();
-
-  // Gives it out: answers InterpreterCreated or InterpreterFailed, and serves a session. Once,
-  // after Start; before it, nothing else may be called.
-  void Open(internal::v1::CreateInterpreter request, InterpreterEnds ends);
 
   // What its session runs gets KeyboardInterrupt; nothing where it runs nothing.
   void Interrupt();
@@ -70,11 +66,8 @@ class FurtherInterpreter {
 
   // With an interpreter that is current: all of its life until only CPython's own end is left.
   void Live();
-  // What needs no request. Takes most of the time.
-  absl::Status SetUp(ProgramRunner* runner, Notebook* notebook);
-  void AwaitRequest();
-  // Answers that it is there. False where there is no session to serve; the host knows why.
-  bool OpenSession(Session* session);
+  // False where there is no session to serve; the host knows why.
+  bool Open(Session* session, StandardStreams* streams, ProgramRunner* runner, Notebook* notebook);
   void Serve(Session* session);
   // Ends its other threads, calls exit functions, lets go of what the user's code made.
   void EndUserCode(ProgramRunner* runner);
@@ -96,8 +89,6 @@ class FurtherInterpreter {
 
   // Of the standard library: see FrameSender. Guards the rest.
   mutable std::mutex mutex_;
-  std::condition_variable is_given_out_changed_;
-  bool is_given_out_ = false;   // what came with it changes no more, but for the thread
   ThreadGate* gate_ = nullptr;  // while there is one
   bool is_end_asked_ = false;
   bool has_ended_ = false;

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/further_interpreter.h"
 #include "sandbox/guest/interrupts.h"
@@ -30,11 +29,6 @@ using internal::v1::HostFrame;
 constexpr size_t kDescriptorCount = 3;
 // How often what runs in an interpreter that is to end is interrupted.
 constexpr int kEndingMilliseconds = 20;
-// An isolated interpreter is kept ready once one was asked for, made when nothing has been asked
-// for so long. Measured on a machine with much other work: 100 ms until a session was open without
-// it, 0.6 ms with it; 45 ms of processor time to make and end one, where CPython's part on a quiet
-// machine is 10 ms. It holds some 5 MB. Those that share a GIL are not kept ready.
-constexpr int kSpareMilliseconds = 50;
 // Threads that allocate at the same time; the zygote's single one would make them wait for each
 // other.
 constexpr int kMallocArenas = 8;
@@ -89,12 +83,8 @@ class InterpretersProcess {
         interpreter->Interrupt();
         is_any_ending = true;
       }
-      const int patience = is_any_ending ? kEndingMilliseconds : kSpareMilliseconds;
       pollfd polled = {channel_, POLLIN, 0};
-      if (poll(&polled, 1, is_any_ending || wants_spare_ ? patience : -1) > 0) {
-        return absl::OkStatus();
-      }
-      if (!is_any_ending && wants_spare_) MakeSpare();
+      if (poll(&polled, 1, is_any_ending ? kEndingMilliseconds : -1) > 0) return absl::OkStatus();
     }
   }
 
@@ -124,14 +114,13 @@ class InterpretersProcess {
       status = absl::AlreadyExistsError("there is an interpreter with this number");
     }
     if (status.ok()) {
-      absl::StatusOr<std::unique_ptr<FurtherInterpreter>> interpreter = Take(*config);
-      status = interpreter.status();
-      if (status.ok()) {
-        (*interpreter)
-            ->Open(std::move(request), {std::move(descriptors[0]), std::move(descriptors[1]),
-                                        std::move(descriptors[2])});
-        interpreters_[number] = *std::move(interpreter);
-      }
+      auto interpreter = std::make_unique<FurtherInterpreter>(
+          *config, std::move(request),
+          InterpreterEnds{std::move(descriptors[0]), std::move(descriptors[1]),
+                          std::move(descriptors[2])},
+          &environment_, [this](const GuestFrame& answer) { Answer(answer); });
+      status = interpreter->Start();
+      if (status.ok()) interpreters_[number] = std::move(interpreter);
     }
     if (!status.ok()) {
       GuestFrame failed;
@@ -140,27 +129,6 @@ class InterpretersProcess {
       Answer(failed);
     }
     return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::unique_ptr<FurtherInterpreter>> Make(const InterpreterConfig& config) {
-    auto interpreter = std::make_unique<FurtherInterpreter>(
-        config, &environment_, [this](const GuestFrame& answer) { Answer(answer); });
-    CLOISTER_RETURN_IF_ERROR(interpreter->Start());
-    return interpreter;
-  }
-
-  absl::StatusOr<std::unique_ptr<FurtherInterpreter>> Take(const InterpreterConfig& config) {
-    if (!config.is_isolated()) return Make(config);
-    wants_spare_ = true;
-    if (spare_ == nullptr) return Make(config);
-    return std::move(spare_);
-  }
-
-  // Where it cannot be made, the next request is told why.
-  void MakeSpare() {
-    wants_spare_ = false;
-    absl::StatusOr<std::unique_ptr<FurtherInterpreter>> spare = Make(InterpreterConfig::Isolated());
-    if (spare.ok()) spare_ = *std::move(spare);
   }
 
   void Interrupt(int64_t number) {
@@ -187,8 +155,6 @@ class InterpretersProcess {
   const std::vector<std::string> environment_;
   std::mutex answer_mutex_;
   std::map<int64_t, std::unique_ptr<FurtherInterpreter>> interpreters_;
-  std::unique_ptr<FurtherInterpreter> spare_;
-  bool wants_spare_ = false;
 };
 
 }  // namespace

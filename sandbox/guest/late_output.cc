@@ -27,6 +27,7 @@ struct LateState {
   int stdout_fd = STDOUT_FILENO;
   int stderr_fd = STDERR_FILENO;
   size_t allowance = kMaxLateBytes;
+  bool is_held = false;
 };
 const InterpreterLocal<LateState> late;
 
@@ -50,7 +51,8 @@ Diverted Divert(int fd, std::string_view data) {
   const bool is_stdout = fd == state.stdout_fd;
   if (state.sender == nullptr || (!is_stdout && fd != state.stderr_fd)) return Diverted::kNo;
   const int64_t cell = CellOfCaller();
-  if (cell == 0 || cell == ForegroundCell() || !state.sender->IsOwner()) return Diverted::kNo;
+  const bool is_late = cell != 0 && cell != ForegroundCell();
+  if (!is_late || state.is_held || !state.sender->IsOwner()) return Diverted::kNo;
   while (!data.empty() && state.allowance > 0) {
     const std::string_view piece = data.substr(0, std::min(kMaxPieceBytes, state.allowance));
     state.allowance -= piece.size();
@@ -70,6 +72,8 @@ void SendLateOutput(FrameSender* sender, int stdout_fd, int stderr_fd) {
   late->stderr_fd = stderr_fd;
   SetOutputDiverter(Divert);
 }
+
+void HoldLateOutput(bool hold) { late->is_held = hold; }
 
 void RenewLateOutputAllowance() { late->allowance = kMaxLateBytes; }
 

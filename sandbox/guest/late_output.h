@@ -14,6 +14,9 @@ void SendLateOutput(FrameSender* sender, int stdout_fd, int stderr_fd);
 // A cell starts: as much again may be written late. What goes beyond is dropped, and told once.
 void RenewLateOutputAllowance();
 
+// While no frame may be sent: what would be late output goes where that of C code goes.
+void HoldLateOutput(bool hold);
+
 }  // namespace cloister::sandbox
 
 #endif  // CLOISTER_SANDBOX_GUEST_LATE_OUTPUT_H_

@@ -20,6 +20,7 @@
 #include "absl/strings/str_split.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/base/status_macros.h"
+#include "sandbox/guest/late_output.h"
 #include "sandbox/guest/open_files.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/zygote/fork_point.h"
@@ -138,6 +139,8 @@ absl::Status WaitForCopies(int channel, const std::string& prepared) {
 // A copy, from its first instruction until it waits as its parent did.
 absl::Status BeginCopy(Session* session, const OpenFiles& files, PyObject* renew) {
   GuestFrame frame;
+  // Nothing comes before Ready, whatever the hooks have to say.
+  HoldLateOutput(true);
   // First: Python's own hooks may use files.
   const absl::Status status = files.Restore();
   if (!status.ok()) {
@@ -151,7 +154,9 @@ absl::Status BeginCopy(Session* session, const OpenFiles& files, PyObject* renew
   PyRef renewed = PyRef::Steal(PyObject_CallNoArgs(renew));
   if (!renewed) PyErr_Clear();
   frame.mutable_ready();
-  return session->Send(frame);
+  const absl::Status sent = session->Send(frame);
+  HoldLateOutput(false);
+  return sent;
 }
 
 void FindObstacles(std::vector<std::string>* obstacles) {

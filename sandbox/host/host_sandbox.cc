@@ -103,6 +103,12 @@ void HostSandbox::Ask(NotebookQuestion question, NotebookCallback done) {
 
 void HostSandbox::Fork(const ForkSpec& spec, ForkCallback done) {
   if (is_snapshot()) return MakeCopies(spec, done);
+  // Without an init of its own, that is without namespaces.
+  if (parts_.shares_user) {
+    return parts_.loop->Post([done = std::move(done)] {
+      done(absl::UnimplementedError("without namespaces, sandboxes cannot be copied"));
+    });
+  }
   if (std::string living = interpreters_.Living(); !living.empty()) {
     // A copy has the memory of the first process alone.
     return parts_.loop->Post([done = std::move(done), living = std::move(living)] {

@@ -91,7 +91,7 @@ absl::StatusOr<std::unique_ptr<Cgroup>> CgroupManager::Acquire(
 absl::Status CgroupManager::Release(std::unique_ptr<Cgroup> group) {
   const absl::Status status = Reset(*group);
   if (status.ok()) {
-    if (free_.size() < kMaximumFree) free_.push_back(std::move(group));
+    if (free_.size() < maximum_free_) free_.push_back(std::move(group));
   } else if (!absl::IsUnimplemented(status)) {
     stuck_.push_back(std::move(group));
   } else {

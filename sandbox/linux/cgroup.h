@@ -126,6 +126,8 @@ class CgroupManager {
   // Free slots that are kept, with their directories and descriptors: more than come and go at once in
   // quiet times, so that a burst does not stay.
   static constexpr size_t kMaximumFree = 256;
+  // For tests: another bound.
+  void SetMaximumFree(size_t maximum) { maximum_free_ = maximum; }
 
   // Takes a slot back, to use it again or, where enough are free, to remove it. One that is not empty yet, or cannot be reset, is set aside, and the error
   // says why; it is tried again when slots run short. Never waits for processes to die.
@@ -152,6 +154,7 @@ class CgroupManager {
   std::deque<std::unique_ptr<Cgroup>> free_;
   std::deque<std::unique_ptr<Cgroup>> stuck_;
   int64_t next_slot_ = 0;
+  size_t maximum_free_ = kMaximumFree;
 };
 
 }  // namespace cloister::sandbox

@@ -74,7 +74,7 @@ class TracedProcess {
   absl::StatusOr<int64_t> Call(std::string_view name, long number,
                                const Arguments& arguments = {}) const;
 
-  // Writes to memory that nobody but stopped processes has.
+  // Writes to memory that it may write itself, and that nobody but stopped processes has.
   absl::Status Write(uint64_t address, std::string_view bytes) const;
 
   absl::StatusOr<user_regs_struct> Registers() const;
