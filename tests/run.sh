@@ -5,6 +5,7 @@
 #
 # --sanitizers runs the unit tests once more under address and undefined behaviour sanitizers.
 # CLOISTER_TEST_IMAGES names the runtime images to test with (default: all recipes; they are cached).
+# CLOISTER_CHURN_SECONDS is how long the churn test works (default here: 60; by hand an hour or more).
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -49,6 +50,7 @@ GetPromtool
 # shellcheck disable=SC2046,SC2086  # one word per image
 deploy/images/build.sh ${CLOISTER_TEST_IMAGES:-$(deploy/images/build.sh --list | cut -d ' ' -f 1)}
 
+export CLOISTER_CHURN_SECONDS=${CLOISTER_CHURN_SECONDS:-60}
 passed=0
 failed=0
 RunPreset release "$@"

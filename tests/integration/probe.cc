@@ -58,6 +58,10 @@ void ParseHeaderLine(Probe& probe, absl::string_view line) {
       Malformed(probe.name, line);
     }
     if (words.size() > 1) probe.argument = words[1];
+  } else if (absl::ConsumePrefix(&rest, "# as cell: ")) {
+    probe.as_cell = std::string(rest);
+  } else if (absl::ConsumePrefix(&rest, "# stdout as cell: ")) {
+    probe.stdout_as_cell = absl::StrCat(rest, "\n");
   } else if (absl::ConsumePrefix(&rest, "# alone: ")) {
     probe.alone = absl::StrSplit(rest, ' ', absl::SkipEmpty());
   } else if (absl::ConsumePrefix(&rest, "# limits: ")) {
@@ -114,6 +118,10 @@ std::string Describe(const v1::Outcome& outcome) {
 std::string Expected(const Probe& probe) {
   const std::string kind = KindName(probe.kind);
   return probe.argument.empty() ? kind : absl::StrCat(kind, " ", probe.argument);
+}
+
+std::string ExpectedAsCell(const Probe& probe) {
+  return probe.as_cell.empty() ? Expected(probe) : probe.as_cell;
 }
 
 }  // namespace cloister::testing

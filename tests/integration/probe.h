@@ -22,6 +22,9 @@ struct Probe {
   std::vector<std::string> alone;
   v1::Limits limits;
   std::optional<std::string> stdout_text;
+  // What comes of it as a cell of a live sandbox, where that differs: kind and argument, output.
+  std::string as_cell;
+  std::optional<std::string> stdout_as_cell;
 };
 
 // Every probe of the directory, by name. Aborts on a malformed header.
@@ -35,6 +38,7 @@ std::string Describe(const v1::Outcome& outcome);
 
 // What the probe expects, in the same words.
 std::string Expected(const Probe& probe);
+std::string ExpectedAsCell(const Probe& probe);
 
 }  // namespace cloister::testing
 

@@ -61,7 +61,8 @@ pid_t Spawn(const std::vector<std::string>& arguments, const std::string& log_pa
 
 }  // namespace
 
-ServerProcess::ServerProcess(const std::string& config, std::vector<std::string> flags) {
+ServerProcess::ServerProcess(const std::string& config, std::vector<std::string> flags,
+                             std::vector<std::string> wrapper) {
   char pattern[] = "/tmp/cloister-test.XXXXXX";
   directory_ = ::mkdtemp(pattern);
   // The server gives its privileges up before it binds.
@@ -69,8 +70,9 @@ ServerProcess::ServerProcess(const std::string& config, std::vector<std::string>
   address_ = absl::StrCat("unix:", directory_, "/socket");
   std::ofstream(directory_ + "/config.textproto") << config;
 
-  std::vector<std::string> arguments = {CLOISTERD_BINARY, "--config",
-                                        directory_ + "/config.textproto", "--listen", address_};
+  std::vector<std::string> arguments = std::move(wrapper);
+  arguments.insert(arguments.end(), {CLOISTERD_BINARY, "--config",
+                                     directory_ + "/config.textproto", "--listen", address_});
   arguments.insert(arguments.end(), flags.begin(), flags.end());
   pid_ = Spawn(arguments, directory_ + "/log");
   if (pid_ < 0) {

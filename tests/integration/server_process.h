@@ -23,8 +23,10 @@ namespace cloister::testing {
 // Thread-safety: none. Ownership: the process, its scratch directory, its channel.
 class ServerProcess {
  public:
-  // `config` is a text proto without `listen`. Aborts the test where the server cannot be executed.
-  explicit ServerProcess(const std::string& config = "", std::vector<std::string> flags = {});
+  // `config` is a text proto without `listen`; `wrapper` a command that executes the one it is given. Aborts
+  // the test where the server cannot be executed.
+  explicit ServerProcess(const std::string& config = "", std::vector<std::string> flags = {},
+                         std::vector<std::string> wrapper = {});
 
   // Ends the server with SIGTERM (SIGKILL after 30 s) and removes its files.
   ~ServerProcess();

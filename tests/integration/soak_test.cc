@@ -6,17 +6,12 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
-#include <string>
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tests/integration/probe.h"
+#include "tests/integration/footprint.h"
 #include "tests/integration/server_process.h"
 
 namespace cloister::testing {
@@ -31,25 +26,6 @@ constexpr char kConfig[] =
 // What 24 sandboxes may differ by from one moment to another: a dozen descriptors each.
 constexpr int64_t kDescriptorSlack = 24 * 12;
 constexpr int64_t kMemorySlackBytes = int64_t{24} << 20;
-
-struct Footprint {
-  int64_t descriptors = 0;
-  int64_t memory_bytes = 0;
-  int64_t cgroups = 0;
-};
-
-int64_t ResidentBytes(pid_t pid) {
-  std::ifstream file(absl::StrCat("/proc/", pid, "/statm"));
-  int64_t size = 0, resident = 0;
-  file >> size >> resident;
-  return resident * 4096;
-}
-
-int64_t CountEntries(const std::string& directory) {
-  std::error_code error;
-  const std::filesystem::directory_iterator begin(directory, error);
-  return error ? 0 : std::distance(begin, std::filesystem::directory_iterator());
-}
 
 class SoakTest : public ::testing::Test {
  protected:
@@ -75,19 +51,6 @@ class SoakTest : public ::testing::Test {
     EXPECT_EQ(wrong, 0);
   }
 
-  // Of everything that outlives a run: server, spawner, nursery, zygote.
-  Footprint Measure() {
-    Footprint footprint;
-    for (pid_t pid : ProcessTree(server_.pid())) {
-      const std::string name = ProcessName(pid);
-      if (name == "sandbox" || name == "sandbox-init") continue;
-      footprint.descriptors += CountEntries(absl::StrCat("/proc/", pid, "/fd"));
-      footprint.memory_bytes += ResidentBytes(pid);
-    }
-    for (const std::string& base : CgroupLeftovers()) footprint.cgroups += CountEntries(base);
-    return footprint;
-  }
-
   ServerProcess server_;
 };
 
@@ -96,16 +59,16 @@ TEST_F(SoakTest, RunsLeaveNothingOnTheHost) {
   const char* wanted = std::getenv("CLOISTER_SOAK_RUNS");
   const int runs = wanted != nullptr ? std::atoi(wanted) : 3000;
   RunTimes(kWarmUpRuns);
-  const Footprint before = Measure();
+  const Footprint before = MeasureFootprint(server_.pid());
   RunTimes(runs);
-  const Footprint after = Measure();
-  std::cerr << "after " << runs << " runs: descriptors " << before.descriptors << " -> "
-            << after.descriptors << ", resident bytes " << before.memory_bytes << " -> "
-            << after.memory_bytes << ", cgroup entries " << before.cgroups << " -> "
-            << after.cgroups << "\n";
-  EXPECT_LT(after.descriptors, before.descriptors + kDescriptorSlack);
+  const Footprint after = MeasureFootprint(server_.pid());
+  std::cerr << "before " << runs << " runs: " << before.ToString() << "\nafter: " << after.ToString()
+            << "\n";
+  EXPECT_LT(after.descriptors + after.cgroup_descriptors,
+            before.descriptors + before.cgroup_descriptors + kDescriptorSlack);
   EXPECT_LT(after.memory_bytes, before.memory_bytes + kMemorySlackBytes);
-  EXPECT_LE(after.cgroups, before.cgroups + 4 * 24);
+  EXPECT_LE(after.cgroup_entries, before.cgroup_entries + 4 * 24);
+  EXPECT_EQ(after.mounts, before.mounts);
 }
 
 }  // namespace

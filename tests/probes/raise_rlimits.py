@@ -1,6 +1,6 @@
 # expect: SUCCEEDED
 import resource
-for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_CORE"):
+for name in ("RLIMIT_NOFILE", "RLIMIT_FSIZE", "RLIMIT_DATA", "RLIMIT_CORE"):
     number = getattr(resource, name)
     soft, hard = resource.getrlimit(number)
     if hard == resource.RLIM_INFINITY:

@@ -1,4 +1,5 @@
 # expect: WALL_TIMEOUT
+# as cell: SUCCEEDED
 # limits: wall=0.5 cpu=30
 import threading, time
 def stay():

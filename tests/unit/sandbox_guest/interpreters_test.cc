@@ -298,28 +298,6 @@ TEST_F(InterpretersTest, CreationIsTimed) {
   RecordProperty("end_microseconds", static_cast<int>(ended[ended.size() / 2] / 1000));
 }
 
-// After a pause there is one that was made before it was asked for.
-TEST_F(InterpretersTest, TheOneKeptReadyIsLikeTheOthers) {
-  const auto first = process().Create();
-  std::vector<int64_t> opened;
-  for (int i = 0; i < 8; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(250));
-    CreateInterpreter request = process().Request();
-    (*request.mutable_environment())["NUMBER"] = std::to_string(i);
-    request.set_memory_bytes(64 << 20);
-    const int64_t start = MonotonicNanoseconds();
-    const auto one = process().Create(request);
-    opened.push_back(MonotonicNanoseconds() - start);
-    EXPECT_EQ(ValueOf(*one, "import os, sys; os.environ['NUMBER'], sys.path[0]"),
-              "('" + std::to_string(i) + "', '/workspace')");
-    EXPECT_EQ(one->Execute("print('out')\nbytes(80 << 20)").finished().exception().type(),
-              "MemoryError");
-    EXPECT_LT(one->End().memory().current_bytes(), 64 << 10);
-  }
-  std::sort(opened.begin(), opened.end());
-  RecordProperty("open_microseconds", static_cast<int>(opened[opened.size() / 2] / 1000));
-}
-
 // ---- memory -------------------------------------------------------------------------------------
 
 TEST_F(InterpretersTest, MemoryIsCountedAndBounded) {

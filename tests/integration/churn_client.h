@@ -1,0 +1,102 @@
+// One of the clients that a churn test lets loose on a server: does one thing after another, at random,
+// with sandboxes of its own, and knows what must come of each.
+
+#ifndef CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
+#define CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/integration/server_process.h"
+
+namespace cloister::testing {
+
+// Thread-safety: none; each client has a thread of its own. Ownership: the server must outlive it.
+class ChurnClient {
+ public:
+  // So many live sandboxes it has at most, for longer than a call.
+  static constexpr size_t kMaximumSandboxes = 6;
+  static constexpr int kMaximumForks = 3;
+
+  ChurnClient(ServerProcess* server, unsigned seed) : server_(server), random_(seed) {}
+
+  // Works until it is told to stop or something was wrong, which it reports as a test failure.
+  void WorkUntil(const std::atomic<bool>& stop);
+
+  // How often it did what.
+  const std::map<std::string, int64_t>& done() const { return done_; }
+  // Calls that a busy server refused, as it may.
+  int64_t refused() const { return refused_; }
+
+ private:
+  // What it knows of a sandbox: the variable `n` in it and the file `n` beside it, which agree.
+  struct Held {
+    std::string name;
+    int64_t n = 0;
+  };
+  struct Operation {
+    const char* name;
+    int weight;
+    void (ChurnClient::*run)();
+    bool needs_sandbox;
+  };
+  static const std::vector<Operation>& Operations();
+
+  void Create();
+  void CreateAndVanish();
+  void Execute();
+  void ExecuteFresh();
+  void Raise();
+  void FlushOut();
+  void Fork();
+  void ForkAndVanish();
+  void ForkAndDeleteParent();
+  void Snapshot();
+  void Interrupt();
+  void InterruptStorm();
+  void VanishMidStream();
+  void Delete();
+  void DeleteWhileBusy();
+  void Restart();
+  void Abort() { Crash("import os; os.abort()", "SIGNALED 6"); }
+  void ExitNow() { Crash("import os; os._exit(3)", "EXITED 3"); }
+  void MemoryBomb();
+  void Wedge();
+  void BreakProtocol() { Crash("import os; os.write(3, b'x' * 300)", "POLICY_VIOLATION"); }
+  void LeaveThreads();
+
+  // A cell that costs the sandbox; sometimes the sandbox starts anew, else it is deleted.
+  void Crash(const std::string& code, const std::string& outcome);
+  // Picks one of its sandboxes.
+  Held& Pick();
+  void Forget(const std::string& name);
+  void DeleteNamed(const std::string& name);
+  // Adds what was made with `n` as it should have it, or deletes it where there are too many.
+  void Adopt(const std::string& name, int64_t n);
+  // `n` and the file, raised by one in a cell.
+  void Step(Held& held);
+  std::string RunCell(const std::string& sandbox, const std::string& code, std::string* value);
+  // True where it went well; counts what a busy server may refuse; else reports a failure.
+  bool Check(const grpc::Status& status, const char* what);
+  void Expect(const std::string& seen, const std::string& wanted, const char* what);
+  int Below(int bound) { return std::uniform_int_distribution<int>(0, bound - 1)(random_); }
+
+  ServerProcess* const server_;
+  std::mt19937 random_;
+  std::vector<Held> held_;
+  bool wrong_ = false;
+  int64_t refused_ = 0;
+  const char* current_ = "";
+  std::map<std::string, int64_t> done_;
+};
+
+}  // namespace cloister::testing
+
+#endif  // CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_

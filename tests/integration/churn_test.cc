@@ -1,0 +1,141 @@
+// Everything at once, for a while: clients create, execute, fork, freeze, interrupt, delete, crash and vanish; at the
+// end nothing is left of it: no process, mount, cgroup or descriptor, and no memory to speak of.
+//
+// CLOISTER_CHURN_SECONDS says how long; 20 unless told otherwise. CLOISTER_CHURN_CLIENTS: 4.
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tests/integration/churn_client.h"
+#include "tests/integration/footprint.h"
+#include "tests/integration/live_test.h"
+
+namespace cloister::testing {
+namespace {
+
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// Pools that cannot grow, so that what grows is a leak.
+constexpr char kConfig[] =
+    "templates { name: \"python3.14\" pool { minimum_ready: 4 maximum_ready: 4 maximum: 256 } }\n"
+    "live_sandboxes { maximum_count: 200 }\n"
+    // Ended executions are kept for a while, and with them memory that is no leak.
+    "execution_retention { seconds: 1 }\n"
+    "log_level: \"error\"";
+
+// Allocators keep some of what was in use at once; what grows with time grows past this.
+constexpr int64_t kMemorySlackBytes = int64_t{32} << 20;
+constexpr seconds kSettling{60};
+constexpr seconds kRest{3};
+// Cgroups are used again; as many are kept as were ever needed at once.
+constexpr int64_t kMaximumCgroups = 120;
+constexpr int64_t kEntriesPerCgroup = 4;      // one for each controller
+constexpr int64_t kDescriptorsPerCgroup = 8;  // of the spawner
+
+int FromEnvironment(const char* name, int otherwise) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? std::atoi(value) : otherwise;
+}
+
+class ChurnTest : public ::testing::Test {
+ protected:
+  ChurnTest() : server_(kConfig) {}
+
+  void Churn(seconds time) {
+    std::atomic<bool> stop = false;
+    std::vector<ChurnClient> clients;
+    const int count = FromEnvironment("CLOISTER_CHURN_CLIENTS", 4);
+    for (int i = 0; i < count; ++i) clients.emplace_back(&server_, seed_++);
+    std::vector<std::thread> threads;
+    for (ChurnClient& client : clients) {
+      threads.emplace_back([&client, &stop] { client.WorkUntil(stop); });
+    }
+    const auto deadline = steady_clock::now() + time;
+    while (steady_clock::now() < deadline && !HasFailure()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    stop = true;
+    for (std::thread& thread : threads) thread.join();
+    for (const ChurnClient& client : clients) {
+      for (const auto& [name, times] : client.done()) done_[name] += times;
+      refused_ += client.refused();
+    }
+    DeleteAll();
+  }
+
+  void DeleteAll() {
+    for (;;) {
+      grpc::ClientContext context;
+      v1::ListSandboxesResponse list;
+      ASSERT_TRUE(server_.sandboxes().ListSandboxes(&context, {}, &list).ok()) << server_.Log();
+      if (list.sandboxes().empty()) return;
+      for (const v1::Sandbox& sandbox : list.sandboxes()) {
+        grpc::ClientContext one;
+        v1::DeleteSandboxRequest request;
+        request.set_name(sandbox.name());
+        v1::DeleteSandboxResponse response;
+        (void)server_.sandboxes().DeleteSandbox(&one, request, &response);  // it may expire meanwhile
+      }
+    }
+  }
+
+  // When it is at rest: the same for longer than those live that nobody could delete, because whoever
+  // asked for them had vanished before they had a name.
+  Footprint Settle() {
+    const auto deadline = steady_clock::now() + kSettling;
+    Footprint rest = MeasureFootprint(server_.pid());
+    auto since = steady_clock::now();
+    while (steady_clock::now() < std::min(deadline, since + kRest)) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(200));
+      const Footprint now = MeasureFootprint(server_.pid());
+      if (now.sandbox_processes != rest.sandbox_processes ||
+          now.lasting_processes != rest.lasting_processes || now.descriptors != rest.descriptors) {
+        since = steady_clock::now();
+      }
+      rest = now;
+    }
+    return rest;
+  }
+
+  ServerProcess server_;
+  unsigned seed_ = 1;
+  std::map<std::string, int64_t> done_;
+  int64_t refused_ = 0;
+};
+
+TEST_F(ChurnTest, LeavesNothingBehind) {
+  ASSERT_TRUE(server_.WaitUntilReady().ok()) << server_.Log();
+  const int time = FromEnvironment("CLOISTER_CHURN_SECONDS", 20);
+  Churn(seconds(std::max(5, time / 10)));
+  const Footprint before = Settle();
+  done_.clear();
+  Churn(seconds(time));
+  const Footprint after = Settle();
+
+  int64_t total = 0;
+  for (const auto& [name, times] : done_) {
+    std::cerr << "  " << name << ": " << times << "\n";
+    total += times;
+  }
+  std::cerr << total << " operations in " << time << " s, " << refused_ << " refused as busy\n"
+            << "before: " << before.ToString() << "\nafter:  " << after.ToString() << "\n";
+  EXPECT_GT(total, time);
+  EXPECT_EQ(after.sandbox_processes, before.sandbox_processes);
+  EXPECT_EQ(after.lasting_processes, before.lasting_processes);
+  EXPECT_LE(after.descriptors, before.descriptors + 8);
+  EXPECT_EQ(after.mounts, before.mounts);
+  EXPECT_LE(after.cgroup_entries, kMaximumCgroups * kEntriesPerCgroup);
+  EXPECT_LE(after.cgroup_descriptors, kMaximumCgroups * kDescriptorsPerCgroup);
+  EXPECT_LT(after.memory_bytes, before.memory_bytes + kMemorySlackBytes);
+}
+
+}  // namespace
+}  // namespace cloister::testing

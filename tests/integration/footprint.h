@@ -1,0 +1,34 @@
+// What a server holds of the machine: everything that can leak.
+
+#ifndef CLOISTER_TESTS_INTEGRATION_FOOTPRINT_H_
+#define CLOISTER_TESTS_INTEGRATION_FOOTPRINT_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace cloister::testing {
+
+struct Footprint {
+  // Of sandboxes: inits, first and further processes, shadows.
+  int64_t sandbox_processes = 0;
+  // Of everything that outlives a sandbox, cloisterd, spawner, nurseries and zygotes: how many, and what they have
+  // together.
+  int64_t lasting_processes = 0;
+  int64_t descriptors = 0;         // but for those of cgroups
+  int64_t cgroup_descriptors = 0;
+  int64_t memory_bytes = 0;
+  int64_t mounts = 0;
+  // Directories and files in cgroups named cloister-*.
+  int64_t cgroup_entries = 0;
+
+  std::string ToString() const;
+};
+
+// Of the server with this process and all below it. What is just ending may be in it.
+Footprint MeasureFootprint(pid_t server);
+
+}  // namespace cloister::testing
+
+#endif  // CLOISTER_TESTS_INTEGRATION_FOOTPRINT_H_

@@ -1,0 +1,162 @@
+// System calls made on behalf of a tracer: exactly those that were approved, whatever the traced process's
+// memory holds.
+
+#include "sandbox/linux/traced_process.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+
+extern "C" const char cloister_traced_call[];
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr int kReleasedExit = 42;
+
+[[noreturn]] void ExitReleased(int code) { _exit(code); }
+
+// A child that is traced and stopped, until the test ends.
+class TracedProcessTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    pid_ = fork();
+    ASSERT_GE(pid_, 0);
+    if (pid_ == 0) {
+      if (!BeTracedByParent().ok()) _exit(1);
+      raise(SIGSTOP);
+      for (;;) pause();
+    }
+    process_ = TracedProcess(pid_);
+    ASSERT_TRUE(process_.AwaitStop().ok());
+    ASSERT_TRUE(process_.Keep().ok());
+  }
+  void TearDown() override {
+    for (const pid_t pid : {pid_, copy_}) {
+      if (pid <= 0) continue;
+      kill(pid, SIGKILL);
+      while (waitpid(pid, nullptr, __WALL) == -1 && errno == EINTR) {
+      }
+    }
+  }
+
+  // What the child has where it is sent for its calls; eight bytes at most.
+  void Poison(std::string_view instructions) {
+    long word = 0;
+    memcpy(&word, instructions.data(), instructions.size());
+    ASSERT_EQ(ptrace(PTRACE_POKETEXT, pid_, cloister_traced_call, word), 0);
+  }
+
+  const TracingScope scope_;
+  pid_t pid_ = -1;
+  pid_t copy_ = -1;
+  TracedProcess process_;
+};
+
+TEST_F(TracedProcessTest, MakesTheCallsItIsTold) {
+  EXPECT_EQ(*process_.Call("getpid", SYS_getpid), pid_);
+  EXPECT_EQ(*process_.Call("getppid", SYS_getppid), getpid());
+  const auto mapped =
+      process_.Call("mmap", SYS_mmap,
+                    {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0});
+  ASSERT_TRUE(mapped.ok()) << mapped.status();
+  EXPECT_TRUE(process_.Write(static_cast<uint64_t>(*mapped), "written").ok());
+}
+
+TEST_F(TracedProcessTest, TellsTheKernelsErrors) {
+  const auto closed = process_.Call("close", SYS_close, {1000});
+  EXPECT_FALSE(closed.ok());
+  EXPECT_EQ(errno, EBADF);
+  EXPECT_EQ(*process_.Call("getpid", SYS_getpid), pid_) << "it can go on";
+}
+
+TEST_F(TracedProcessTest, ApprovesNoOtherCall) {
+  Poison("\xb8\x27\x00\x00\x00\x0f\x05");  // mov eax, getpid; syscall
+  const auto result = process_.Call("getuid", SYS_getuid);
+  EXPECT_TRUE(absl::IsAborted(result.status())) << result.status();
+}
+
+TEST_F(TracedProcessTest, ApprovesNoOtherArguments) {
+  int pipes[2];
+  ASSERT_EQ(pipe(pipes), 0);
+  Poison("\xbf\x00\x00\x00\x00\x0f\x05");  // mov edi, 0; syscall
+  const auto result = process_.Call("close", SYS_close, {7});
+  EXPECT_TRUE(absl::IsAborted(result.status())) << result.status();
+  close(pipes[0]);
+  close(pipes[1]);
+}
+
+TEST_F(TracedProcessTest, NoticesWhoTrapsOrDiesOnTheWay) {
+  Poison("\xcc");  // int3
+  EXPECT_TRUE(absl::IsAborted(process_.Call("getpid", SYS_getpid).status()));
+  kill(pid_, SIGKILL);
+  EXPECT_TRUE(absl::IsAborted(process_.Call("getpid", SYS_getpid).status()));
+}
+
+TEST_F(TracedProcessTest, WaitsForNoLoopInPlaceOfTheCall) {
+  Poison("\xeb\xfe");  // jmp to itself
+  const auto result = process_.Call("getpid", SYS_getpid);
+  EXPECT_TRUE(absl::IsDeadlineExceeded(result.status())) << result.status();
+}
+
+TEST_F(TracedProcessTest, ClonesACopyThatIsStoppedAndHasItsOwnMemory) {
+  const auto copy = process_.Call("clone", SYS_clone, CopyArguments());
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  copy_ = static_cast<pid_t>(*copy);
+  const TracedProcess copied(copy_);
+  ASSERT_TRUE(copied.AwaitStop().ok());
+  EXPECT_EQ(*copied.Call("getppid", SYS_getppid), getpid()) << "a sibling, not a child";
+  Poison("\xcc");
+  EXPECT_EQ(*copied.Call("getpid", SYS_getpid), copy_) << "its memory is another";
+}
+
+TEST_F(TracedProcessTest, GoesWhereItIsReleasedTo) {
+  const auto stack = process_.Call("mmap", SYS_mmap,
+                                   {0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+                                    ~uint64_t{0}, 0});
+  ASSERT_TRUE(stack.ok());
+  ASSERT_TRUE(process_.Release(reinterpret_cast<uint64_t>(&ExitReleased),
+                               static_cast<uint64_t>(*stack) + 65536 - 8, kReleasedExit)
+                  .ok());
+  int status = 0;
+  while (waitpid(pid_, &status, __WALL) == -1 && errno == EINTR) {
+  }
+  pid_ = -1;
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == kReleasedExit) << status;
+}
+
+TEST(TracedProcessEndTest, DiesWithItsTracer) {
+  int told[2];
+  ASSERT_EQ(pipe(told), 0);
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    const pid_t traced = fork();
+    if (traced == 0) {
+      (void)BeTracedByParent();
+      raise(SIGSTOP);
+      for (;;) pause();
+    }
+    const TracedProcess process(traced);
+    const bool kept = process.AwaitStop().ok() && process.Keep().ok();
+    (void)!write(told[1], &kept, sizeof(kept));
+    _exit(0);
+  }
+  // Whoever still holds the writing end still lives.
+  close(told[1]);
+  bool kept = false;
+  EXPECT_EQ(read(told[0], &kept, sizeof(kept)), static_cast<ssize_t>(sizeof(kept)));
+  EXPECT_TRUE(kept);
+  EXPECT_EQ(read(told[0], &kept, sizeof(kept)), 0);
+  close(told[0]);
+  waitpid(tracer, nullptr, 0);
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
