@@ -174,6 +174,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddAttach(&app, &globals, &action);
   AddInterrupt(&app, &globals, &action);
   AddSandbox(&app, &globals, &action);
+  AddInterpreter(&app, &globals, &action);
   AddExec(&app, &globals, program_args, &action);
   AddRepl(&app, &globals, &action);
   AddInfo(&app, &globals, &action);

@@ -62,7 +62,7 @@ void AddExec(CLI::App* app, const Globals* globals, const std::vector<std::strin
       app->add_subcommand("exec", "Run Python code in a live sandbox, where its state stays");
   const auto options = std::make_shared<RunOptions>();
   options->args = program_args;
-  command->add_option("SANDBOX", options->interpreter, "sandboxes/…, as `sandbox create` prints it")
+  command->add_option("SANDBOX", options->interpreter, "sandboxes/…, as `sandbox create` prints it, or an interpreter of one")
       ->required();
   AddProgram(command, options.get());
   AddContents(command, options.get());
@@ -82,7 +82,8 @@ void AddRepl(CLI::App* app, const Globals* globals, Action* action) {
       app->add_subcommand("repl", "Talk to a live interpreter, as with an interactive Python");
   const auto options = std::make_shared<ReplOptions>();
   command->add_option("SANDBOX", options->sandbox,
-                      "sandboxes/…; default: one of its own, which ends with it");
+                      "sandboxes/…, or an interpreter of one; default: a sandbox of its own, which ends with "
+                      "it");
   AddTemplate(command, &options->template_name);
   command->footer(
       "\nCtrl-C interrupts the code that runs and keeps what it did; Ctrl-D leaves. A block ends "

@@ -32,11 +32,16 @@ enum class CallMethod {
   kGetSnapshot,
   kListSnapshots,
   kDeleteSnapshot,
+  kCreateInterpreter,
+  kGetInterpreter,
+  kListInterpreters,
+  kRestartInterpreter,
+  kDeleteInterpreter,
   kGetInfo,
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 20> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 25> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/AttachExecution",
@@ -56,6 +61,11 @@ inline constexpr std::array<std::string_view, 20> kCallMethodNames = {
     "cloister.v1.SandboxService/GetSnapshot",
     "cloister.v1.SandboxService/ListSnapshots",
     "cloister.v1.SandboxService/DeleteSnapshot",
+    "cloister.v1.InterpreterService/CreateInterpreter",
+    "cloister.v1.InterpreterService/GetInterpreter",
+    "cloister.v1.InterpreterService/ListInterpreters",
+    "cloister.v1.InterpreterService/RestartInterpreter",
+    "cloister.v1.InterpreterService/DeleteInterpreter",
     "cloister.v1.InfoService/GetInfo",
 };
 

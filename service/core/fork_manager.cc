@@ -13,10 +13,12 @@
 
 namespace cloister::core {
 
-ForkManager::ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer)
+ForkManager::ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer,
+                         int maximum_snapshots)
     : loop_(loop),
       sandboxes_(sandboxes),
       observer_(observer),
+      maximum_snapshots_(maximum_snapshots),
       fork_ids_(observer, kRememberedRequests),
       snapshot_ids_(observer, kRememberedRequests) {
   sandboxes_->SetSnapshots(this);
@@ -148,8 +150,8 @@ absl::Status ForkManager::NoSnapshotError(const std::string& name) {
 }
 
 absl::Status ForkManager::CheckRoomForSnapshot() const {
-  if (snapshots_.size() < kMaximumSnapshots) return absl::OkStatus();
-  const std::string maximum = absl::StrCat(static_cast<int>(kMaximumSnapshots));
+  if (snapshot_count() < maximum_snapshots_) return absl::OkStatus();
+  const std::string maximum = absl::StrCat(maximum_snapshots_);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED,
                              absl::StrCat("there are ", maximum,

@@ -58,14 +58,15 @@ struct SnapshotPage {
 // snapshots.
 class ForkManager final : public SnapshotSource {
  public:
-  static constexpr int kMaximumSnapshots = 64;
+  static constexpr int kDefaultMaximumSnapshots = 64;
   // Requests whose forks and snapshots are all gone.
   static constexpr size_t kRememberedRequests = 10'000;
 
   using ForkCallback = std::function<void(absl::StatusOr<std::vector<v1::Sandbox>>)>;
   using SnapshotCallback = std::function<void(absl::StatusOr<v1::Snapshot>)>;
 
-  ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer);
+  ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer,
+              int maximum_snapshots = kDefaultMaximumSnapshots);
   ~ForkManager() override;
   ForkManager(const ForkManager&) = delete;
   ForkManager& operator=(const ForkManager&) = delete;
@@ -79,6 +80,7 @@ class ForkManager final : public SnapshotSource {
   absl::StatusOr<v1::Snapshot> GetSnapshot(const std::string& name) const;
   absl::StatusOr<SnapshotPage> ListSnapshots(int page_size, const std::string& page_token) const;
   absl::Status DeleteSnapshot(const std::string& name);
+  int snapshot_count() const { return static_cast<int>(snapshots_.size()); }
   // SnapshotSource
   absl::StatusOr<LiveSandboxSpec> SpecOf(const std::string& name) const override;
   absl::Status CopySnapshot(const std::string& name, const sandbox::Limits& limits,
@@ -121,6 +123,7 @@ class ForkManager final : public SnapshotSource {
   sandbox::Loop* const loop_;
   SandboxManager* const sandboxes_;
   ServiceObserver* const observer_;
+  const int maximum_snapshots_;
   int64_t last_ordinal_ = 0;
   std::map<int64_t, std::unique_ptr<Snapshot>> snapshots_;
   std::unordered_map<std::string, int64_t> by_name_;

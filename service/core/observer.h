@@ -73,6 +73,8 @@ class ServiceObserver {
 
   // Pool. `pool` is the template's name.
   virtual void OnPoolState(const std::string& /*pool*/, const PoolState& /*state*/) {}
+  // The same of the pool that the template's live sandboxes come from, where it is one apart.
+  virtual void OnLivePoolState(const std::string& /*pool*/, const PoolState& /*state*/) {}
   virtual void OnAdmission(const std::string& /*pool*/, Admission /*decision*/) {}
   virtual void OnLeased(const std::string& /*pool*/, v1::StartKind /*start*/,
                         absl::Duration /*waited*/) {}

@@ -24,6 +24,8 @@ constexpr string_view kAdmissions[] = {"accept", "queue", "shed"};
 constexpr string_view kKinds[] = {"one_shot", "cell"};
 // As cloister.v1.Sandbox.State, from STARTING on.
 constexpr string_view kLiveStates[] = {"starting", "ready", "busy", "lost"};
+// As cloister.v1.Interpreter.Profile, from MAIN on.
+constexpr string_view kProfiles[] = {"main", "isolated", "shared_gil", "process"};
 constexpr string_view kLiveEnds[] = {"deleted", "ttl", "idle_timeout", "drain", "failed"};
 // As cloister.v1.Outcome.Kind; the first stands for executions that the service could not run.
 constexpr string_view kOutcomes[] = {"not_run",          "succeeded",    "raised",
@@ -55,6 +57,9 @@ constexpr Label kKind[] = {{"kind", kKinds}};
 constexpr Label kKindOutcome[] = {{"kind", kKinds}, {"outcome", kOutcomes}};
 constexpr Label kKindResult[] = {{"kind", kKinds}, {"result", kExecutionResults}};
 constexpr Label kLiveState[] = {{"state", kLiveStates}};
+constexpr Label kProfile[] = {{"profile", kProfiles}};
+constexpr Label kProfileState[] = {{"profile", kProfiles}, {"state", kLiveStates}};
+constexpr Label kProfileOutcome[] = {{"profile", kProfiles}, {"outcome", kOutcomes}};
 constexpr Label kLiveEnd[] = {{"reason", kLiveEnds}};
 constexpr Label kOutcome[] = {{"outcome", kOutcomes}};
 constexpr Label kStream[] = {{"stream", kStreams}};
@@ -125,6 +130,24 @@ constexpr MetricSpec kTable[] = {
      kG,
      "cloister_pool_waiters",
      "Requests waiting for a sandbox; lasting values mean the pool is too small.",
+     kTemplate,
+     {}},
+    {Metric::kLivePoolSandboxes,
+     kG,
+     "cloister_live_pool_sandboxes",
+     "Sandboxes in the pools that live ones are taken from, by state.",
+     kTemplateState,
+     {}},
+    {Metric::kLivePoolTarget,
+     kG,
+     "cloister_live_pool_target_sandboxes",
+     "Ready sandboxes that pool aims at; 0 until the first is asked for.",
+     kTemplate,
+     {}},
+    {Metric::kLivePoolWaiters,
+     kG,
+     "cloister_live_pool_waiters",
+     "Creations of live sandboxes waiting for one.",
      kTemplate,
      {}},
     {Metric::kPoolLeases,
@@ -223,6 +246,33 @@ constexpr MetricSpec kTable[] = {
      "cloister_live_sandbox_ends_total",
      "Live sandboxes that are no more, by reason.",
      kLiveEnd,
+     {}},
+    {Metric::kInterpreters,
+     kG,
+     "cloister_interpreters",
+     "Interpreters of live sandboxes, by profile and state.",
+     kProfileState,
+     {}},
+    {Metric::kInterpreterMemory,
+     kG,
+     "cloister_interpreter_memory_bytes",
+     "What interpreters hold by the guests' own account when their last execution ended; 0 for those that "
+     "the cgroup counts.",
+     kProfile,
+     {}},
+    {Metric::kInterpreterStarts,
+     kC,
+     "cloister_interpreter_starts_total",
+     "Further interpreters made, restarts included.",
+     kProfile,
+     {}},
+    {Metric::kInterpreterStartDuration, kH, "cloister_interpreter_start_seconds",
+     "From asking for a further interpreter until it waited for code.", kProfile, kStartUp},
+    {Metric::kInterpreterLosses,
+     kC,
+     "cloister_interpreter_losses_total",
+     "Further interpreters lost while their sandbox went on, by what ended them.",
+     kProfileOutcome,
      {}},
     {Metric::kAdmissions,
      kC,

@@ -97,6 +97,28 @@ void ServiceLog::OnLiveEnded(const std::string& sandbox, core::LiveEnd how) {
   log_.Info("sandbox ended", {{"sandbox", sandbox}, {"how", Name(how)}});
 }
 
+void ServiceLog::OnInterpreterStarted(const std::string& interpreter,
+                                      v1::Interpreter::Profile profile, absl::Duration took) {
+  log_.Info("interpreter started",
+            {{"interpreter", interpreter},
+             {"profile", Lower(v1::Interpreter::Profile_Name(profile), "PROFILE_")},
+             {"took_s", took}});
+}
+
+void ServiceLog::OnInterpreterSetupFailed(const std::string& interpreter,
+                                          const absl::Status& why) {
+  log_.Warn("interpreter not made",
+            {{"interpreter", interpreter}, {"error", std::string(why.message())}});
+}
+
+void ServiceLog::OnInterpreterLost(const std::string& interpreter,
+                                   v1::Interpreter::Profile /*profile*/, v1::Outcome::Kind cause,
+                                   const std::string& detail) {
+  log_.Info("interpreter lost", {{"interpreter", interpreter},
+                                 {"cause", Lower(v1::Outcome::Kind_Name(cause), "KIND_")},
+                                 {"detail", detail}});
+}
+
 void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
   if (!record.status.ok()) {
     log_.Info("execution not run", {{"execution", record.name},

@@ -31,6 +31,11 @@ class ServiceLog final : public core::ServiceObserver, public core::CallObserver
   void OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
                   const std::string& detail) override;
   void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override;
+  void OnInterpreterStarted(const std::string& interpreter, v1::Interpreter::Profile profile,
+                            absl::Duration took) override;
+  void OnInterpreterSetupFailed(const std::string& interpreter, const absl::Status& why) override;
+  void OnInterpreterLost(const std::string& interpreter, v1::Interpreter::Profile profile,
+                         v1::Outcome::Kind cause, const std::string& detail) override;
   void OnExecutionEnded(const core::ExecutionRecord& record) override;
 
   // core::CallObserver

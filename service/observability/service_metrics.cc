@@ -19,6 +19,10 @@ constexpr size_t kStderr = 1;
 
 size_t StartIndex(v1::StartKind start) { return start == v1::START_KIND_WARM ? 0 : 1; }
 
+size_t ProfileIndex(v1::Interpreter::Profile profile) {
+  return static_cast<size_t>(profile - v1::Interpreter::PROFILE_MAIN);
+}
+
 // Index into "ok", "program", "limit", "service".
 size_t ResultIndex(v1::Outcome::Kind kind) {
   switch (kind) {
@@ -54,6 +58,16 @@ void ServiceMetrics::OnPoolState(const std::string& pool, const core::PoolState&
   }
   metrics_.gauge(Metric::kPoolTarget, index).Set(state.target);
   metrics_.gauge(Metric::kPoolWaiters, index).Set(state.waiting);
+}
+
+void ServiceMetrics::OnLivePoolState(const std::string& pool, const core::PoolState& state) {
+  const size_t index = metrics_.TemplateIndex(pool);
+  const int counts[] = {state.ready, state.starting, state.leased, state.recycling};
+  for (size_t i = 0; i < std::size(counts); ++i) {
+    metrics_.gauge(Metric::kLivePoolSandboxes, index, i).Set(counts[i]);
+  }
+  metrics_.gauge(Metric::kLivePoolTarget, index).Set(state.target);
+  metrics_.gauge(Metric::kLivePoolWaiters, index).Set(state.waiting);
 }
 
 void ServiceMetrics::OnAdmission(const std::string& pool, core::Admission decision) {
@@ -139,6 +153,32 @@ void ServiceMetrics::OnLiveLost(const std::string& /*sandbox*/, v1::Outcome::Kin
 
 void ServiceMetrics::OnLiveEnded(const std::string& /*sandbox*/, core::LiveEnd how) {
   metrics_.counter(Metric::kLiveEnds, IndexOf(how)).Increment();
+}
+
+void ServiceMetrics::OnInterpreterState(v1::Interpreter::Profile profile,
+                                        v1::Interpreter::State from, v1::Interpreter::State to) {
+  constexpr int kFirst = v1::Interpreter::STATE_STARTING;
+  const size_t row = ProfileIndex(profile);
+  if (from >= kFirst) metrics_.gauge(Metric::kInterpreters, row, from - kFirst).Decrement();
+  if (to >= kFirst) metrics_.gauge(Metric::kInterpreters, row, to - kFirst).Increment();
+}
+
+void ServiceMetrics::OnInterpreterStarted(const std::string& /*interpreter*/,
+                                          v1::Interpreter::Profile profile, absl::Duration took) {
+  metrics_.counter(Metric::kInterpreterStarts, ProfileIndex(profile)).Increment();
+  metrics_.histogram(Metric::kInterpreterStartDuration, ProfileIndex(profile))
+      .Observe(absl::ToDoubleSeconds(took));
+}
+
+void ServiceMetrics::OnInterpreterLost(const std::string& /*interpreter*/,
+                                       v1::Interpreter::Profile profile, v1::Outcome::Kind cause,
+                                       const std::string& /*detail*/) {
+  metrics_.counter(Metric::kInterpreterLosses, ProfileIndex(profile), cause).Increment();
+}
+
+void ServiceMetrics::OnInterpreterMemory(v1::Interpreter::Profile profile, int64_t change) {
+  metrics_.gauge(Metric::kInterpreterMemory, ProfileIndex(profile))
+      .Increment(static_cast<double>(change));
 }
 
 void ServiceMetrics::OnExecutionAccepted(core::ExecutionKind /*kind*/) {

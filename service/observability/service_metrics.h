@@ -18,6 +18,7 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
 
   // core::ServiceObserver
   void OnPoolState(const std::string& pool, const core::PoolState& state) override;
+  void OnLivePoolState(const std::string& pool, const core::PoolState& state) override;
   void OnAdmission(const std::string& pool, core::Admission decision) override;
   void OnLeased(const std::string& pool, v1::StartKind start, absl::Duration waited) override;
   void OnLeaseFailed(const std::string& pool, core::LeaseFailure reason) override;
@@ -37,6 +38,13 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
   void OnLiveLost(const std::string& sandbox, v1::Outcome::Kind cause,
                   const std::string& detail) override;
   void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override;
+  void OnInterpreterState(v1::Interpreter::Profile profile, v1::Interpreter::State from,
+                          v1::Interpreter::State to) override;
+  void OnInterpreterStarted(const std::string& interpreter, v1::Interpreter::Profile profile,
+                            absl::Duration took) override;
+  void OnInterpreterLost(const std::string& interpreter, v1::Interpreter::Profile profile,
+                         v1::Outcome::Kind cause, const std::string& detail) override;
+  void OnInterpreterMemory(v1::Interpreter::Profile profile, int64_t change) override;
   void OnExecutionAccepted(core::ExecutionKind kind) override;
   void OnExecutionStarted(core::ExecutionKind kind, absl::Duration queued) override;
   void OnExecutionEnded(const core::ExecutionRecord& record) override;

@@ -83,13 +83,31 @@ void PoolSet::SetAside(int64_t sandbox_id) {
   for (const auto& pool : pools_) pool->SetAside(sandbox_id);
 }
 
-std::vector<std::pair<std::string, core::PoolState>> PoolSet::Snapshot() const {
-  std::vector<std::pair<std::string, core::PoolState>> states;
+PoolSet::States PoolSet::Snapshot() const {
+  States states;
   states.reserve(pools_.size());
   for (const auto& pool : pools_) {
     if (!pool->for_sessions()) states.emplace_back(pool->name(), pool->State());
   }
   return states;
+}
+
+PoolSet::States PoolSet::LiveSnapshot() const {
+  States states = Snapshot();
+  for (auto& [name, state] : states) {
+    for (const auto& pool : pools_) {
+      if (pool->for_sessions() && pool->name() == name) state = pool->State();
+    }
+  }
+  return states;
+}
+
+std::string PoolSet::PythonVersion(const std::string& template_name) const {
+  std::string version;
+  for (const auto& pool : pools_) {
+    if (version.empty() && pool->name() == template_name) version = pool->State().python_version;
+  }
+  return version;
 }
 
 absl::Status PoolSet::Health() const {

@@ -53,11 +53,15 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
                                       LeaseCallback done) override;
   absl::StatusOr<Ticket> RequestSessionLease(const std::string& template_name, absl::Time deadline,
                                              LeaseCallback done) override;
+  std::string PythonVersion(const std::string& template_name) const override;
   void AbandonRequest(Ticket ticket) override;
   void SetAside(int64_t sandbox_id) override;
 
   // By template name, in the order of the configuration.
-  std::vector<std::pair<std::string, core::PoolState>> Snapshot() const;
+  using States = std::vector<std::pair<std::string, core::PoolState>>;
+  States Snapshot() const;
+  // The same of the pools that live sandboxes come from; where none is apart, the same states.
+  States LiveSnapshot() const;
 
   // OK when every pool is healthy; otherwise the first one's reason, for readiness.
   absl::Status Health() const;

@@ -118,7 +118,7 @@ void SandboxPool::Pump() {
   pump_scheduled_ = false;
   ServeWaiters();
   Refill();
-  if (!for_sessions()) observer_->OnPoolState(name(), State());
+  Report();
 }
 
 void SandboxPool::ServeWaiters() {
@@ -306,7 +306,7 @@ void SandboxPool::OnWaiterExpired(LeaseQueue::Waiter waiter) {
                                      absl::FormatDuration(options_.maximum_wait), "; retry later")),
         RetryDelay()));
   }
-  if (!for_sessions()) observer_->OnPoolState(name(), State());
+  Report();
 }
 
 void SandboxPool::FailWaiters(const absl::Status& error, core::LeaseFailure reason) {

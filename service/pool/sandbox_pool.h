@@ -77,6 +77,10 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void OnSpawnerLost(const std::string& reason);
 
  private:
+  void Report() {
+    if (for_sessions()) return observer_->OnLivePoolState(name(), State());
+    observer_->OnPoolState(name(), State());
+  }
   enum class Fate { kLeased, kLive, kDiscarded };
 
   struct Idle {

@@ -12,6 +12,7 @@
 #include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
 #include "service/core/fork_manager.h"
+#include "service/core/interpreter_manager.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_manager.h"
 #include "service/rpc/request_validator.h"
@@ -25,6 +26,7 @@ struct Backend {
   core::ExecutionManager* executions;
   core::SandboxManager* sandboxes;
   core::ForkManager* forks;
+  core::InterpreterManager* interpreters;
   const RequestValidator* validator;
   const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;

@@ -13,6 +13,21 @@ class InterpreterService final : public v1::InterpreterService::CallbackService 
  public:
   explicit InterpreterService(const Backend& backend) : backend_(backend) {}
 
+  grpc::ServerUnaryReactor* CreateInterpreter(grpc::CallbackServerContext* context,
+                                              const v1::CreateInterpreterRequest* request,
+                                              v1::CreateInterpreterResponse* response) override;
+  grpc::ServerUnaryReactor* GetInterpreter(grpc::CallbackServerContext* context,
+                                           const v1::GetInterpreterRequest* request,
+                                           v1::GetInterpreterResponse* response) override;
+  grpc::ServerUnaryReactor* ListInterpreters(grpc::CallbackServerContext* context,
+                                             const v1::ListInterpretersRequest* request,
+                                             v1::ListInterpretersResponse* response) override;
+  grpc::ServerUnaryReactor* RestartInterpreter(grpc::CallbackServerContext* context,
+                                               const v1::RestartInterpreterRequest* request,
+                                               v1::RestartInterpreterResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteInterpreter(grpc::CallbackServerContext* context,
+                                              const v1::DeleteInterpreterRequest* request,
+                                              v1::DeleteInterpreterResponse* response) override;
   grpc::ServerUnaryReactor* Complete(grpc::CallbackServerContext* context,
                                      const v1::CompleteRequest* request,
                                      v1::CompleteResponse* response) override;

@@ -12,6 +12,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/text_format.h"
 #include "service/base/proto_time.h"
+#include "service/core/fork_manager.h"
 #include "service/core/limits_proto.h"
 #include "service/core/sandbox_manager.h"
 #include "service/pool/pool_options.h"
@@ -122,6 +123,12 @@ void FillLiveSandboxes(LiveSandboxConfig* config) {
   if (config->maximum_count() == 0) config->set_maximum_count(counts.maximum_count);
   if (config->maximum_queued_executions() == 0) {
     config->set_maximum_queued_executions(static_cast<int>(counts.maximum_queued));
+  }
+  if (config->maximum_interpreters() == 0) {
+    config->set_maximum_interpreters(counts.maximum_interpreters);
+  }
+  if (config->maximum_snapshots() == 0) {
+    config->set_maximum_snapshots(core::ForkManager::kDefaultMaximumSnapshots);
   }
   const rpc::LifetimePolicy times;
   SetIfUnset(config, &LiveSandboxConfig::has_maximum_ttl, &LiveSandboxConfig::mutable_maximum_ttl,

@@ -135,6 +135,8 @@ void CheckLiveSandboxes(const internal::v1::LiveSandboxConfig& config, Violation
   CheckRange(config.maximum_count(), 1, 100'000, field + ".maximum_count", violations);
   CheckRange(config.maximum_queued_executions(), 1, 100'000, field + ".maximum_queued_executions",
              violations);
+  CheckRange(config.maximum_interpreters(), 1, 1'000, field + ".maximum_interpreters", violations);
+  CheckRange(config.maximum_snapshots(), 1, 100'000, field + ".maximum_snapshots", violations);
   const absl::Duration ttl =
       rpc::CheckedDuration(config.maximum_ttl(), 30 * kDay, field + ".maximum_ttl", violations);
   const absl::Duration idle = rpc::CheckedDuration(config.maximum_idle_timeout(), 30 * kDay,

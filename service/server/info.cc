@@ -1,8 +1,26 @@
 #include "service/server/info.h"
 
+#include "service/core/interpreter_profiles.h"
 #include "service/core/limits_proto.h"
 
 namespace cloister::server {
+
+namespace {
+
+v1::PoolState ToProto(const core::PoolState& state) {
+  v1::PoolState pool;
+  pool.set_ready_count(state.ready);
+  pool.set_starting_count(state.starting);
+  pool.set_leased_count(state.leased);
+  pool.set_target_count(state.target);
+  pool.set_minimum_count(state.minimum);
+  pool.set_maximum_count(state.maximum);
+  pool.set_waiting_count(state.waiting);
+  pool.set_live_count(state.live);
+  return pool;
+}
+
+}  // namespace
 
 const char* Version() { return CLOISTER_VERSION; }
 const char* Revision() { return CLOISTER_REVISION; }
@@ -36,6 +54,12 @@ v1::GetInfoResponse FixedInfo(const internal::v1::ServerConfig& config,
   v1::LiveSandboxes* sandboxes = info.mutable_live_sandboxes();
   sandboxes->set_maximum_count(live.maximum_count());
   sandboxes->set_maximum_queued_executions(live.maximum_queued_executions());
+  sandboxes->set_maximum_interpreters(live.maximum_interpreters());
+  sandboxes->set_maximum_snapshot_count(live.maximum_snapshots());
+  sandboxes->set_can_fork(facilities.live_fork().available());
+  if (!sandboxes->can_fork()) {
+    sandboxes->set_cannot_fork_reason(facilities.live_fork().detail());
+  }
   *sandboxes->mutable_default_ttl() = live.default_ttl();
   *sandboxes->mutable_maximum_ttl() = live.maximum_ttl();
   *sandboxes->mutable_default_idle_timeout() = live.default_idle_timeout();
@@ -51,21 +75,18 @@ v1::GetInfoResponse FixedInfo(const internal::v1::ServerConfig& config,
   return info;
 }
 
-void AddCurrentInfo(const std::vector<std::pair<std::string, core::PoolState>>& pools,
+void AddCurrentInfo(const PoolStates& pools, const PoolStates& live_pools,
                     const Readiness& readiness, v1::GetInfoResponse* info) {
   for (size_t i = 0; i < pools.size(); ++i) {
-    const core::PoolState& state = pools[i].second;
     v1::Template* entry = info->mutable_templates(static_cast<int>(i));
-    if (!state.python_version.empty()) entry->set_python_version(state.python_version);
-    v1::PoolState* pool = entry->mutable_pool();
-    pool->set_ready_count(state.ready);
-    pool->set_starting_count(state.starting);
-    pool->set_leased_count(state.leased);
-    pool->set_target_count(state.target);
-    pool->set_minimum_count(state.minimum);
-    pool->set_maximum_count(state.maximum);
-    pool->set_waiting_count(state.waiting);
-    pool->set_live_count(state.live);
+    const std::string& version = pools[i].second.python_version;
+    if (!version.empty()) entry->set_python_version(version);
+    *entry->mutable_pool() = ToProto(pools[i].second);
+    *entry->mutable_live_pool() = ToProto(live_pools[i].second);
+    entry->clear_profiles();
+    for (const auto profile : core::OfferedProfiles(entry->python_version())) {
+      entry->add_profiles(profile);
+    }
   }
   info->set_ready(readiness.ready());
   info->set_not_ready_reason(readiness.reason());

@@ -27,8 +27,11 @@ v1::GetInfoResponse FixedInfo(const internal::v1::ServerConfig& config,
                               const rpc::RequestValidator& validator,
                               const internal::v1::Facilities& facilities);
 
-// Adds what is so now. `pools` is in the order of the templates.
-void AddCurrentInfo(const std::vector<std::pair<std::string, core::PoolState>>& pools,
+using PoolStates = std::vector<std::pair<std::string, core::PoolState>>;
+
+// Adds what is so now. `pools`, and `live_pools` that live sandboxes come from, are in the order of the
+// templates.
+void AddCurrentInfo(const PoolStates& pools, const PoolStates& live_pools,
                     const Readiness& readiness, v1::GetInfoResponse* info);
 
 }  // namespace cloister::server

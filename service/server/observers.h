@@ -21,6 +21,9 @@ class ServiceObservers final : public core::ServiceObserver {
   void OnPoolState(const std::string& pool, const core::PoolState& state) override {
     for (auto* o : observers_) o->OnPoolState(pool, state);
   }
+  void OnLivePoolState(const std::string& pool, const core::PoolState& state) override {
+    for (auto* o : observers_) o->OnLivePoolState(pool, state);
+  }
   void OnAdmission(const std::string& pool, core::Admission decision) override {
     for (auto* o : observers_) o->OnAdmission(pool, decision);
   }
@@ -74,6 +77,24 @@ class ServiceObservers final : public core::ServiceObserver {
   }
   void OnLiveEnded(const std::string& sandbox, core::LiveEnd how) override {
     for (auto* o : observers_) o->OnLiveEnded(sandbox, how);
+  }
+  void OnInterpreterState(v1::Interpreter::Profile profile, v1::Interpreter::State from,
+                          v1::Interpreter::State to) override {
+    for (auto* o : observers_) o->OnInterpreterState(profile, from, to);
+  }
+  void OnInterpreterStarted(const std::string& interpreter, v1::Interpreter::Profile profile,
+                            absl::Duration took) override {
+    for (auto* o : observers_) o->OnInterpreterStarted(interpreter, profile, took);
+  }
+  void OnInterpreterSetupFailed(const std::string& interpreter, const absl::Status& why) override {
+    for (auto* o : observers_) o->OnInterpreterSetupFailed(interpreter, why);
+  }
+  void OnInterpreterLost(const std::string& interpreter, v1::Interpreter::Profile profile,
+                         v1::Outcome::Kind cause, const std::string& detail) override {
+    for (auto* o : observers_) o->OnInterpreterLost(interpreter, profile, cause, detail);
+  }
+  void OnInterpreterMemory(v1::Interpreter::Profile profile, int64_t change) override {
+    for (auto* o : observers_) o->OnInterpreterMemory(profile, change);
   }
   void OnExecutionAccepted(core::ExecutionKind kind) override {
     for (auto* o : observers_) o->OnExecutionAccepted(kind);

@@ -55,6 +55,7 @@ core::SandboxManagerOptions SandboxOptionsOf(const ServerConfig& config) {
   options.maximum_count = config.live_sandboxes().maximum_count();
   options.maximum_queued =
       static_cast<size_t>(config.live_sandboxes().maximum_queued_executions());
+  options.maximum_interpreters = config.live_sandboxes().maximum_interpreters();
   return options;
 }
 

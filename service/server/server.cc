@@ -98,6 +98,7 @@ Server::~Server() {
   }
   // What belonged to the loop belongs to this thread now; users before what they use.
   executions_.reset();
+  interpreters_.reset();
   sandboxes_.reset();
   forks_.reset();
   pools_.reset();
@@ -115,7 +116,9 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
                                            PoolOptionsOf(config_, images_, can_fork));
   sandboxes_ = std::make_unique<core::SandboxManager>(&loop_, pools_.get(), &observers_,
                                                       SandboxOptionsOf(config_));
-  forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observers_);
+  forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observers_,
+                                               config_.live_sandboxes().maximum_snapshots());
+  interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observers_);
   executions_ = std::make_unique<core::ExecutionManager>(
       &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
   if (!config_.metrics_listen().empty()) {
@@ -144,6 +147,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .executions = executions_.get(),
       .sandboxes = sandboxes_.get(),
       .forks = forks_.get(),
+      .interpreters = interpreters_.get(),
       .validator = &validator_,
       .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,
@@ -153,7 +157,8 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {
         v1::GetInfoResponse info = fixed;
         info.mutable_live_sandboxes()->set_count(sandboxes_->count());
-        AddCurrentInfo(pools_->Snapshot(), readiness_, &info);
+        info.mutable_live_sandboxes()->set_snapshot_count(forks_->snapshot_count());
+        AddCurrentInfo(pools_->Snapshot(), pools_->LiveSnapshot(), readiness_, &info);
         return info;
       }};
   rpc::GrpcServerOptions options;

@@ -17,6 +17,7 @@
 #include "sandbox/host/spawner_client.h"
 #include "service/core/execution_manager.h"
 #include "service/core/fork_manager.h"
+#include "service/core/interpreter_manager.h"
 #include "service/core/sandbox_manager.h"
 #include "service/core/request_memory.h"
 #include "service/observability/logging.h"
@@ -88,6 +89,7 @@ class Server {
   std::unique_ptr<pool::PoolSet> pools_;
   std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ForkManager> forks_;
+  std::unique_ptr<core::InterpreterManager> interpreters_;
   std::unique_ptr<core::ExecutionManager> executions_;
   UnixListeners listeners_;
 

@@ -23,6 +23,8 @@ Benchmarks:
   session  RunCode of x=1 in live sandboxes: one client (latency_…), then --clients, each with a sandbox of
            its own (throughput_…). Anchors: grpc_echo, ipykernel (a warm kernel through jupyter_client)
   fork     ForkSandbox of a sandbox with a heap of 100 MB: one at a time (latency_…), then a hundred in one call
+  parallel CPU-bound Python in one isolated interpreter of a live sandbox, then in two at once. Anchors:
+           process (the same in interpreters of that profile), threads_of_main
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
            one and with --sandboxes more ready, and once more with --live-sandboxes live ones that have each run
            a cell; needs what cloisterd needs, and a machine that is quiet
@@ -45,6 +47,7 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "fresh") return BenchFresh(options);
   if (options.name == "session") return BenchSession(options);
   if (options.name == "fork") return BenchFork(options);
+  if (options.name == "parallel") return BenchParallel(options);
   return BenchDensity(options);
 }
 
@@ -53,9 +56,9 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
 void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()> chosen) {
   CLI::App* command =
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
-  command->add_option("NAME", options->name, "echo, fresh, session, fork or density")
+  command->add_option("NAME", options->name, "echo, fresh, session, fork, parallel or density")
       ->required()
-      ->check(CLI::IsMember({"echo", "fresh", "session", "fork", "density"}));
+      ->check(CLI::IsMember({"echo", "fresh", "session", "fork", "parallel", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
       ->type_name("TIME");

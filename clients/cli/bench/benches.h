@@ -21,6 +21,9 @@ absl::StatusOr<Report> BenchSession(const BenchOptions& options);
 // ForkSandbox of a sandbox with a heap of 100 MB: one at a time, then a hundred in one call.
 absl::StatusOr<Report> BenchFork(const BenchOptions& options);
 
+// CPU-bound code in one isolated interpreter of a sandbox, then in two at once.
+absl::StatusOr<Report> BenchParallel(const BenchOptions& options);
+
 // What one more idle warm sandbox costs in memory.
 absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
 

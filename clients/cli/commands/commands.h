@@ -67,8 +67,28 @@ int ForkSandbox(const Server& server, const std::string& name, int count, Output
 int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds);
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds);
 
+struct CreateInterpreterOptions {
+  std::string sandbox;
+  std::string id;                // empty: chosen by the server
+  std::string profile = "auto";  // or isolated, shared_gil, process
+  std::vector<std::string> imports;
+  std::string memory;
+  // The environment, as for `run`.
+  RunOptions program;
+  bool json = false;
+};
+
+// Interpreters of live sandboxes. CreateInterpreter prints the name.
+int CreateInterpreter(const Server& server, const CreateInterpreterOptions& options, OutputFds fds);
+int ListInterpreters(const Server& server, const std::string& sandbox, bool json, OutputFds fds);
+int ShowInterpreter(const Server& server, const std::string& name, bool json, OutputFds fds);
+int RestartInterpreter(const Server& server, const std::string& name, OutputFds fds);
+// Tells which others were lost with one.
+int RemoveInterpreters(const Server& server, const std::vector<std::string>& names, OutputFds fds);
+
 struct ReplOptions {
-  std::string sandbox;  // empty: one of its own, which ends with it
+  // Or an interpreter of one; empty: a sandbox of its own, which ends with it.
+  std::string sandbox;
   std::string template_name;
 };
 

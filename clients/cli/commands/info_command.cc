@@ -27,6 +27,19 @@ void AppendTemplates(const v1::GetInfoResponse& info, std::string* text) {
         "  %-18s pool: %d ready of %d wanted (%d to %d), %d starting, %d leased, %d waiting\n", "",
         pool.ready_count(), pool.target_count(), pool.minimum_count(), pool.maximum_count(),
         pool.starting_count(), pool.leased_count(), pool.waiting_count());
+    const v1::PoolState& live = entry.live_pool();
+    absl::StrAppendFormat(
+        text, "  %-18s live sandboxes: %d; their pool: %d ready of %d wanted, %d starting, %d waiting\n",
+        "", live.live_count(), live.ready_count(), live.target_count(), live.starting_count(),
+        live.waiting_count());
+    std::vector<std::string> profiles;
+    for (const int profile : entry.profiles()) {
+      profiles.push_back(absl::AsciiStrToLower(absl::StripPrefix(
+          v1::Interpreter::Profile_Name(static_cast<v1::Interpreter::Profile>(profile)),
+          "PROFILE_")));
+    }
+    absl::StrAppendFormat(text, "  %-18s interpreters: main %s\n", "",
+                          absl::StrJoin(profiles, " "));
     if (entry.warm_up_imports_size() > 0) {
       absl::StrAppendFormat(text, "  %-18s imported: %s\n", "",
                             absl::StrJoin(entry.warm_up_imports(), " "));
@@ -56,6 +69,21 @@ void AppendLimits(const v1::GetInfoResponse& info, std::string* text) {
   row("workspace", SizeText(usual.workspace_bytes()), SizeText(most.workspace_bytes()));
 }
 
+void AppendLiveSandboxes(const v1::LiveSandboxes& live, std::string* text) {
+  absl::StrAppendFormat(text, "\nLive sandboxes: %d of %d, snapshots: %d of %d\n", live.count(),
+                        live.maximum_count(), live.snapshot_count(),
+                        live.maximum_snapshot_count());
+  absl::StrAppendFormat(text, "  at most %d interpreters each, %d executions queued in one\n",
+                        live.maximum_interpreters(), live.maximum_queued_executions());
+  absl::StrAppendFormat(text, "  ends after %s, at most %s; idle %s, at most %s\n",
+                        absl::FormatDuration(FromProto(live.default_ttl())),
+                        absl::FormatDuration(FromProto(live.maximum_ttl())),
+                        absl::FormatDuration(FromProto(live.default_idle_timeout())),
+                        absl::FormatDuration(FromProto(live.maximum_idle_timeout())));
+  absl::StrAppendFormat(text, "  can be forked: %s\n",
+                        live.can_fork() ? "yes" : "NO, " + live.cannot_fork_reason());
+}
+
 void AppendIsolation(const v1::Isolation& isolation, std::string* text) {
   int in_force = 0;
   for (const v1::Layer& layer : isolation.layers()) in_force += layer.in_force() ? 1 : 0;
@@ -77,6 +105,7 @@ std::string InfoText(const v1::GetInfoResponse& info, const std::string& address
   absl::StrAppend(&text, "\n");
   AppendTemplates(info, &text);
   AppendLimits(info, &text);
+  AppendLiveSandboxes(info.live_sandboxes(), &text);
   AppendIsolation(info.isolation(), &text);
   return text;
 }

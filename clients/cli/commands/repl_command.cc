@@ -44,9 +44,9 @@ class Repl {
       if (status.ok()) continue;
       Complain(fds_.err, ErrorText(server_, status));
       const std::string reason = client::ParseServiceError(status).reason;
-      if (reason == "SANDBOX_LOST" ? !Restart() : reason != "EXECUTION_QUEUE_FULL") {
-        return ExitCodeFor(status);
-      }
+      const bool is_lost = reason == "INTERPRETER_LOST" ||
+                           (reason == "SANDBOX_LOST" && !IsFurtherInterpreter());
+      if (is_lost ? !Restart() : reason != "EXECUTION_QUEUE_FULL") return ExitCodeFor(status);
     }
   }
 
@@ -135,7 +135,15 @@ class Repl {
     if (!status.ok()) Complain(fds_.err, ErrorText(server_, status));
   }
 
+  // Named by itself, not by its sandbox.
+  bool IsFurtherInterpreter() const { return sandbox_.find("/interpreters/") != sandbox_.npos; }
+
   bool Restart() {
+    if (IsFurtherInterpreter()) {
+      if (RestartInterpreter(server_, sandbox_, fds_) != kExitOk) return false;
+      Complain(fds_.err, "the interpreter was restarted; its variables are gone");
+      return true;
+    }
     if (RestartSandbox(server_, sandbox_, fds_) != kExitOk) return false;
     Complain(fds_.err, "the sandbox was restarted; its variables and files are gone");
     return true;

@@ -1,35 +1,16 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/units.h"
-#include "clients/cpp/service_error.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace cloister::cli {
 namespace {
-
-int Refused(const Server& server, const grpc::Status& status, OutputFds fds) {
-  Complain(fds.err, client::ErrorText(client::ParseServiceError(status), server.address));
-  return ExitCodeFor(status);
-}
-
-int Written(bool written) { return written ? kExitOk : kExitInputOutput; }
-
-// "STATE_READY" → "ready".
-std::string Lower(const std::string& name, const char* prefix) {
-  return absl::AsciiStrToLower(absl::StripPrefix(name, prefix));
-}
-
-absl::Time FromProto(const google::protobuf::Timestamp& time) {
-  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
-}
 
 std::string Left(absl::Time time) {
   return absl::FormatDuration(absl::Floor(time - absl::Now(), absl::Seconds(1)));
@@ -38,30 +19,27 @@ std::string Left(absl::Time time) {
 // One line of a list.
 std::string Line(const v1::Sandbox& sandbox) {
   return absl::StrFormat("%s  %-8s  %-16s  %d executions, ends in %s\n", sandbox.name(),
-                         Lower(v1::Sandbox::State_Name(sandbox.state()), "STATE_"),
+                         LowerName(v1::Sandbox::State_Name(sandbox.state()), "STATE_"),
                          sandbox.template_(), sandbox.execution_count(),
-                         Left(FromProto(sandbox.expire_time())));
+                         Left(TimeOf(sandbox.expire_time())));
 }
 
 std::string Details(const v1::Sandbox& sandbox) {
   std::string text;
   const auto add = [&text](absl::string_view name, const std::string& value) {
-    if (!value.empty()) absl::StrAppendFormat(&text, "%-12s %s\n", name, value);
+    AppendRow(name, value, &text);
   };
   add("name", sandbox.name());
-  add("state", Lower(v1::Sandbox::State_Name(sandbox.state()), "STATE_"));
-  if (sandbox.has_loss()) {
-    add("lost", absl::StrCat(Lower(v1::Outcome::Kind_Name(sandbox.loss().cause()), "KIND_"), ": ",
-                             sandbox.loss().detail()));
-  }
+  add("state", LowerName(v1::Sandbox::State_Name(sandbox.state()), "STATE_"));
+  if (sandbox.has_loss()) add("lost", LossText(sandbox.loss()));
   add("template", sandbox.template_());
   add("snapshot", sandbox.snapshot());
   add("parent", sandbox.parent());
-  add("start", Lower(v1::StartKind_Name(sandbox.start_kind()), "START_KIND_"));
-  add("created", absl::FormatTime(FromProto(sandbox.create_time())));
-  add("ends in", Left(FromProto(sandbox.expire_time())));
+  add("start", LowerName(v1::StartKind_Name(sandbox.start_kind()), "START_KIND_"));
+  add("created", absl::FormatTime(TimeOf(sandbox.create_time())));
+  add("ends in", Left(TimeOf(sandbox.expire_time())));
   if (sandbox.has_idle_expire_time()) {
-    add("idle until", Left(FromProto(sandbox.idle_expire_time())));
+    add("idle until", Left(TimeOf(sandbox.idle_expire_time())));
   }
   add("runs", sandbox.current_execution());
   add("queued", absl::StrCat(sandbox.queued_execution_count()));
@@ -70,17 +48,8 @@ std::string Details(const v1::Sandbox& sandbox) {
   return text;
 }
 
-std::string Json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  return json;
-}
-
 int Show(const v1::Sandbox& sandbox, bool json, OutputFds fds) {
-  return Written(WriteAll(fds.out, json ? Json(sandbox) : Details(sandbox)));
+  return Print(json ? JsonText(sandbox) : Details(sandbox), fds);
 }
 
 absl::Status SetDuration(const std::string& text, const char* option,
@@ -129,7 +98,7 @@ int CreateSandbox(const Server& server, const CreateSandboxOptions& options, Out
   const grpc::Status status = server.sandboxes->CreateSandbox(&context, *request, &response);
   if (!status.ok()) return Refused(server, status, fds);
   if (options.json) return Show(response.sandbox(), true, fds);
-  return Written(WriteAll(fds.out, response.sandbox().name() + "\n"));
+  return Print(response.sandbox().name() + "\n", fds);
 }
 
 int ListSandboxes(const Server& server, bool json, OutputFds fds) {
@@ -143,10 +112,10 @@ int ListSandboxes(const Server& server, bool json, OutputFds fds) {
     request.set_page_token(page.next_page_token());
     all.mutable_sandboxes()->MergeFrom(page.sandboxes());
   } while (!request.page_token().empty());
-  if (json) return Written(WriteAll(fds.out, Json(all)));
+  if (json) return Print(JsonText(all), fds);
   std::string text;
   for (const v1::Sandbox& sandbox : all.sandboxes()) absl::StrAppend(&text, Line(sandbox));
-  return Written(WriteAll(fds.out, text));
+  return Print(text, fds);
 }
 
 int ShowSandbox(const Server& server, const std::string& name, bool json, OutputFds fds) {
@@ -178,7 +147,7 @@ int ForkSandbox(const Server& server, const std::string& name, int count, Output
   if (!status.ok()) return Refused(server, status, fds);
   std::string text;
   for (const v1::Sandbox& fork : response.sandboxes()) absl::StrAppend(&text, fork.name(), "\n");
-  return Written(WriteAll(fds.out, text));
+  return Print(text, fds);
 }
 
 int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds) {
@@ -188,7 +157,7 @@ int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds f
   v1::CreateSnapshotResponse response;
   const grpc::Status status = server.sandboxes->CreateSnapshot(&context, request, &response);
   if (!status.ok()) return Refused(server, status, fds);
-  return Written(WriteAll(fds.out, response.snapshot().name() + "\n"));
+  return Print(response.snapshot().name() + "\n", fds);
 }
 
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds) {

@@ -43,10 +43,12 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
       std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observer_,
                                                core::ExecutionManagerOptions(), sandboxes_.get());
   forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observer_);
+  interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observer_);
   backend_ = {.loop = &loop_,
               .executions = manager_.get(),
               .sandboxes = sandboxes_.get(),
               .forks = forks_.get(),
+              .interpreters = interpreters_.get(),
               .validator = &validator_,
               .sandbox_validator = &sandbox_validator_,
               .observer = &calls_,

@@ -173,6 +173,7 @@ class TestServer {
   std::unique_ptr<pool::PoolSet> pools_;
   std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ForkManager> forks_;
+  std::unique_ptr<core::InterpreterManager> interpreters_;
   std::unique_ptr<core::ExecutionManager> manager_;
   core::RequestMemory request_memory_;
   rpc::RequestValidator validator_;

@@ -68,6 +68,8 @@ TEST(ConfigTest, KeepsWhatIsSet) {
   EXPECT_EQ(config.templates(0).pool().minimum_ready(), 1);
   EXPECT_EQ(config.templates(1).pool().minimum_ready(), 0);
   EXPECT_EQ(config.templates(0).pool().maximum_ready(), 2);
+  EXPECT_EQ(config.live_sandboxes().maximum_interpreters(), 16);
+  EXPECT_EQ(config.live_sandboxes().maximum_snapshots(), 64);
   EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
 }
 
@@ -117,6 +119,10 @@ const BadCase kBadCases[] = {
      "templates[0].pool.minimum_ready"},
     {"PoolMinimum", "templates { name: 'a' pool { minimum_ready: -1 } }",
      "templates[0].pool.minimum_ready"},
+    {"Interpreters", "live_sandboxes { maximum_interpreters: -1 }",
+     "live_sandboxes.maximum_interpreters"},
+    {"Snapshots", "live_sandboxes { maximum_snapshots: 1000000 }",
+     "live_sandboxes.maximum_snapshots"},
     {"PoolMinimumAboveMaximum",
      "templates { name: 'a' pool { minimum_ready: 9 maximum_ready: 8 } }",
      "templates[0].pool.minimum_ready"},

@@ -200,15 +200,23 @@ TEST(InfoTest, TellsTheReasonAndThePool) {
   core::PoolState state;
   state.ready = 3;
   state.waiting = 2;
-  AddCurrentInfo({{"a", state}}, readiness, &info);
+  core::PoolState live;
+  live.live = 7;
+  AddCurrentInfo({{"a", state}}, {{"a", live}}, readiness, &info);
   EXPECT_EQ(info.templates(0).python_version(), "from the manifest");
   EXPECT_EQ(info.templates(0).pool().ready_count(), 3);
   EXPECT_EQ(info.templates(0).pool().waiting_count(), 2);
   EXPECT_FALSE(info.ready());
   EXPECT_NE(info.not_ready_reason(), "");
+  EXPECT_EQ(info.templates(0).live_pool().live_count(), 7);
   state.python_version = "3.14.9";
-  AddCurrentInfo({{"a", state}}, readiness, &info);
+  AddCurrentInfo({{"a", state}}, {{"a", live}}, readiness, &info);
   EXPECT_EQ(info.templates(0).python_version(), "3.14.9");
+  EXPECT_EQ(info.templates(0).profiles_size(), 3);
+  state.python_version = "3.13.5";
+  AddCurrentInfo({{"a", state}}, {{"a", live}}, readiness, &info);
+  ASSERT_EQ(info.templates(0).profiles_size(), 1);
+  EXPECT_EQ(info.templates(0).profiles(0), v1::Interpreter::PROFILE_PROCESS);
 }
 
 TEST(ExitEventsTest, WakesForEventsAndSignals) {

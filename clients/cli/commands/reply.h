@@ -1,0 +1,39 @@
+// What commands that make one call have in common: how they show its answer, or that there is none.
+
+#ifndef CLOISTER_CLIENTS_CLI_COMMANDS_REPLY_H_
+#define CLOISTER_CLIENTS_CLI_COMMANDS_REPLY_H_
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "clients/cli/commands/commands.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/timestamp.pb.h"
+#include "grpcpp/support/status.h"
+
+namespace cloister::cli {
+
+// Tells the error; its exit code.
+int Refused(const Server& server, const grpc::Status& status, OutputFds fds);
+
+// Writes to standard output; the exit code.
+int Print(const std::string& text, OutputFds fds);
+
+// "STATE_READY" → "ready".
+std::string LowerName(const std::string& name, const char* prefix);
+
+// One line of a table of names and values; nothing for an empty value.
+void AppendRow(absl::string_view name, const std::string& value, std::string* text);
+
+absl::Time TimeOf(const google::protobuf::Timestamp& time);
+
+// As in the proto, indented.
+std::string JsonText(const google::protobuf::Message& message);
+
+// "signaled: ended by SIGSEGV"
+std::string LossText(const v1::Loss& loss);
+
+}  // namespace cloister::cli
+
+#endif  // CLOISTER_CLIENTS_CLI_COMMANDS_REPLY_H_
