@@ -177,13 +177,19 @@ absl::StatusOr<std::shared_ptr<LiveInterpreter>> FurtherInterpreters::Create(
   return live;
 }
 
-void FurtherInterpreters::AwaitStart(const LiveInterpreter& interpreter, StartCallback done) {
-  const EntryPtr entry = EntryOf(interpreter);
-  if (entry == nullptr || interpreter.state() != v1::Interpreter::STATE_STARTING) {
-    return done(absl::OkStatus());
+absl::StatusOr<std::shared_ptr<LiveInterpreter>> FurtherInterpreters::AwaitStart(
+    const std::string& id, const std::string& request_id, StartCallback done) {
+  const EntryPtr entry = FindEntry(id);
+  // Another one may have got its name since.
+  if (entry == nullptr || entry->spec.request_id != request_id) return NotFoundError(id);
+  const std::shared_ptr<LiveInterpreter> live = entry->live;
+  if (live->state() != v1::Interpreter::STATE_STARTING) {
+    done(absl::OkStatus());
+  } else {
+    ++entry->waiting;
+    entry->callbacks.push_back(std::move(done));
   }
-  ++entry->waiting;
-  entry->callbacks.push_back(std::move(done));
+  return live;
 }
 
 void FurtherInterpreters::AbandonStart(const LiveInterpreter& interpreter) {

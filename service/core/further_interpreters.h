@@ -24,6 +24,7 @@
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
 #include "service/core/live_interpreter.h"
+#include "service/core/request_ids.h"
 
 namespace cloister::core {
 
@@ -38,6 +39,9 @@ struct FurtherInterpreterSpec {
   // Besides the sandbox's.
   std::vector<std::pair<std::string, std::string>> environment;
   std::vector<std::string> imports;
+  // Of the request that makes it, as long as it lives; both empty without one.
+  std::string request_id;
+  RequestIds::Hold request = nullptr;
 };
 
 // Why a sandbox or an interpreter was lost, now.
@@ -70,8 +74,11 @@ class FurtherInterpreters {
   // through `done`: as CreateInterpreter.
   absl::StatusOr<std::shared_ptr<LiveInterpreter>> Create(FurtherInterpreterSpec spec,
                                                           absl::Time deadline, StartCallback done);
-  // Another one who wants to know; inline where it has started.
-  void AwaitStart(const LiveInterpreter& interpreter, StartCallback done);
+  // Another one who wants to know of the one that the request with this id made; inline where it has
+  // started. INTERPRETER_NOT_FOUND.
+  absl::StatusOr<std::shared_ptr<LiveInterpreter>> AwaitStart(const std::string& id,
+                                                              const std::string& request_id,
+                                                              StartCallback done);
   // One who waits for the creation has gone; the last one takes it along, if it is not ready.
   void AbandonStart(const LiveInterpreter& interpreter);
 

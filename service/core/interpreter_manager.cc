@@ -20,29 +20,38 @@ absl::Status MainError(const char* instead) {
 
 absl::StatusOr<InterpreterManager::Creation> InterpreterManager::Create(
     CreateInterpreterRequest request, Callback done) {
-  if (!request.request_id.empty()) {
-    const auto earlier = by_request_id_.find(request.request_id);
-    if (earlier != by_request_id_.end()) return Repeat(earlier->second, request, std::move(done));
-  }
+  CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
+                            request_ids_.Find(request.request_id, request.payload_digest));
+  if (earlier.exists) return Repeat(earlier.names[0], request.request_id, std::move(done));
   CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckNotDraining());
   CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<LiveSandbox> sandbox,
                             sandboxes_->Find(request.sandbox));
   CLOISTER_RETURN_IF_ERROR(sandbox->CheckUsable());
   if (request.spec.id.empty()) request.spec.id = base::NewId();
   const std::string name = absl::StrCat(sandbox->name(), "/interpreters/", request.spec.id);
-  FurtherInterpreterSpec spec = std::move(request.spec);
+  request.spec.request_id = request.request_id;
+  request.spec.request = request_ids_.Begin(request.request_id, request.payload_digest);
+  request_ids_.Complete(request.request_id, {name});
+  const std::string request_id = request.request_id;
+  absl::StatusOr<Creation> creation = Begin(*sandbox, std::move(request), name, std::move(done));
+  if (!creation.ok()) request_ids_.Fail(request_id, creation.status());
+  return creation;
+}
+
+absl::StatusOr<InterpreterManager::Creation> InterpreterManager::Begin(
+    LiveSandbox& sandbox, CreateInterpreterRequest request, const std::string& name,
+    Callback done) {
   CLOISTER_ASSIGN_OR_RETURN(
       const std::shared_ptr<LiveInterpreter> live,
-      sandbox->further().Create(
-          std::move(spec), request.deadline,
+      sandbox.further().Create(
+          std::move(request.spec), request.deadline,
           [this, request_id = request.request_id, told = Told(name, std::move(done))](
               const absl::Status& status) {
             // What never came to be may be asked for again with the same request_id.
-            if (!status.ok()) by_request_id_.erase(request_id);
+            if (!status.ok()) request_ids_.Fail(request_id, status);
             told(status);
           }));
-  sandbox->CountUse();
-  Remember(request, live);
+  sandbox.CountUse();
   return Creation(live);
 }
 
@@ -55,39 +64,14 @@ FurtherInterpreters::StartCallback InterpreterManager::Told(const std::string& n
 }
 
 absl::StatusOr<InterpreterManager::Creation> InterpreterManager::Repeat(
-    const Made& earlier, const CreateInterpreterRequest& request, Callback done) {
-  if (earlier.payload_digest != request.payload_digest) {
-    observer_->OnReplay(ReplayResult::kReused);
-    return MakeError(
-        v1::ERROR_REASON_REQUEST_ID_REUSED,
-        absl::StrCat("request_id \"", request.request_id,
-                     "\" was used with another payload; choose a new one per interpreter"));
-  }
-  observer_->OnReplay(ReplayResult::kJoined);
-  const Creation creation = earlier.live;
-  const std::string name = earlier.name;
-  const auto now = sandboxes_->FindLive(name);
-  if (!now.ok()) return now.status();
-  if (*now != creation.lock()) {
-    return WithMetadata(MakeError(v1::ERROR_REASON_INTERPRETER_NOT_FOUND,
-                                  absl::StrCat("the interpreter \"", name,
-                                               "\" that this request_id made was deleted")),
-                        "interpreter", name);
-  }
+    const std::string& name, const std::string& request_id, Callback done) {
+  const InterpreterName parts = SplitInterpreterName(name);
   CLOISTER_ASSIGN_OR_RETURN(const std::shared_ptr<LiveSandbox> sandbox,
-                            sandboxes_->Find(request.sandbox));
-  sandbox->further().AwaitStart(**now, Told(name, std::move(done)));
-  return creation;
-}
-
-void InterpreterManager::Remember(const CreateInterpreterRequest& request,
-                                  const std::shared_ptr<LiveInterpreter>& live) {
-  if (request.request_id.empty()) return;
-  by_request_id_[request.request_id] = {request.payload_digest, live->name(), live};
-  request_ids_.push_back(request.request_id);
-  if (request_ids_.size() <= kRememberedRequests) return;
-  by_request_id_.erase(request_ids_.front());
-  request_ids_.pop_front();
+                            sandboxes_->Find(parts.sandbox));
+  CLOISTER_ASSIGN_OR_RETURN(
+      const std::shared_ptr<LiveInterpreter> live,
+      sandbox->further().AwaitStart(parts.id, request_id, Told(name, std::move(done))));
+  return Creation(live);
 }
 
 void InterpreterManager::Abandon(const Creation& creation) {

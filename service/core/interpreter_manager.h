@@ -4,11 +4,9 @@
 #ifndef CLOISTER_SERVICE_CORE_INTERPRETER_MANAGER_H_
 #define CLOISTER_SERVICE_CORE_INTERPRETER_MANAGER_H_
 
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -17,6 +15,7 @@
 #include "cloister/v1/interpreter.pb.h"
 #include "service/core/further_interpreters.h"
 #include "service/core/observer.h"
+#include "service/core/request_ids.h"
 #include "service/core/sandbox_manager.h"
 
 namespace cloister::core {
@@ -37,7 +36,7 @@ struct CreateInterpreterRequest {
 // Ownership: `sandboxes` and `observer` must outlive it.
 class InterpreterManager {
  public:
-  // For so many of the latest creations their request_ids are known.
+  // Requests whose interpreters are gone.
   static constexpr size_t kRememberedRequests = 10'000;
 
   using Callback = std::function<void(absl::StatusOr<v1::Interpreter>)>;
@@ -46,7 +45,7 @@ class InterpreterManager {
   using Creation = std::weak_ptr<LiveInterpreter>;
 
   InterpreterManager(SandboxManager* sandboxes, ServiceObserver* observer)
-      : sandboxes_(sandboxes), observer_(observer) {}
+      : sandboxes_(sandboxes), request_ids_(observer, kRememberedRequests) {}
   InterpreterManager(const InterpreterManager&) = delete;
   InterpreterManager& operator=(const InterpreterManager&) = delete;
 
@@ -63,22 +62,15 @@ class InterpreterManager {
   absl::Status Delete(const std::string& name, DeleteCallback done);
 
  private:
-  struct Made {
-    std::string payload_digest;
-    std::string name;
-    Creation live;
-  };
-
-  absl::StatusOr<Creation> Repeat(const Made& earlier, const CreateInterpreterRequest& request,
+  absl::StatusOr<Creation> Repeat(const std::string& name, const std::string& request_id,
                                   Callback done);
-  void Remember(const CreateInterpreterRequest& request, const std::shared_ptr<LiveInterpreter>& live);
+  absl::StatusOr<Creation> Begin(LiveSandbox& sandbox, CreateInterpreterRequest request,
+                                 const std::string& name, Callback done);
   // What tells `done` of `live` when it has started.
   FurtherInterpreters::StartCallback Told(const std::string& name, Callback done) const;
 
   SandboxManager* const sandboxes_;
-  ServiceObserver* const observer_;
-  std::unordered_map<std::string, Made> by_request_id_;
-  std::deque<std::string> request_ids_;  // oldest first
+  RequestIds request_ids_;
 };
 
 }  // namespace cloister::core
