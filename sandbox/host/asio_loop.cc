@@ -13,17 +13,89 @@ AsioLoop::AsioLoop() : io_context_(1), work_guard_(io_context_.get_executor()) {
 AsioLoop::~AsioLoop() = default;
 
 void AsioLoop::Run() {
-  thread_ = std::this_thread::get_id();
   io_context_.restart();
+  {
+    const absl::MutexLock lock(&turn_);
+    running_ = true;
+  }
+  if (HasPosted()) Wake();
   io_context_.run();
-  thread_ = std::thread::id();
+  const absl::MutexLock lock(&turn_);
+  running_ = false;
 }
 
 void AsioLoop::Stop() { io_context_.stop(); }
 
+// ---- turns --------------------------------------------------------------------------------------
+
 void AsioLoop::Post(std::function<void()> function) {
-  asio::post(io_context_, std::move(function));
+  {
+    const absl::MutexLock lock(&posted_mutex_);
+    posted_.push_back(std::move(function));
+  }
+  // Whoever has the turn looks before it gives it away.
+  if (!IsCurrent()) Wake();
 }
+
+void AsioLoop::Enter(std::function<void()> function) {
+  {
+    const absl::MutexLock lock(&posted_mutex_);
+    posted_.push_back(std::move(function));
+  }
+  if (!IsCurrent()) RunPostedIfFree();
+}
+
+void AsioLoop::Wake() {
+  if (waking_.exchange(true)) return;
+  asio::post(io_context_, [this] {
+    waking_ = false;
+    RunInTurn([] {});
+  });
+}
+
+void AsioLoop::RunInTurn(absl::FunctionRef<void()> function) {
+  {
+    const absl::MutexLock lock(&turn_);
+    turn_holder_ = std::this_thread::get_id();
+    function();
+    RunPosted();
+    turn_holder_ = std::thread::id();
+  }
+  if (HasPosted()) Wake();
+}
+
+void AsioLoop::RunPostedIfFree() {
+  if (!turn_.TryLock()) return;
+  const bool is_running = running_;
+  if (is_running) {
+    turn_holder_ = std::this_thread::get_id();
+    RunPosted();
+    turn_holder_ = std::thread::id();
+  }
+  turn_.Unlock();
+  // Run begins with what is posted.
+  if (is_running && HasPosted()) Wake();
+}
+
+void AsioLoop::RunPosted() {
+  for (int i = 0; i < kPostedPerTurn && !io_context_.stopped(); ++i) {
+    std::function<void()> function;
+    {
+      const absl::MutexLock lock(&posted_mutex_);
+      if (posted_.empty()) return;
+      function = std::move(posted_.front());
+      posted_.pop_front();
+    }
+    function();
+  }
+}
+
+bool AsioLoop::HasPosted() {
+  const absl::MutexLock lock(&posted_mutex_);
+  return !posted_.empty();
+}
+
+// ---- time ---------------------------------------------------------------------------------------
 
 Loop::TimerId AsioLoop::CallAfter(absl::Duration delay, std::function<void()> function) {
   const TimerId id = next_timer_++;
@@ -32,7 +104,7 @@ Loop::TimerId AsioLoop::CallAfter(absl::Duration delay, std::function<void()> fu
   asio::steady_timer& timer = entry->second.timer;
   timer.expires_after(absl::ToChronoNanoseconds(std::max(delay, absl::ZeroDuration())));
   timer.async_wait([this, id](const asio::error_code& error) {
-    if (!error) RunTimer(id);
+    if (!error) RunInTurn([this, id] { RunTimer(id); });
   });
   return id;
 }
@@ -49,6 +121,6 @@ absl::Time AsioLoop::Now() const {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
-bool AsioLoop::IsCurrent() const { return thread_.load() == std::this_thread::get_id(); }
+bool AsioLoop::IsCurrent() const { return turn_holder_.load() == std::this_thread::get_id(); }
 
 }  // namespace cloister::sandbox

@@ -1,4 +1,5 @@
-// The loop of the server: real time, one thread, Asio underneath.
+// The loop of the server: real time, Asio underneath. One thread waits for descriptors and timers;
+// functions are run by whoever has the turn, which is that thread or one that entered.
 //
 // Thread-safety: as Loop; Run and Stop beside it.
 // Ownership: outlives everything that uses it. What is still pending when it is destroyed never
@@ -11,10 +12,14 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <thread>
 #include <unordered_map>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "sandbox/base/loop.h"
 
@@ -27,20 +32,25 @@ class AsioLoop final : public Loop {
   AsioLoop& operator=(const AsioLoop&) = delete;
   ~AsioLoop() override;
 
-  // Makes the calling thread the loop's, until Stop. May be called again after it returned.
+  // Serves descriptors, timers and what is posted, until Stop. May be called again after it returned;
+  // nothing is run by anybody before and after.
   void Run();
 
   // From any thread: Run returns after the function it is in; what is pending stays pending.
   void Stop();
 
   void Post(std::function<void()> function) override;
+  void Enter(std::function<void()> function) override;
   TimerId CallAfter(absl::Duration delay, std::function<void()> function) override;
   void Cancel(TimerId id) override;
   absl::Time Now() const override;
   bool IsCurrent() const override;
 
-  // For those who wait for descriptors.
+  // For those who wait for descriptors: what the context calls back has to go through RunInTurn.
   asio::io_context& io_context() { return io_context_; }
+
+  // On the thread in Run: waits for the turn, runs `function`, and then what was posted.
+  void RunInTurn(absl::FunctionRef<void()> function);
 
  private:
   struct Timer {
@@ -48,13 +58,31 @@ class AsioLoop final : public Loop {
     std::function<void()> function;
   };
 
+  // What one turn takes of what is posted; a thread that entered has other things to do.
+  static constexpr int kPostedPerTurn = 16;
+
   void RunTimer(TimerId id);
+
+  // Runs what is posted unless somebody else has the turn: he looks for it when he gives it away.
+  void RunPostedIfFree();
+  void RunPosted() ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_);
+  bool HasPosted();
+  // Has the thread in Run take a turn.
+  void Wake();
 
   asio::io_context io_context_;
   asio::executor_work_guard<asio::io_context::executor_type> work_guard_;
-  std::atomic<std::thread::id> thread_;
 
-  // Of the loop's thread.
+  absl::Mutex posted_mutex_;
+  std::deque<std::function<void()>> posted_ ABSL_GUARDED_BY(posted_mutex_);
+  std::atomic<bool> waking_ = false;
+
+  // Held by whoever runs functions.
+  absl::Mutex turn_;
+  std::atomic<std::thread::id> turn_holder_;
+  bool running_ ABSL_GUARDED_BY(turn_) = false;
+
+  // Of whoever has the turn.
   TimerId next_timer_ = 1;
   std::unordered_map<TimerId, Timer> timers_;
 };

@@ -14,26 +14,29 @@ struct FdWatcher::State {
     std::function<void()> function;
   };
 
-  explicit State(asio::io_context& context) : descriptor(context) {}
+  explicit State(AsioLoop* loop) : loop(*loop), descriptor(loop->io_context()) {}
 
   static void Arm(const std::shared_ptr<State>& self, Wait State::*wait,
                   asio::posix::stream_descriptor::wait_type type) {
     if (std::exchange((self.get()->*wait).pending, true)) return;
     self->descriptor.async_wait(type, [self, wait](const asio::error_code&) {
-      Wait& done = self.get()->*wait;
-      done.pending = false;
-      // An error shows again, with its cause, in the caller's own read or write.
-      if (auto function = std::exchange(done.function, nullptr)) function();
+      self->loop.RunInTurn([&self, wait] {
+        Wait& done = self.get()->*wait;
+        done.pending = false;
+        // An error shows again, with its cause, in the caller's own read or write.
+        if (auto function = std::exchange(done.function, nullptr)) function();
+      });
     });
   }
 
+  AsioLoop& loop;
   asio::posix::stream_descriptor descriptor;
   Wait read;
   Wait write;
 };
 
 FdWatcher::FdWatcher(AsioLoop* loop, UniqueFd fd)
-    : unopened_(std::move(fd)), state_(std::make_shared<State>(loop->io_context())) {}
+    : unopened_(std::move(fd)), state_(std::make_shared<State>(loop)) {}
 
 FdWatcher::~FdWatcher() {
   state_->read.function = nullptr;

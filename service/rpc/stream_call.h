@@ -31,8 +31,8 @@ class StreamCall : public grpc::ServerWriteReactor<Response>,
       Finish(status);
       return this;
     }
-    // Posted before gRPC learns of this reactor, so that Begin runs before any cancellation.
-    backend_.loop->Post([self = self_] { self->Begin(&self->pump_); });
+    // Before gRPC learns of this reactor, so that Begin runs before any cancellation.
+    backend_.loop->Enter([self = self_] { self->Begin(&self->pump_); });
     return this;
   }
 
@@ -68,7 +68,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>,
 
   // gRPC threads.
   void OnWriteDone(bool ok) final {
-    backend_.loop->Post([self = this->shared_from_this(), ok] { self->pump_.OnWritten(ok); });
+    backend_.loop->Enter([self = this->shared_from_this(), ok] { self->pump_.OnWritten(ok); });
   }
   void OnCancel() final {
     backend_.loop->Post([self = this->shared_from_this()] {
@@ -78,7 +78,7 @@ class StreamCall : public grpc::ServerWriteReactor<Response>,
   void OnDone() final {
     record_.End();
     // The pump's timer and subscription belong to the loop, so the call is let go of there.
-    backend_.loop->Post([self = std::move(self_)] {});
+    backend_.loop->Enter([self = std::move(self_)] {});
   }
 
   const Backend& backend_;

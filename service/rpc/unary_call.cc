@@ -10,8 +10,8 @@ grpc::ServerUnaryReactor* UnaryCall::Start() {
     Complete(status);
     return this;
   }
-  // Posted before gRPC learns of this reactor, so that Begin runs before any cancellation.
-  backend_.loop->Post([self = self_] { self->Begin(); });
+  // Before gRPC learns of this reactor, so that Begin runs before any cancellation.
+  backend_.loop->Enter([self = self_] { self->Begin(); });
   return this;
 }
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
 #include "sandbox/host/fd_watcher.h"
 
@@ -49,6 +50,100 @@ TEST(AsioLoopTest, TakesPostsFromManyThreads) {
   loop.Run();
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(count, kThreads * kPosts);
+}
+
+// A loop that runs on a thread of its own.
+class RunningLoop {
+ public:
+  RunningLoop() : thread_([this] { loop_.Run(); }) {
+    absl::Notification runs;
+    loop_.Post([&runs] { runs.Notify(); });
+    runs.WaitForNotification();
+  }
+  ~RunningLoop() {
+    loop_.Stop();
+    thread_.join();
+  }
+  AsioLoop* operator->() { return &loop_; }
+
+ private:
+  AsioLoop loop_;
+  std::thread thread_;
+};
+
+TEST(AsioLoopTest, WhoEntersRunsItHimselfWhereNothingElseRuns) {
+  RunningLoop loop;
+  const std::thread::id self = std::this_thread::get_id();
+  std::thread::id runner;
+  // The loop's own thread may be on its way out of its last function.
+  for (int i = 0; i < 1000 && runner != self; ++i) {
+    absl::Notification done;
+    loop->Enter([&] {
+      EXPECT_TRUE(loop->IsCurrent());
+      runner = std::this_thread::get_id();
+      done.Notify();
+    });
+    done.WaitForNotification();
+    EXPECT_FALSE(loop->IsCurrent());
+  }
+  EXPECT_EQ(runner, self);
+}
+
+TEST(AsioLoopTest, WhatIsPostedWhileAnEnteredFunctionRunsComesAfterItAndWithoutAnotherThread) {
+  RunningLoop loop;
+  std::string order;
+  absl::Notification done;
+  loop->Enter([&] {
+    loop->Enter([&] { order += 'b'; });
+    loop->Post([&] {
+      order += 'c';
+      done.Notify();
+    });
+    order += 'a';
+  });
+  done.WaitForNotification();
+  EXPECT_EQ(order, "abc");
+}
+
+TEST(AsioLoopTest, NothingRunsBesideAFunctionAndNothingThatEntersIsForgotten) {
+  RunningLoop loop;
+  int count = 0;  // unguarded: a race detector, and the sum, would tell
+  absl::Notification done;
+  constexpr int kThreads = 4, kCalls = 2000;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < kCalls; ++j) {
+        loop->Enter([&] {
+          if (++count == 2 * kThreads * kCalls) done.Notify();
+          loop->CallAfter(absl::ZeroDuration(), [&] {
+            if (++count == 2 * kThreads * kCalls) done.Notify();
+          });
+        });
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  done.WaitForNotification();
+  EXPECT_EQ(count, 2 * kThreads * kCalls);
+}
+
+TEST(AsioLoopTest, WhatEntersBeforeRunAndAfterStopWaitsForTheNextRun) {
+  AsioLoop loop;
+  std::string order;
+  loop.Enter([&] {
+    order += 'a';
+    loop.Stop();
+  });
+  EXPECT_EQ(order, "");
+  loop.Run();
+  loop.Enter([&] {
+    order += 'b';
+    loop.Stop();
+  });
+  EXPECT_EQ(order, "a");
+  loop.Run();
+  EXPECT_EQ(order, "ab");
 }
 
 TEST(AsioLoopTest, TimersComeInTheOrderOfTheirTimesAndNotEarly) {
