@@ -263,6 +263,11 @@ void Execution::End() {
   context_.interpreter.reset();  // it may be retained for longer than that
   events_.Close();
   if (request_.mode == ExecutionMode::kStream && result_.status.ok()) AppendFinished();
+  if (interrupt_) ReportInterrupt();
+  context_.on_ended(*this);
+  for (const InterruptCallback& done : std::exchange(interrupt_callbacks_, {})) done(result_);
+  events_.Notify();
+  // After the reply: counting and logging take a sixth of what the end of a small program costs.
   context_.observer->OnExecutionEnded(ExecutionRecord{
       .kind = kind(),
       .name = name_,
@@ -276,10 +281,6 @@ void Execution::End() {
       .setup_error = setup_error_,
       .outcome = result_.outcome,
   });
-  if (interrupt_) ReportInterrupt();
-  context_.on_ended(*this);
-  for (const InterruptCallback& done : std::exchange(interrupt_callbacks_, {})) done(result_);
-  events_.Notify();
 }
 
 void Execution::ReportInterrupt() {
