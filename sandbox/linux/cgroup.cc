@@ -33,6 +33,7 @@ constexpr size_t kTriedAtOnce = 16;
 absl::Status Reset(Cgroup& group) {
   CLOISTER_ASSIGN_OR_RETURN(const bool empty, group.IsEmpty());
   if (!empty) {
+    (void)group.KillAll();
     return absl::UnavailableError(
         absl::StrCat("cgroup ", group.name(), " still has processes in it"));
   }

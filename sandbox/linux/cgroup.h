@@ -129,8 +129,9 @@ class CgroupManager {
   // For tests: another bound.
   void SetMaximumFree(size_t maximum) { maximum_free_ = maximum; }
 
-  // Takes a slot back, to use it again or, where enough are free, to remove it. One that is not empty yet, or cannot be reset, is set aside, and the error
-  // says why; it is tried again when slots run short. Never waits for processes to die.
+  // Takes a slot back, kills what is left in it, and uses it again or, where enough are free, removes
+  // it. One that is not empty yet, or cannot be reset, is set aside, and the error says why; it is
+  // tried again when slots run short. Never waits for processes to die.
   absl::Status Release(std::unique_ptr<Cgroup> group);
 
   // A group beside the slots, e.g. for zygotes. `name` must not begin with "s" and a digit.

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,6 +38,36 @@ long CloneTheOldWay(const clone_args& args, int* pidfd) {
 #endif
 }
 
+// As <linux/pidfd.h> of Linux 6.13 has it.
+struct PidfdInfo {
+  uint64_t mask;
+  uint64_t cgroup;
+  uint32_t pid;
+  uint32_t others[11];
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr unsigned long kPidfdGetInfo = _IOWR(0xff, 11, PidfdInfo);
+
+absl::Status ReapedError() {
+  return absl::NotFoundError("the process has been reaped, or is in no namespace of ours");
+}
+
+// For older kernels.
+absl::StatusOr<pid_t> PidInFdinfo(int pidfd) {
+  const std::string path = absl::StrCat("/proc/self/fdinfo/", pidfd);
+  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return SyscallError(absl::StrCat("open ", path));
+  char text[512];
+  const ssize_t size = read(file.get(), text, sizeof(text) - 1);
+  if (size < 0) return SyscallError(absl::StrCat("read ", path));
+  text[size] = '\0';
+  const char* line = strstr(text, "\nPid:");
+  if (line == nullptr) return absl::InternalError(absl::StrCat(path, " has no Pid line"));
+  const long pid = strtol(line + 5, nullptr, 10);
+  if (pid <= 0) return ReapedError();
+  return static_cast<pid_t>(pid);
+}
+
 }  // namespace
 
 absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options) {
@@ -65,19 +96,10 @@ absl::StatusOr<CloneResult> CloneProcess(const CloneOptions& options) {
 }
 
 absl::StatusOr<pid_t> PidOfPidfd(int pidfd) {
-  const std::string path = absl::StrCat("/proc/self/fdinfo/", pidfd);
-  UniqueFd file(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file) return SyscallError(absl::StrCat("open ", path));
-  char text[512];
-  const ssize_t size = read(file.get(), text, sizeof(text) - 1);
-  if (size < 0) return SyscallError(absl::StrCat("read ", path));
-  text[size] = '\0';
-  const char* line = strstr(text, "\nPid:");
-  if (line == nullptr) return absl::InternalError(absl::StrCat(path, " has no Pid line"));
-  const long pid = strtol(line + 5, nullptr, 10);
-  if (pid <= 0)
-    return absl::NotFoundError("the process has been reaped, or is in no namespace of ours");
-  return static_cast<pid_t>(pid);
+  PidfdInfo info = {};
+  if (ioctl(pidfd, kPidfdGetInfo, &info) != 0 && errno != ESRCH) return PidInFdinfo(pidfd);
+  if (info.pid == 0) return ReapedError();
+  return static_cast<pid_t>(info.pid);
 }
 
 absl::StatusOr<UniqueFd> OpenPidfd(pid_t pid) {

