@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/base/status_macros.h"
+#include "sandbox/files/serve_files.h"
 #include "sandbox/guest/arena_memory.h"
 #include "sandbox/guest/heap_holes.h"
 #include "sandbox/guest/hot_pages.h"
@@ -166,6 +167,7 @@ int PythonRuntime::Serve(int channel) {
   if (request.has_serve_interpreters()) {
     return ServeInterpreters(channel, request.serve_interpreters());
   }
+  if (request.has_serve_files()) return ServeFiles(channel, request.serve_files());
   if (!request.has_run_program()) return EXIT_FAILURE;
   const pid_t own_pid = getpid();
   GuestFrame reply;

@@ -34,7 +34,8 @@ class GuestRuntime {
   virtual absl::Status Prepare() = 0;
 
   // In the child, confined: reads HostFrames from `channel`. After run_program it answers Finished,
-  // then waits for the end of the channel or a kill; after open_session it serves cells until then.
+  // then waits for the end of the channel or a kill; after open_session it serves cells until then,
+  // after serve_files files.
   // Returns the process's exit status.
   virtual int Serve(int channel) = 0;
 };

@@ -52,6 +52,7 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_POOL_EXHAUSTED:
     case v1::ERROR_REASON_OVERLOADED:
     case v1::ERROR_REASON_SERVER_DRAINING:
+    case v1::ERROR_REASON_FILES_INTERRUPTED:
       return absl::StatusCode::kUnavailable;
     case v1::ERROR_REASON_SANDBOX_LOST:
     case v1::ERROR_REASON_INPUT_NOT_EXPECTED:

@@ -46,12 +46,14 @@ RULES = {
     "sandbox/base": rule(external=["kernel"]),
     "sandbox/wire": rule(["sandbox/base/"], ["kernel"]),
     "sandbox/linux": rule(["sandbox/base/"], ["kernel", "seccomp"]),
+    "sandbox/files": rule(["sandbox/base/", "sandbox/wire/", "sandbox/linux/"], ["kernel"]),
     "sandbox/zygote": rule(["sandbox/base/", "sandbox/wire/", "sandbox/linux/"], ["kernel", "seccomp"]),
     "sandbox/spawner": rule(
         ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cli"]
     ),
     "sandbox/guest": rule(
-        ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cpython"]
+        ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/files/", "sandbox/zygote/"],
+        ["kernel", "cpython"],
     ),
     "sandbox/host": rule(
         [*SEAM, "sandbox/base/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
