@@ -38,8 +38,10 @@ class GuestChannel {
   // As FdWatcher::Open.
   absl::Status Open() { return socket_.Open(); }
 
-  // Accepts frames of kMaxGuestFrameBytes from here on.
-  void AllowLongFrames() { decoder_.set_max_bytes(kMaxGuestFrameBytes); }
+  // Accepts frames of so many bytes from here on.
+  void AllowLongFrames(size_t max_bytes = kMaxGuestFrameBytes) {
+    decoder_.set_max_bytes(max_bytes);
+  }
 
   // Calls `function` once, never inline, with the next frame or error. Replaces an earlier wait.
   void AwaitFrame(FrameFunction function);

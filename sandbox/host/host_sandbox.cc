@@ -9,6 +9,28 @@
 #include "sandbox/host/sandbox_fork.h"
 
 namespace cloister::sandbox {
+namespace {
+
+// A further process as HostFiles uses one: it learns of the end by the channel.
+class MemberFileProcess final : public FileProcess, private MemberProcess::User {
+ public:
+  MemberFileProcess(std::unique_ptr<MemberProcess> process, const Limits& limits)
+      : process_(std::move(process)), limits_(GuestLimitsOf(limits, *process_->parts())) {
+    process_->SetUser(this);
+  }
+
+  GuestChannel& channel() override { return process_->parts()->channel; }
+  internal::v1::GuestLimits limits() const override { return limits_; }
+
+ private:
+  void OnExited(const internal::v1::SandboxExited& /*exit*/) override {}
+  void OnSandboxEnded(HostStop /*stop*/, const std::string& /*detail*/) override {}
+
+  const std::unique_ptr<MemberProcess> process_;
+  const internal::v1::GuestLimits limits_;
+};
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
     AsioLoop* loop, SandboxControl* control, const internal::v1::SandboxCreated& created,
@@ -115,11 +137,18 @@ void HostSandbox::Fork(const ForkSpec& spec, ForkCallback done) {
       done(absl::FailedPreconditionError(living));
     });
   }
-  session_->StandStill([this, spec, done = std::move(done)](const absl::Status& status) {
-    if (!status.ok()) return done(status);
-    MakeCopies(spec, [this, done](auto copies) {
-      session_->ResumeGuest();
-      done(std::move(copies));
+  // Nobody changes files while they are copied. Who serves them is not copied.
+  files().Hold([this, spec, done = std::move(done)] {
+    session_->StandStill([this, spec, done](const absl::Status& status) {
+      if (!status.ok()) {
+        files().Release();
+        return done(status);
+      }
+      MakeCopies(spec, [this, done](auto copies) {
+        session_->ResumeGuest();
+        files().Release();
+        done(std::move(copies));
+      });
     });
   });
 }
@@ -166,6 +195,26 @@ void HostSandbox::AddProcess(SandboxControl::ProcessCallback done) {
 void HostSandbox::CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
                                     InterpreterCallback done) {
   interpreters_.Create(std::move(spec), session_->limits(), observer, std::move(done));
+}
+
+HostFiles& HostSandbox::files() {
+  if (files_ == nullptr) {
+    files_ = std::make_unique<HostFiles>(
+        parts_.loop, [this](HostFiles::ProcessCallback done) { MakeFileProcess(std::move(done)); });
+  }
+  return *files_;
+}
+
+void HostSandbox::AccessFiles(internal::v1::FileRequest request, FileCallback done) {
+  files().Ask(std::move(request), std::move(done));
+}
+
+void HostSandbox::MakeFileProcess(HostFiles::ProcessCallback done) {
+  AddProcess([limits = session_->limits(), done = std::move(done)](
+                 absl::StatusOr<std::unique_ptr<MemberProcess>> process) {
+    if (!process.ok()) return done(process.status());
+    done(std::make_unique<MemberFileProcess>(*std::move(process), limits));
+  });
 }
 
 void HostSandbox::OnSessionEnded(const std::string& how) {

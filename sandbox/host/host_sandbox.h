@@ -21,6 +21,7 @@
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/limits.h"
 #include "sandbox/host/execution.h"
+#include "sandbox/host/host_files.h"
 #include "sandbox/host/host_session.h"
 #include "sandbox/host/sandbox_interpreters.h"
 #include "sandbox/host/sandbox_members.h"
@@ -51,6 +52,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   void CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
                          InterpreterCallback done) override;
   void ResumeSession(SessionObserver* observer) override;
+  void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
   int64_t copied_bytes() const override { return copied_bytes_; }
@@ -78,6 +80,8 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   void ReportIdleLost();
   // After its observer was told.
   void OnSessionEnded(const std::string& how);
+  HostFiles& files();
+  void MakeFileProcess(HostFiles::ProcessCallback done);
   bool is_snapshot() const { return copy_.has_value() && copy_->request.snapshot(); }
   void MakeCopies(const ForkSpec& spec, const ForkCallback& done);
   // What the kernel has to be told for `limits`, if anything.
@@ -96,6 +100,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   SandboxMembers members_;
   SandboxInterpreters interpreters_{
       parts_.loop, [this](SandboxControl::ProcessCallback done) { AddProcess(std::move(done)); }};
+  std::unique_ptr<HostFiles> files_;  // from the first access on
   HostStop stop_ = HostStop::kNone;  // why it was asked to end, if it was
   bool has_ended_ = false;
 };
