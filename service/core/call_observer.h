@@ -38,10 +38,16 @@ enum class CallMethod {
   kRestartInterpreter,
   kDeleteInterpreter,
   kGetInfo,
+  kWriteFile,
+  kReadFile,
+  kStatFile,
+  kListFiles,
+  kRemoveFile,
+  kMakeDirectory,
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 25> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 31> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/AttachExecution",
@@ -67,6 +73,12 @@ inline constexpr std::array<std::string_view, 25> kCallMethodNames = {
     "cloister.v1.InterpreterService/RestartInterpreter",
     "cloister.v1.InterpreterService/DeleteInterpreter",
     "cloister.v1.InfoService/GetInfo",
+    "cloister.v1.FileService/WriteFile",
+    "cloister.v1.FileService/ReadFile",
+    "cloister.v1.FileService/StatFile",
+    "cloister.v1.FileService/ListFiles",
+    "cloister.v1.FileService/RemoveFile",
+    "cloister.v1.FileService/MakeDirectory",
 };
 
 // Thread-safety: called on any thread; must return quickly.

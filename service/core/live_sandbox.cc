@@ -164,9 +164,11 @@ void LiveSandbox::EndParts(sandbox::StopReason reason, const absl::Status& why) 
   ended_ = true;
   if (lease_ticket_ != 0) context_.source->AbandonRequest(std::exchange(lease_ticket_, 0));
   context_.loop->Cancel(std::exchange(expiry_timer_, 0));
+  files_.Shut();
   further_.EndAll(reason, why);
   if (auto incarnation = main_->Detach()) incarnation->Abandon(reason);
   main_->End(why);
+  files_.Close(why);
 }
 
 void LiveSandbox::OnInterpreterLost(LiveInterpreter& interpreter, v1::Outcome::Kind cause,
@@ -184,12 +186,14 @@ void LiveSandbox::LetGo(v1::Outcome::Kind cause, const std::string& detail) {
   const v1::Loss loss = MakeLoss(cause, detail, main_->current_execution());
   const absl::Status error = LostError(v1::ERROR_REASON_SANDBOX_LOST, loss);
   CountUse();
+  files_.Shut();
   // A turn that is under way keeps it until its end has been told.
   const std::shared_ptr<Incarnation> incarnation = main_->Detach();
   if (incarnation != nullptr) incarnation->Abandon(sandbox::StopReason::kRestarted);
   main_->LetGo(loss, error);
   further_.LoseAll(loss, error);
   ScheduleExpiry();
+  files_.Close(error);
 }
 
 // ---- interpreters -------------------------------------------------------------------------------

@@ -19,6 +19,7 @@
 #include "cloister/v1/sandbox.pb.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
+#include "service/core/file_gate.h"
 #include "service/core/further_interpreters.h"
 #include "service/core/incarnation.h"
 #include "service/core/live_interpreter.h"
@@ -109,6 +110,10 @@ class LiveSandbox final : private InterpreterOwner {
   using Work = std::function<void(sandbox::Sandbox&, std::function<void()> over)>;
   using Refused = LiveInterpreter::Refused;
   absl::Status RequestWork(Work work, absl::Time deadline, Refused refused);
+  // For calls about its files: `ready` follows, inline or when it has started, with OK (then the
+  // gate is open) or why not. In live_sandbox_files.cc.
+  void AwaitFiles(StartCallback ready);
+  FileGate& files() { return files_; }
   int64_t last_cell() const { return main_->last_cell(); }
   int64_t last_history() const { return main_->last_history(); }
 
@@ -191,6 +196,7 @@ class LiveSandbox final : private InterpreterOwner {
   absl::Time expiry_ = absl::InfiniteFuture();
   absl::Duration idle_timeout_ = absl::InfiniteDuration();
   absl::Time last_used_;
+  FileGate files_{[this] { CountUse(); }};
   sandbox::Loop::TimerId expiry_timer_ = 0;
 
   const std::shared_ptr<LiveInterpreter> main_;

@@ -11,6 +11,7 @@
 #include "sandbox/base/loop.h"
 #include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
+#include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
 #include "service/core/interpreter_manager.h"
 #include "service/core/request_memory.h"
@@ -27,6 +28,7 @@ struct Backend {
   core::SandboxManager* sandboxes;
   core::ForkManager* forks;
   core::InterpreterManager* interpreters;
+  core::FileManager* files;
   const RequestValidator* validator;
   const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;

@@ -114,6 +114,11 @@ void CheckName(std::string_view name, std::string_view field, Violations* violat
 std::string_view PathProblem(std::string_view path) {
   if (path.empty()) return "is empty";
   if (path.size() > kMaximumPathBytes) return "is longer than 1024 bytes";
+  return PathPartsProblem(path);
+}
+
+std::string_view PathPartsProblem(std::string_view path) {
+  if (path.empty()) return "is empty";
   if (path.front() == '/') return "is absolute; must be relative to /workspace";
   if (HasNul(path)) return "contains NUL";
   for (absl::string_view segment :

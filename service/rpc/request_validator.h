@@ -68,6 +68,8 @@ void CheckName(std::string_view name, std::string_view field, Violations* violat
 
 // Why `path` may not name something below /workspace; empty where it may.
 std::string_view PathProblem(std::string_view path);
+// The same for whatever length.
+std::string_view PathPartsProblem(std::string_view path);
 
 }  // namespace cloister::rpc
 

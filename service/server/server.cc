@@ -101,6 +101,7 @@ Server::~Server() {
   interpreters_.reset();
   sandboxes_.reset();
   forks_.reset();
+  files_.reset();
   pools_.reset();
   factory_.reset();
   log_.SetCounter(nullptr);
@@ -119,6 +120,8 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
   forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observers_,
                                                config_.live_sandboxes().maximum_snapshots());
   interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observers_);
+  files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observers_,
+                                               core::FileManagerOptions());
   executions_ = std::make_unique<core::ExecutionManager>(
       &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
   if (!config_.metrics_listen().empty()) {
@@ -148,6 +151,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .sandboxes = sandboxes_.get(),
       .forks = forks_.get(),
       .interpreters = interpreters_.get(),
+      .files = files_.get(),
       .validator = &validator_,
       .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,

@@ -16,6 +16,7 @@
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/spawner_client.h"
 #include "service/core/execution_manager.h"
+#include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
 #include "service/core/interpreter_manager.h"
 #include "service/core/sandbox_manager.h"
@@ -90,6 +91,7 @@ class Server {
   std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ForkManager> forks_;
   std::unique_ptr<core::InterpreterManager> interpreters_;
+  std::unique_ptr<core::FileManager> files_;
   std::unique_ptr<core::ExecutionManager> executions_;
   UnixListeners listeners_;
 

@@ -26,6 +26,17 @@ void FakeSandbox::Finish(sandbox::ExecutionEnd end) {
   std::exchange(observer_, nullptr)->OnFinished(std::move(end));
 }
 
+void FakeSandbox::AccessFiles(internal::v1::FileRequest request, FileCallback done) {
+  if (on_file == nullptr) {
+    file_requests.emplace_back(std::move(request), std::move(done));
+    return;
+  }
+  factory_->loop()->Post([this, request = std::move(request), done = std::move(done),
+                          alive = std::weak_ptr<char>(alive_)] {
+    if (!alive.expired()) done(on_file(request));
+  });
+}
+
 void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
                       sandbox::ExecutionObserver* observer) {
   program_ = std::move(program);

@@ -95,6 +95,11 @@ class FakeSandbox final : public sandbox::Sandbox {
   }
   void CreateInterpreter(sandbox::InterpreterSpec spec, sandbox::SessionObserver* observer,
                          InterpreterCallback done) override;
+  // Who serves its files, on a turn of the loop of its own; unset: nobody, and nothing is answered.
+  std::function<absl::StatusOr<internal::v1::FileReply>(const internal::v1::FileRequest&)> on_file;
+  // What was asked and not answered, oldest first.
+  std::deque<std::pair<internal::v1::FileRequest, FileCallback>> file_requests;
+  void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
   void Run(v1::Program program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }

@@ -44,11 +44,14 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
                                                core::ExecutionManagerOptions(), sandboxes_.get());
   forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observer_);
   interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observer_);
+  files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observer_,
+                                               core::FileManagerOptions());
   backend_ = {.loop = &loop_,
               .executions = manager_.get(),
               .sandboxes = sandboxes_.get(),
               .forks = forks_.get(),
               .interpreters = interpreters_.get(),
+              .files = files_.get(),
               .validator = &validator_,
               .sandbox_validator = &sandbox_validator_,
               .observer = &calls_,
@@ -71,6 +74,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
   sandboxes_stub_ = v1::SandboxService::NewStub(channel);
   interpreters_stub_ = v1::InterpreterService::NewStub(channel);
   info_stub_ = v1::InfoService::NewStub(channel);
+  files_stub_ = v1::FileService::NewStub(channel);
   health_stub_ = grpc::health::v1::Health::NewStub(channel);
 }
 

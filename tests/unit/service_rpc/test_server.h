@@ -16,6 +16,7 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
+#include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
@@ -155,6 +156,8 @@ class TestServer {
   v1::SandboxService::Stub& sandboxes() { return *sandboxes_stub_; }
   v1::InterpreterService::Stub& interpreters() { return *interpreters_stub_; }
   v1::InfoService::Stub& info() { return *info_stub_; }
+  v1::FileService::Stub& files() { return *files_stub_; }
+  core::FileManager& file_manager() { return *files_; }
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
   core::ExecutionManager& manager() { return *manager_; }
@@ -174,6 +177,7 @@ class TestServer {
   std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ForkManager> forks_;
   std::unique_ptr<core::InterpreterManager> interpreters_;
+  std::unique_ptr<core::FileManager> files_;
   std::unique_ptr<core::ExecutionManager> manager_;
   core::RequestMemory request_memory_;
   rpc::RequestValidator validator_;
@@ -184,6 +188,7 @@ class TestServer {
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_stub_;
   std::unique_ptr<v1::InterpreterService::Stub> interpreters_stub_;
   std::unique_ptr<v1::InfoService::Stub> info_stub_;
+  std::unique_ptr<v1::FileService::Stub> files_stub_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_stub_;
 };
 
