@@ -15,6 +15,7 @@
 #include "clients/cli/command_parts.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
+#include "clients/cli/files_command_line.h"
 #include "clients/cli/live_command_line.h"
 
 namespace cloister::cli {
@@ -176,6 +177,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddSandbox(&app, &globals, &action);
   AddInterpreter(&app, &globals, &action);
   AddExec(&app, &globals, program_args, &action);
+  AddFiles(&app, &globals, &action);
   AddRepl(&app, &globals, &action);
   AddInfo(&app, &globals, &action);
   AddBench(&app, &globals, &action);

@@ -33,8 +33,9 @@ int WithServer(const Globals& globals, const std::function<int(const Server&)>& 
   const auto info = v1::InfoService::NewStub(channel);
   const auto sandboxes = v1::SandboxService::NewStub(channel);
   const auto interpreters = v1::InterpreterService::NewStub(channel);
-  return command(
-      Server{*address, executions.get(), info.get(), {}, sandboxes.get(), interpreters.get()});
+  const auto files = v1::FileService::NewStub(channel);
+  return command(Server{*address, executions.get(), info.get(), {}, sandboxes.get(),
+                        interpreters.get(), files.get()});
 }
 
 void AddLimits(CLI::App* command, RunOptions* options) {

@@ -12,6 +12,7 @@
 #include "clients/cli/commands/request_builder.h"
 #include "clients/cpp/execution_follower.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
+#include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
@@ -26,6 +27,7 @@ struct Server {
   client::ReattachPolicy reattach = {};
   v1::SandboxService::StubInterface* sandboxes = nullptr;
   v1::InterpreterService::StubInterface* interpreters = nullptr;
+  v1::FileService::StubInterface* files = nullptr;
 };
 
 // Runs a program and shows it to its end. Takes SIGINT, which must be blocked in every thread.

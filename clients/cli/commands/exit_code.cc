@@ -50,6 +50,7 @@ int ExitCodeFor(const grpc::Status& status) {
       return kExitOk;
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::NOT_FOUND:
+    case grpc::StatusCode::ALREADY_EXISTS:
     case grpc::StatusCode::OUT_OF_RANGE:
       return kExitUsage;
     case grpc::StatusCode::UNAVAILABLE:

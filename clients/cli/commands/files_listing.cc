@@ -1,0 +1,104 @@
+#include "clients/cli/commands/files_listing.h"
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/time/time.h"
+#include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/files_commands.h"
+#include "clients/cpp/service_error.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace cloister::cli {
+namespace {
+
+char KindLetter(const v1::FileInfo& info) {
+  switch (info.kind()) {
+    case v1::FileInfo::KIND_DIRECTORY:
+      return 'd';
+    case v1::FileInfo::KIND_SYMBOLIC_LINK:
+      return 'l';
+    case v1::FileInfo::KIND_FILE:
+      return info.executable() ? 'x' : '-';
+    default:
+      return '?';
+  }
+}
+
+std::string Line(const v1::FileInfo& info) {
+  const absl::Time time = absl::FromUnixSeconds(info.modify_time().seconds());
+  return absl::StrFormat("%c %12d  %s  %s\n", KindLetter(info), info.size_bytes(),
+                         absl::FormatTime("%Y-%m-%d %H:%M:%S", time, absl::LocalTimeZone()),
+                         ShownPath(info.path()));
+}
+
+std::string Json(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  std::string json;
+  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
+  return json;
+}
+
+}  // namespace
+
+int RefuseFiles(const Server& server, const grpc::Status& status, OutputFds fds) {
+  const client::ServiceError error = client::ParseServiceError(status);
+  Complain(fds.err, client::ErrorText(error, server.address));
+  return error.reason == "PATH_REFUSED" ? kExitUsage : ExitCodeFor(status);
+}
+
+grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const std::string& path,
+                         bool recursive, const std::function<bool(const v1::FileInfo&)>& visit) {
+  v1::ListFilesRequest request;
+  request.set_sandbox(sandbox);
+  request.set_path(path);
+  request.set_recursive(recursive);
+  request.set_page_size(1000);
+  do {
+    grpc::ClientContext context;
+    v1::ListFilesResponse page;
+    grpc::Status status = server.files->ListFiles(&context, request, &page);
+    if (!status.ok()) return status;
+    for (const v1::FileInfo& info : page.files()) {
+      if (!visit(info)) return grpc::Status::OK;
+    }
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return grpc::Status::OK;
+}
+
+std::string ShownPath(absl::string_view path) { return absl::Utf8SafeCEscape(path); }
+
+int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds fds) {
+  bool written = true;
+  v1::ListFilesResponse all;
+  const auto show = [&](const v1::FileInfo& info) {
+    if (options.json) {
+      *all.add_files() = info;
+    } else {
+      written = WriteAll(fds.out, Line(info));
+    }
+    return written;
+  };
+  grpc::Status status = ForEachFile(server, options.sandbox, options.path, options.recursive, show);
+  if (client::ParseServiceError(status).reason == "PATH_REFUSED") {
+    // As ls does of a file.
+    v1::StatFileRequest request;
+    request.set_sandbox(options.sandbox);
+    request.set_path(options.path);
+    grpc::ClientContext context;
+    v1::StatFileResponse response;
+    const bool found = server.files->StatFile(&context, request, &response).ok();
+    if (found && response.file().kind() == v1::FileInfo::KIND_FILE) {
+      (void)show(response.file());
+      status = grpc::Status::OK;
+    }
+  }
+  if (!status.ok()) return RefuseFiles(server, status, fds);
+  if (options.json) written = WriteAll(fds.out, Json(all));
+  return written ? kExitOk : kExitInputOutput;
+}
+
+}  // namespace cloister::cli

@@ -1,0 +1,26 @@
+// What a sandbox's directories hold, page by page, and how it is shown.
+
+#ifndef CLOISTER_CLIENTS_CLI_COMMANDS_FILES_LISTING_H_
+#define CLOISTER_CLIENTS_CLI_COMMANDS_FILES_LISTING_H_
+
+#include <functional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "clients/cli/commands/commands.h"
+
+namespace cloister::cli {
+
+// Complains of a refused call; the exit code. A path that cannot be used is bad usage.
+int RefuseFiles(const Server& server, const grpc::Status& status, OutputFds fds);
+
+// Calls `visit` with each, in their order, until it returns false.
+grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const std::string& path,
+                         bool recursive, const std::function<bool(const v1::FileInfo&)>& visit);
+
+// As a terminal may see it: a program in the sandbox chose it.
+std::string ShownPath(absl::string_view path);
+
+}  // namespace cloister::cli
+
+#endif  // CLOISTER_CLIENTS_CLI_COMMANDS_FILES_LISTING_H_

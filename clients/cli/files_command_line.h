@@ -1,0 +1,14 @@
+// The options of `cloister files`.
+
+#ifndef CLOISTER_CLIENTS_CLI_FILES_COMMAND_LINE_H_
+#define CLOISTER_CLIENTS_CLI_FILES_COMMAND_LINE_H_
+
+#include "clients/cli/command_parts.h"
+
+namespace cloister::cli {
+
+void AddFiles(CLI::App* app, const Globals* globals, Action* action);
+
+}  // namespace cloister::cli
+
+#endif  // CLOISTER_CLIENTS_CLI_FILES_COMMAND_LINE_H_
