@@ -253,6 +253,7 @@ TEST_F(ProcessInterpreterTest, StandsInTheWayOfAForkWhileItLives) {
   EXPECT_EQ(status, absl::FailedPreconditionError("a process interpreter is alive"));
   created_->interpreter.reset();
   sandbox_->Fork({}, [](const auto&) {});
+  Settle();  // whoever serves its files is asked to hold first
   EXPECT_TRUE(guest_->ReadHostFrame().has_prepare_fork());
 }
 
