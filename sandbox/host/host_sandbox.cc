@@ -231,7 +231,9 @@ void HostSandbox::Interrupt(absl::Duration grace) {
 }
 
 void HostSandbox::Stop(StopReason reason) {
-  if (stop_ == HostStop::kNone) stop_ = HostStopOf(reason);
+  // One that ended by itself is let go of with a reason as well, which is not why its members end.
+  const bool has_ended = session_ != nullptr && session_->has_ended();
+  if (stop_ == HostStop::kNone && !has_ended) stop_ = HostStopOf(reason);
   if (session_ != nullptr) return session_->Stop(HostStopOf(reason), "");
   if (execution_ == nullptr) return parts_.control->Kill(parts_.id);
   // The execution asks for the kill itself, once it has seen whether there is anything left to end.

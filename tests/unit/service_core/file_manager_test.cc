@@ -105,18 +105,19 @@ TEST_F(FileManagerTest, DeletionEndsWhatIsUnderWay) {
 
 TEST_F(FileManagerTest, LossIsToldAndRestartBeginsAnew) {
   const std::string name = MakeReady();
-  const auto use = OpenStream(name);
+  auto use = OpenStream(name);
   const Result result = Ask(*use, OpenToWrite("a"));
   guest_->Lose(v1::Outcome::KIND_SIGNALED);
   loop_.Run();
   EXPECT_EQ(Reason(result), v1::ERROR_REASON_SANDBOX_LOST);
+  use.reset();
   const auto late = OpenStream(name);
   EXPECT_EQ(Reason(Ask(*late, Stat("a"))), v1::ERROR_REASON_SANDBOX_LOST);
 
   // One that comes while it starts waits for it; one of before stays refused.
   ASSERT_TRUE(sandboxes_.Restart(name, absl::InfiniteFuture(), [](const auto&) {}).ok());
   const auto early = OpenStream(name);
-  EXPECT_EQ(files_.stream_count(), 3);
+  EXPECT_EQ(files_.stream_count(), 2);
   const Result waiting = Ask(*early, Stat("b"));
   EXPECT_FALSE(waiting->has_value());
   guest_ = source_.Grant();
