@@ -32,10 +32,8 @@ void HostFiles::Ask(FileRequest request, Sandbox::FileCallback done) {
 
 void HostFiles::Hold(std::function<void()> held) {
   is_held_ = true;
+  if (!is_asked_) return held();
   on_held_ = std::move(held);
-  loop_->Post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired()) Serve();
-  });
 }
 
 void HostFiles::Release() {

@@ -54,7 +54,8 @@ class HostFiles {
   // As Sandbox::AccessFiles.
   void Ask(internal::v1::FileRequest request, Sandbox::FileCallback done);
 
-  // Has nothing done from `held` (once, never inline) until Release: somebody copies the files.
+  // Has nothing done from `held` (once, inline where nothing is under way) until Release: somebody
+  // copies the files.
   // One at a time.
   void Hold(std::function<void()> held);
   void Release();
