@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -136,6 +137,7 @@ absl::Status SandboxCopier::GoHome() const { return JoinNamespaces(home_.get(), 
 // ---- shadows ------------------------------------------------------------------------------------
 
 absl::Status SandboxCopier::SplitOff(int init_pidfd) const {
+  prctl(PR_SET_NAME, "sandbox-shadow", 0, 0, 0);
   CLOISTER_RETURN_IF_ERROR(BeTracedByParent());
   CLOISTER_RETURN_IF_ERROR(JoinNamespaces(init_pidfd, CLONE_NEWPID));
   return CloneSharingMemory();

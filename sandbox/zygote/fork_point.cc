@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -62,6 +63,7 @@ void StandStill(absl::FunctionRef<void()> in_parent, absl::FunctionRef<void()> i
     return;
   }
   point_is_set = false;
+  prctl(PR_SET_NAME, "sandbox", 0, 0, 0);  // as every first process: it was born with its shadow's
   RegisterThread();
   in_copy();
 }

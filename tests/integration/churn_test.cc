@@ -34,9 +34,7 @@ constexpr char kConfig[] =
     "log_level: \"error\"";
 
 // Allocators keep some of what was in use at once; what grows with time grows past this.
-constexpr int64_t kMemorySlackBytes = int64_t{32} << 20;
-// A shadow shows the memory of its sandbox, most of which all share with the zygote.
-constexpr int64_t kShadowBytes = int64_t{28} << 20;
+constexpr int64_t kMemorySlackBytes = int64_t{16} << 20;
 constexpr seconds kSettling{60};
 constexpr seconds kRest{3};
 // Cgroups are used again; as many are kept as were ever needed at once.
@@ -144,17 +142,16 @@ TEST_F(ChurnTest, LeavesNothingBehind) {
   std::cerr << total << " operations in " << time << " s, " << refused_ << " refused as busy\n"
             << "before: " << before.ToString() << "\nafter:  " << after.ToString() << "\n";
   EXPECT_GT(total, time);
-  // Each of those in the pool is an init and a first process, a shadow in the nursery's namespace,
-  // and three mounts.
+  // Each of those in the pool is an init, a first process and a shadow.
   const int more = ReadyToLive() - ready_before;
-  EXPECT_EQ(after.sandbox_processes, before.sandbox_processes + 2 * more);
-  EXPECT_EQ(after.lasting_processes, before.lasting_processes + more);
-  EXPECT_LE(after.descriptors, before.descriptors + 8 + 10 * std::max(0, more));
-  EXPECT_EQ(after.mounts, before.mounts + 3 * more);
+  EXPECT_EQ(after.sandbox_processes, before.sandbox_processes + 3 * more);
+  EXPECT_EQ(after.lasting_processes, before.lasting_processes);
+  // Those of the spawner for each of them.
+  EXPECT_LE(after.descriptors, before.descriptors + 8 + 3 * std::max(0, more));
+  EXPECT_EQ(after.mounts, before.mounts);
   EXPECT_LE(after.cgroup_entries, kMaximumCgroups * kEntriesPerCgroup);
   EXPECT_LE(after.cgroup_descriptors, kMaximumCgroups * kDescriptorsPerCgroup);
-  EXPECT_LT(after.memory_bytes,
-            before.memory_bytes + kMemorySlackBytes + kShadowBytes * std::max(0, more));
+  EXPECT_LT(after.memory_bytes, before.memory_bytes + kMemorySlackBytes);
 }
 
 }  // namespace
