@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
@@ -9,12 +8,9 @@
 #include "clients/cli/bench/anchors.h"
 #include "clients/cli/bench/benches.h"
 #include "clients/cli/bench/latency_sample.h"
+#include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cpp/channel.h"
-#include "clients/cpp/service_error.h"
-#include "cloister/v1/execution_service.grpc.pb.h"
-#include "cloister/v1/interpreter_service.grpc.pb.h"
-#include "cloister/v1/sandbox_service.grpc.pb.h"
 
 namespace cloister::cli::bench {
 namespace {
@@ -40,42 +36,25 @@ for thread in threads: thread.join()
 constexpr int kRounds = 15;
 constexpr double kTarget = 1.85;
 
-// A sandbox with interpreters, all of which end with the object.
 class Bench {
  public:
-  explicit Bench(const std::string& address)
-      : address_(address),
-        sandboxes_(v1::SandboxService::NewStub(client::CreateChannel(address))),
-        interpreters_(v1::InterpreterService::NewStub(client::CreateChannel(address))),
-        executions_(v1::ExecutionService::NewStub(client::CreateChannel(address))) {}
-  Bench(const Bench&) = delete;
-  Bench& operator=(const Bench&) = delete;
-  ~Bench() {
-    if (sandbox_.empty()) return;
-    v1::DeleteSandboxRequest request;
-    request.set_name(sandbox_);
-    grpc::ClientContext context;
-    v1::DeleteSandboxResponse response;
-    (void)sandboxes_->DeleteSandbox(&context, request, &response);
-  }
+  explicit Bench(const std::string& address) : sandboxes_(address) {}
 
   absl::Status MakeSandbox(const std::string& template_name) {
-    v1::CreateSandboxRequest request;
-    request.set_template_(template_name);
-    grpc::ClientContext context;
-    v1::CreateSandboxResponse response;
-    const grpc::Status status = sandboxes_->CreateSandbox(&context, request, &response);
-    if (!status.ok()) return Error(status);
-    sandbox_ = response.sandbox().name();
-    return Run(sandbox_, kDefine);
+    absl::StatusOr<std::string> name = sandboxes_.Create(template_name);
+    if (!name.ok()) return name.status();
+    sandbox_ = *std::move(name);
+    return sandboxes_.Run(sandbox_, kDefine);
   }
 
   // Twice the time of one over the time of two at once, each in an interpreter of its own.
   absl::StatusOr<Json> MeasureInterpreters(Profile profile) {
     std::vector<std::string> names;
     for (int i = 0; i < 2; ++i) {
-      const absl::StatusOr<std::string> name = MakeInterpreter(profile);
+      const absl::StatusOr<std::string> name = sandboxes_.AddInterpreter(sandbox_, profile);
       if (!name.ok()) return name.status();
+      const absl::Status defined = sandboxes_.Run(*name, kDefine);
+      if (!defined.ok()) return defined;
       names.push_back(*name);
     }
     return Measure({{names[0], kWork}}, {{names[0], kWork}, {names[1], kWork}});
@@ -90,19 +69,6 @@ class Bench {
     std::string interpreter;
     const char* code;
   };
-
-  absl::StatusOr<std::string> MakeInterpreter(Profile profile) {
-    v1::CreateInterpreterRequest request;
-    request.set_sandbox(sandbox_);
-    request.set_profile(profile);
-    grpc::ClientContext context;
-    v1::CreateInterpreterResponse response;
-    const grpc::Status status = interpreters_->CreateInterpreter(&context, request, &response);
-    if (!status.ok()) return Error(status);
-    const absl::Status defined = Run(response.interpreter().name(), kDefine);
-    if (!defined.ok()) return defined;
-    return response.interpreter().name();
-  }
 
   // In turns, so that whatever else the machine does meanwhile falls on both.
   absl::StatusOr<Json> Measure(const std::vector<Cell>& one, const std::vector<Cell>& two) {
@@ -129,7 +95,7 @@ class Bench {
     std::vector<std::thread> threads;
     const absl::Time begin = absl::Now();
     for (size_t i = 0; i < cells.size(); ++i) {
-      threads.emplace_back([&, i] { statuses[i] = Run(cells[i].interpreter, cells[i].code); });
+      threads.emplace_back([&, i] { statuses[i] = sandboxes_.Run(cells[i].interpreter, cells[i].code); });
     }
     for (std::thread& thread : threads) thread.join();
     const absl::Duration took = absl::Now() - begin;
@@ -139,27 +105,7 @@ class Bench {
     return took;
   }
 
-  absl::Status Run(const std::string& interpreter, const char* code) {
-    v1::RunCodeRequest request;
-    request.set_interpreter(interpreter);
-    request.mutable_program()->set_code(code);
-    grpc::ClientContext context;
-    v1::RunCodeResponse response;
-    const grpc::Status status = executions_->RunCode(&context, request, &response);
-    if (!status.ok()) return Error(status);
-    return response.outcome().kind() == v1::Outcome::KIND_SUCCEEDED
-               ? absl::OkStatus()
-               : absl::InternalError(response.outcome().detail());
-  }
-
-  absl::Status Error(const grpc::Status& status) const {
-    return absl::UnavailableError(client::ErrorText(client::ParseServiceError(status), address_));
-  }
-
-  const std::string address_;
-  const std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
-  const std::unique_ptr<v1::InterpreterService::Stub> interpreters_;
-  const std::unique_ptr<v1::ExecutionService::Stub> executions_;
+  LiveSandboxes sandboxes_;
   std::string sandbox_;
 };
 

@@ -11,11 +11,10 @@
 #include "clients/cli/bench/child_process.h"
 #include "clients/cli/bench/closed_loop.h"
 #include "clients/cli/bench/cpu_meter.h"
+#include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cpp/channel.h"
-#include "clients/cpp/service_error.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
-#include "cloister/v1/sandbox_service.grpc.pb.h"
 
 namespace cloister::cli::bench {
 namespace {
@@ -51,48 +50,16 @@ Json MeasureKernel() {
   return results.is_object() ? results : Absent("the kernel's client printed no figures");
 }
 
-// Live sandboxes, one for each client, that end with the object.
-class Sandboxes {
- public:
-  explicit Sandboxes(const std::string& address)
-      : stub_(v1::SandboxService::NewStub(client::CreateChannel(address))), address_(address) {}
-  Sandboxes(const Sandboxes&) = delete;
-  Sandboxes& operator=(const Sandboxes&) = delete;
-  ~Sandboxes() {
-    for (const std::string& name : names_) {
-      v1::DeleteSandboxRequest request;
-      request.set_name(name);
-      grpc::ClientContext context;
-      v1::DeleteSandboxResponse response;
-      (void)stub_->DeleteSandbox(&context, request, &response);
-    }
+absl::Status MakeSandboxes(int count, const std::string& template_name, LiveSandboxes* sandboxes,
+                           LatencySample* took) {
+  for (int i = 0; i < count; ++i) {
+    const absl::Time begin = absl::Now();
+    const absl::StatusOr<std::string> made = sandboxes->Create(template_name);
+    if (!made.ok()) return made.status();
+    took->Add(absl::Now() - begin);
   }
-
-  absl::Status Make(int count, const std::string& template_name, LatencySample* took) {
-    v1::CreateSandboxRequest request;
-    request.set_template_(template_name);
-    for (int i = 0; i < count; ++i) {
-      grpc::ClientContext context;
-      v1::CreateSandboxResponse response;
-      const absl::Time begin = absl::Now();
-      const grpc::Status status = stub_->CreateSandbox(&context, request, &response);
-      if (!status.ok()) {
-        return absl::UnavailableError(
-            client::ErrorText(client::ParseServiceError(status), address_));
-      }
-      took->Add(absl::Now() - begin);
-      names_.push_back(response.sandbox().name());
-    }
-    return absl::OkStatus();
-  }
-
-  const std::vector<std::string>& names() const { return names_; }
-
- private:
-  const std::unique_ptr<v1::SandboxService::Stub> stub_;
-  const std::string address_;
-  std::vector<std::string> names_;
-};
+  return absl::OkStatus();
+}
 
 struct CellCall {
   grpc::ClientContext context;
@@ -159,8 +126,9 @@ absl::StatusOr<Report> BenchSession(const BenchOptions& options) {
   report.bench = "session";
   LatencySample creation;
   {
-    Sandboxes sandboxes(*address);
-    const absl::Status made = sandboxes.Make(options.clients, options.template_name, &creation);
+    LiveSandboxes sandboxes(*address);
+    const absl::Status made =
+        MakeSandboxes(options.clients, options.template_name, &sandboxes, &creation);
     if (!made.ok()) return made;
     SetLatency(creation, "create_", &report.results);
 

@@ -17,6 +17,7 @@
 #include "clients/cli/commands/file_transfer.h"
 #include "clients/cli/commands/files_listing.h"
 #include "clients/cli/commands/local_file.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cpp/service_error.h"
 
 namespace cloister::cli {
@@ -27,7 +28,7 @@ namespace fs = std::filesystem;
 // Complains of what a transfer did not do; its exit code.
 int CodeOf(const Server& server, const Transfer& transfer, OutputFds fds) {
   if (transfer.ok()) return kExitOk;
-  if (!transfer.server.ok()) return RefuseFiles(server, transfer.server, fds);
+  if (!transfer.server.ok()) return Refused(server, transfer.server, fds);
   Complain(fds.err, transfer.local.message());
   return kExitInputOutput;
 }
@@ -164,7 +165,7 @@ int GetTree(const Server& server, const GetOptions& options, const std::string& 
   };
   const grpc::Status status =
       ForEachFile(server, options.sandbox, options.remote, /*recursive=*/true, get);
-  return status.ok() ? code : RefuseFiles(server, status, fds);
+  return status.ok() ? code : Refused(server, status, fds);
 }
 
 }  // namespace
@@ -211,7 +212,7 @@ int RemoveFiles(const Server& server, const RemoveFilesOptions& options, OutputF
     grpc::ClientContext context;
     v1::RemoveFileResponse response;
     const grpc::Status status = server.files->RemoveFile(&context, request, &response);
-    if (!status.ok()) code = RefuseFiles(server, status, fds);
+    if (!status.ok()) code = Refused(server, status, fds);
   }
   return code;
 }
@@ -226,7 +227,7 @@ int MakeDirectories(const Server& server, const std::string& sandbox,
     grpc::ClientContext context;
     v1::MakeDirectoryResponse response;
     const grpc::Status status = server.files->MakeDirectory(&context, request, &response);
-    if (!status.ok()) code = RefuseFiles(server, status, fds);
+    if (!status.ok()) code = Refused(server, status, fds);
   }
   return code;
 }

@@ -6,8 +6,8 @@
 #include "absl/time/time.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/files_commands.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cpp/service_error.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace cloister::cli {
 namespace {
@@ -32,22 +32,7 @@ std::string Line(const v1::FileInfo& info) {
                          ShownPath(info.path()));
 }
 
-std::string Json(const google::protobuf::Message& message) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string json;
-  (void)google::protobuf::util::MessageToJsonString(message, &json, options);
-  return json;
-}
-
 }  // namespace
-
-int RefuseFiles(const Server& server, const grpc::Status& status, OutputFds fds) {
-  const client::ServiceError error = client::ParseServiceError(status);
-  Complain(fds.err, client::ErrorText(error, server.address));
-  return error.reason == "PATH_REFUSED" ? kExitUsage : ExitCodeFor(status);
-}
 
 grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const std::string& path,
                          bool recursive, const std::function<bool(const v1::FileInfo&)>& visit) {
@@ -96,8 +81,8 @@ int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds f
       status = grpc::Status::OK;
     }
   }
-  if (!status.ok()) return RefuseFiles(server, status, fds);
-  if (options.json) written = WriteAll(fds.out, Json(all));
+  if (!status.ok()) return Refused(server, status, fds);
+  if (options.json) written = WriteAll(fds.out, JsonText(all));
   return written ? kExitOk : kExitInputOutput;
 }
 

@@ -11,9 +11,6 @@
 
 namespace cloister::cli {
 
-// Complains of a refused call; the exit code. A path that cannot be used is bad usage.
-int RefuseFiles(const Server& server, const grpc::Status& status, OutputFds fds);
-
 // Calls `visit` with each, in their order, until it returns false.
 grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const std::string& path,
                          bool recursive, const std::function<bool(const v1::FileInfo&)>& visit);

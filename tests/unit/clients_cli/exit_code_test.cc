@@ -45,7 +45,12 @@ TEST(ExitCodeTest, TellsWhoseFaultARefusalIs) {
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "")), 2);
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::NOT_FOUND, "")), 2);
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::OUT_OF_RANGE, "")), 2);
+  EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "")), 2);
+  // A profile or an import that is not to be had, a path that is refused, a sandbox that was lost.
+  EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "")), 2);
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::UNAVAILABLE, "")), 69);
+  // An interpreter is busy.
+  EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::ABORTED, "")), 69);
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "")), 69);
   EXPECT_EQ(ExitCodeFor(grpc::Status(grpc::StatusCode::INTERNAL, "")), 70);
 }
