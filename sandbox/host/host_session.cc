@@ -199,7 +199,6 @@ bool HostSession::SendInput(int64_t request, std::optional<std::string> text) {
   internal::v1::SendInput& input = *frame.mutable_send_input();
   input.set_cell(cell_number_);
   input.set_request(open_request_);
-  input.set_request(open_request_);
   input.set_end_of_file(!text.has_value());
   if (text.has_value()) input.set_text(*std::move(text));
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);

@@ -199,17 +199,23 @@ void Execution::OnFinished(sandbox::ExecutionEnd end) {
     result_.outcome = std::move(end.outcome);
     result_.files = std::move(end.files);
   } else {
-    result_.status = MakeError(
-        v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
-        absl::StrCat("the sandbox could not be made ready and the program was not started; the "
-                     "server's log says why, for ",
-                     name_));
+    result_.status = NeverStartedError();
     setup_error_ = std::string(end.status.message());
   }
   End();
   // Readers first, clearing away second: the reply need not wait for the teardown, nor for whoever is
   // next in a live interpreter.
   runner_.reset();
+}
+
+absl::Status Execution::NeverStartedError() const {
+  // A live sandbox that ended as the cell was on its way to it: it is lost, and knows to what.
+  absl::Status lost = is_cell_ ? context_.interpreter->CheckThere() : absl::OkStatus();
+  if (!lost.ok()) return lost;
+  return MakeError(v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
+                   absl::StrCat("the sandbox could not be made ready and the program was not "
+                                "started; the server's log says why, for ",
+                                name_));
 }
 
 void Execution::AppendStarted() {

@@ -146,6 +146,7 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   void AbandonRequest();
   void Leave(EventStream::Reader* reader);
   void SetPaused(bool paused);
+  absl::Status NeverStartedError() const;
   void AppendStarted();
   void AppendFinished();
   void Append(v1::ExecutionEvent event);

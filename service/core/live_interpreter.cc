@@ -134,10 +134,14 @@ absl::StatusOr<LiveInterpreter::Ticket> LiveInterpreter::RequestTurn(const std::
                  deadline);
 }
 
+absl::Status LiveInterpreter::CheckThere() const {
+  const bool is_there = state_ != v1::Interpreter::STATE_LOST && context_.owner != nullptr;
+  return is_there ? absl::OkStatus() : refusal_;
+}
+
 absl::StatusOr<LiveInterpreter::Ticket> LiveInterpreter::Enqueue(TurnQueue::Waiter waiter,
                                                                  absl::Time deadline) {
-  const bool is_there = state_ != v1::Interpreter::STATE_LOST && context_.owner != nullptr;
-  if (!is_there) return refusal_;
+  if (absl::Status there = CheckThere(); !there.ok()) return there;
   waiter.ticket = ++last_ticket_;
   waiter.arrived = context_.loop->Now();
   if (absl::Status pushed = queue_.Push(std::move(waiter), deadline); !pushed.ok()) return pushed;

@@ -126,6 +126,7 @@ class LiveInterpreter final : public TurnSource,
                                      absl::Time deadline, TurnCallback done) override;
   absl::StatusOr<Ticket> Ask(sandbox::NotebookQuestion question, absl::Time deadline,
                              sandbox::NotebookCallback done) override;
+  absl::Status CheckThere() const override;
   void AbandonTurn(Ticket ticket) override { queue_.Abandon(ticket); }
 
  private:

@@ -74,6 +74,9 @@ class TurnSource {
   virtual absl::StatusOr<Ticket> Ask(sandbox::NotebookQuestion question, absl::Time deadline,
                                      sandbox::NotebookCallback done) = 0;
 
+  // OK while it gives turns; else what RequestTurn refuses with.
+  virtual absl::Status CheckThere() const = 0;
+
   // Forgets a pending request; `done` is not called any more. A past ticket is ignored.
   virtual void AbandonTurn(Ticket ticket) = 0;
 };

@@ -138,7 +138,7 @@ class FamilyLifecycleTest : public ::testing::Test {
   void ExpectAllLost() {
     for (const std::string& name : family_) {
       // The first may come before the server has seen it.
-      EXPECT_THAT(Run(name, "x"), AnyOf("SANDBOX_LOST", "SANDBOX_SETUP_FAILED", "INTERPRETER_LOST"));
+      EXPECT_THAT(Run(name, "x"), AnyOf("SANDBOX_LOST", "INTERPRETER_LOST"));
       EXPECT_EQ(Run(name, "x"), "SANDBOX_LOST");
     }
   }
@@ -214,9 +214,7 @@ TEST_F(FamilyLifecycleTest, TheDeathOfOneProcessOfASandboxTouchesNoOtherSandbox)
     size_t now = 0;
     for (const std::string& name : family_) {
       const std::string how = Run(name, "x.append(1)");
-      // The last one: killed in the moment in which it was handed the cell.
-      EXPECT_THAT(how, AnyOf("SUCCEEDED", "SANDBOX_LOST", "SIGNALED 9", "INTERPRETER_LOST",
-                             "SANDBOX_SETUP_FAILED"));
+      EXPECT_THAT(how, AnyOf("SUCCEEDED", "SANDBOX_LOST", "SIGNALED 9", "INTERPRETER_LOST"));
       if (how != "SUCCEEDED") ++now;
     }
     EXPECT_LE(now, lost + 1);
@@ -231,8 +229,9 @@ TEST_F(FamilyLifecycleTest, TheDeathOfOneProcessOfASandboxTouchesNoOtherSandbox)
 }
 
 TEST_F(FamilyLifecycleTest, DeletingAParentWhileForksAreMade) {
+  constexpr int kRounds = 20;
   int made = 0, refused = 0;
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < kRounds; ++round) {
     v1::CreateSandboxResponse created;
     grpc::ClientContext context;
     ASSERT_TRUE(server_->sandboxes()
@@ -249,14 +248,15 @@ TEST_F(FamilyLifecycleTest, DeletingAParentWhileForksAreMade) {
       grpc::ClientContext own;
       status = server_->sandboxes().ForkSandbox(&own, request, &response);
     });
-    // At another moment in each round.
+    // At another moment in each round; in the last one after it, however long it takes.
     std::this_thread::sleep_for(std::chrono::microseconds(round * 700));
+    if (round == kRounds - 1) forking.join();
     v1::DeleteSandboxRequest remove;
     remove.set_name(parent);
     v1::DeleteSandboxResponse removed;
     grpc::ClientContext end;
     EXPECT_TRUE(server_->sandboxes().DeleteSandbox(&end, remove, &removed).ok());
-    forking.join();
+    if (forking.joinable()) forking.join();
     if (!status.ok()) {
       EXPECT_EQ(Reason(status), "SANDBOX_NOT_FOUND") << status.error_message();
       ++refused;

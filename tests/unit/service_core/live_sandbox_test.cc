@@ -125,6 +125,16 @@ TEST_F(LiveSandboxTest, LostWithAnExecutionItSaysWhyUntilItIsRestarted) {
   guest_->Finish();
 }
 
+TEST_F(LiveSandboxTest, LostAsACellIsOnItsWayItSaysSo) {
+  const std::string name = MakeReady();
+  const auto execution = Execute(name);
+  sandbox::ExecutionEnd end;
+  end.status = absl::UnavailableError("the sandbox had ended before");
+  guest_->Finish(std::move(end));
+  EXPECT_EQ(ReasonOf(execution->result().status), v1::ERROR_REASON_SANDBOX_LOST);
+  EXPECT_EQ(State(name), v1::Sandbox::STATE_LOST);
+}
+
 TEST_F(LiveSandboxTest, LostWhileIdleItSaysWhy) {
   const std::string name = MakeReady();
   guest_->Lose(v1::Outcome::KIND_MEMORY_LIMIT);
