@@ -13,16 +13,11 @@
 namespace cloister::testing {
 namespace {
 
-std::unique_ptr<grpc::ClientContext> Context(int64_t milliseconds = 60'000) {
-  auto context = std::make_unique<grpc::ClientContext>();
-  context->set_deadline(std::chrono::system_clock::now() +
-                        std::chrono::milliseconds(milliseconds));
-  return context;
-}
-
 v1::CreateSandboxRequest NewSandbox() {
   v1::CreateSandboxRequest request;
   request.mutable_limits()->set_memory_bytes(96 << 20);
+  request.mutable_limits()->set_workspace_bytes(ChurnClient::kWorkspaceBytes);
+  request.mutable_limits()->set_file_bytes(ChurnClient::kFileBytes);
   v1::File& file = *request.add_files();
   file.set_path("n");
   file.set_content("0");
@@ -33,7 +28,6 @@ constexpr char kSetUp[] = "n = 0";
 constexpr char kStep[] =
     "n += 1\nassert int(open('n').read()) == n - 1, (n, open('n').read())\n"
     "with open('n', 'w') as f: f.write(str(n))\nn";
-constexpr char kLoop[] = "print('on', flush=True)\nwhile True: pass";
 
 }  // namespace
 
@@ -62,6 +56,22 @@ const std::vector<ChurnClient::Operation>& ChurnClient::Operations() {
       {"wedge", 1, &C::Wedge, true},
       {"break the protocol", 1, &C::BreakProtocol, true},
       {"threads left behind", 2, &C::LeaveThreads, true},
+      {"interpreter", 6, &C::UseInterpreter, true},
+      {"interpreter: interrupt", 3, &C::InterruptInterpreter, true},
+      {"interpreter: out of memory", 2, &C::ExhaustInterpreter, true},
+      {"interpreter: delete while busy", 2, &C::DeleteBusyInterpreter, true},
+      {"interpreter: left to its sandbox", 2, &C::LeaveInterpreters, true},
+      {"interpreter: create and vanish", 2, &C::CreateInterpreterAndVanish, true},
+      {"interpreter: crash", 2, &C::CrashInterpreter, true},
+      {"interpreter: crash of several", 2, &C::CrashInterpretersProcess, true},
+      {"interpreter: wedge", 1, &C::WedgeInterpreter, true},
+      {"files", 8, &C::UseFiles, true},
+      {"files: fork", 3, &C::ForkWithFiles, true},
+      {"files: snapshot", 2, &C::SnapshotWithFiles, true},
+      {"files: full workspace", 2, &C::FillWorkspace, true},
+      {"files: upload and vanish", 4, &C::UploadAndVanish, true},
+      {"files: download and vanish", 2, &C::DownloadAndVanish, true},
+      {"files: delete while uploading", 2, &C::DeleteWhileUploading, true},
   };
   return *operations;
 }
@@ -80,10 +90,17 @@ void ChurnClient::WorkUntil(const std::atomic<bool>& stop) {
     current_ = chosen->name;
     (this->*chosen->run)();
     ++done_[chosen->name];
+    ++total_;
   }
 }
 
 // ---- what they share ----------------------------------------------------------------------------
+
+std::unique_ptr<grpc::ClientContext> ChurnClient::Context(int64_t milliseconds) {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(milliseconds));
+  return context;
+}
 
 bool ChurnClient::Check(const grpc::Status& status, const char* what) {
   if (status.ok()) return true;
@@ -102,6 +119,11 @@ void ChurnClient::Expect(const std::string& seen, const std::string& wanted, con
   if (seen == wanted) return;
   wrong_ = true;
   ADD_FAILURE() << current_ << ": " << what << ": " << seen << " instead of " << wanted;
+}
+
+void ChurnClient::ExpectRefused(const grpc::Status& status, const std::string& reason,
+                                const char* what) {
+  Expect(status.ok() ? "OK" : Reason(status), reason, what);
 }
 
 ChurnClient::Held& ChurnClient::Pick() {
@@ -127,15 +149,14 @@ void ChurnClient::Adopt(const std::string& name, int64_t n) {
   if (held_.size() > kMaximumSandboxes) DeleteNamed(held_.front().name);
 }
 
-std::string ChurnClient::RunCell(const std::string& sandbox, const std::string& code,
+std::string ChurnClient::RunCell(const std::string& interpreter, const std::string& code,
                                  std::string* value) {
   v1::RunCodeRequest request;
-  request.set_interpreter(sandbox);
+  request.set_interpreter(interpreter);
   request.mutable_program()->set_code(code);
   request.mutable_program()->set_return_value(true);
   v1::RunCodeResponse response;
-  const grpc::Status status =
-      server_->executions().RunCode(Context().get(), request, &response);
+  const grpc::Status status = server_->executions().RunCode(Context().get(), request, &response);
   if (!Check(status, "run a cell")) return "";
   if (value != nullptr) *value = response.outcome().value().text();
   return Describe(response.outcome());
@@ -174,8 +195,7 @@ void ChurnClient::Fork() {
   request.set_name(parent.name);
   request.set_count(1 + Below(kMaximumForks));
   v1::ForkSandboxResponse response;
-  const grpc::Status status =
-      server_->sandboxes().ForkSandbox(Context().get(), request, &response);
+  const grpc::Status status = server_->sandboxes().ForkSandbox(Context().get(), request, &response);
   if (!Check(status, "fork")) return;
   Expect(absl::StrCat(response.sandboxes_size()), absl::StrCat(request.count()), "forks");
   for (const v1::Sandbox& fork : response.sandboxes()) Adopt(fork.name(), parent.n);
@@ -197,9 +217,8 @@ void ChurnClient::ForkAndDeleteParent() {
   request.set_count(kMaximumForks);
   v1::ForkSandboxResponse response;
   grpc::Status status;
-  std::thread forking([&] {
-    status = server_->sandboxes().ForkSandbox(Context().get(), request, &response);
-  });
+  std::thread forking(
+      [&] { status = server_->sandboxes().ForkSandbox(Context().get(), request, &response); });
   std::this_thread::sleep_for(std::chrono::microseconds(Below(5000)));  // any moment will do
   DeleteNamed(parent.name);
   forking.join();
@@ -262,11 +281,13 @@ void ChurnClient::FlushOut() {
 
 void ChurnClient::LeaveThreads() {
   const std::string name = Pick().name;
-  Expect(RunCell(name,
-                 "import threading, time\n"
-                 "for _ in range(8): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
-                 nullptr),
-         "SUCCEEDED", "threads");
+  Expect(
+      RunCell(
+          name,
+          "import threading, time\n"
+          "for _ in range(8): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+          nullptr),
+      "SUCCEEDED", "threads");
   DeleteNamed(name);
 }
 

@@ -1,5 +1,8 @@
-// One of the clients that a churn test lets loose on a server: does one thing after another, at random,
-// with sandboxes of its own, and knows what must come of each.
+// One of the clients that a churn test lets loose on a server: does one thing after another, at
+// random, with sandboxes of its own, and knows what must come of each.
+//
+// churn_client.cc has what concerns whole sandboxes, churn_interpreters.cc their further
+// interpreters, churn_files.cc their files.
 
 #ifndef CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
 #define CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
@@ -18,19 +21,25 @@
 
 namespace cloister::testing {
 
-// Thread-safety: none; each client has a thread of its own. Ownership: the server must outlive it.
+// Thread-safety: none, but for `total`; each client has a thread of its own. Ownership: the server
+// must outlive it.
 class ChurnClient {
  public:
   // So many live sandboxes it has at most, for longer than a call.
   static constexpr size_t kMaximumSandboxes = 6;
   static constexpr int kMaximumForks = 3;
+  // Of each of them.
+  static constexpr int64_t kWorkspaceBytes = 8 << 20;
+  static constexpr int64_t kFileBytes = 6 << 20;
 
   ChurnClient(ServerProcess* server, unsigned seed) : server_(server), random_(seed) {}
 
   // Works until it is told to stop or something was wrong, which it reports as a test failure.
   void WorkUntil(const std::atomic<bool>& stop);
 
-  // How often it did what.
+  // How many operations it has done so far.
+  int64_t total() const { return total_; }
+  // How often it did what; when it has stopped.
   const std::map<std::string, int64_t>& done() const { return done_; }
   // Calls that a busy server refused, as it may.
   int64_t refused() const { return refused_; }
@@ -48,6 +57,11 @@ class ChurnClient {
     bool needs_sandbox;
   };
   static const std::vector<Operation>& Operations();
+
+  // A cell that says that it is on, and never ends.
+  static constexpr char kLoop[] = "print('on', flush=True)\nwhile True: pass";
+
+  static std::unique_ptr<grpc::ClientContext> Context(int64_t milliseconds = 60'000);
 
   void Create();
   void CreateAndVanish();
@@ -72,6 +86,24 @@ class ChurnClient {
   void BreakProtocol() { Crash("import os; os.write(3, b'x' * 300)", "POLICY_VIOLATION"); }
   void LeaveThreads();
 
+  void UseInterpreter();
+  void InterruptInterpreter();
+  void ExhaustInterpreter();
+  void DeleteBusyInterpreter();
+  void LeaveInterpreters();
+  void CreateInterpreterAndVanish();
+  void CrashInterpreter();
+  void CrashInterpretersProcess();
+  void WedgeInterpreter();
+
+  void UseFiles();
+  void ForkWithFiles();
+  void SnapshotWithFiles();
+  void FillWorkspace();
+  void UploadAndVanish();
+  void DownloadAndVanish();
+  void DeleteWhileUploading();
+
   // A cell that costs the sandbox; sometimes the sandbox starts anew, else it is deleted.
   void Crash(const std::string& code, const std::string& outcome);
   // Picks one of its sandboxes.
@@ -82,7 +114,30 @@ class ChurnClient {
   void Adopt(const std::string& name, int64_t n);
   // `n` and the file, raised by one in a cell.
   void Step(Held& held);
-  std::string RunCell(const std::string& sandbox, const std::string& code, std::string* value);
+  // In a sandbox's `main`, or in the interpreter of that name.
+  std::string RunCell(const std::string& interpreter, const std::string& code, std::string* value);
+  // Expects the call to be refused so.
+  void ExpectRefused(const grpc::Status& status, const std::string& reason, const char* what);
+  std::string AnyBytes(int maximum);
+
+  // Interpreters. A name that is empty: the server was too busy.
+  v1::Interpreter::Profile AnyProfile();
+  std::string MakeInterpreter(const std::string& sandbox, v1::Interpreter::Profile profile,
+                              int64_t memory_limit_bytes = 0);
+  // Returns how many others were lost by it.
+  int DeleteInterpreter(const std::string& name);
+  void RestartInterpreter(const std::string& name);
+  grpc::Status TryCell(const std::string& interpreter, const std::string& code);
+
+  // Files.
+  grpc::Status Put(const std::string& sandbox, const std::string& path, const std::string& data);
+  std::string Get(const std::string& sandbox, const std::string& path);
+  void Remove(const std::string& sandbox, const std::string& path);
+  void ExpectFiles(const std::string& sandbox, const std::string& directory,
+                   const std::string& wanted);
+  void ExpectCopies(const Held& source, const std::vector<std::string>& copies,
+                    const std::string& data);
+
   // True where it went well; counts what a busy server may refuse; else reports a failure.
   bool Check(const grpc::Status& status, const char* what);
   void Expect(const std::string& seen, const std::string& wanted, const char* what);
@@ -94,6 +149,7 @@ class ChurnClient {
   bool wrong_ = false;
   int64_t refused_ = 0;
   const char* current_ = "";
+  std::atomic<int64_t> total_ = 0;
   std::map<std::string, int64_t> done_;
 };
 

@@ -1,14 +1,16 @@
 // Everything at once, for a while: clients create, execute, fork, freeze, interrupt, delete, crash
-// and vanish; at the end nothing is left of it: no process, mount, cgroup or descriptor, and no
-// memory to speak of.
+// and vanish, with interpreters and files; at the end nothing is left of it: no process, mount,
+// cgroup or descriptor, and no memory to speak of.
 //
-// CLOISTER_CHURN_SECONDS says how long; 20 unless told otherwise. CLOISTER_CHURN_CLIENTS: 4.
+// CLOISTER_CHURN_SECONDS says how long; 20 unless told otherwise. CLOISTER_CHURN_CLIENTS: 4. A long
+// one tells each minute where it is.
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <iostream>
+#include <list>
 #include <map>
 #include <string>
 #include <thread>
@@ -35,6 +37,8 @@ constexpr char kConfig[] =
 
 // Allocators keep some of what was in use at once; what grows with time grows past this.
 constexpr int64_t kMemorySlackBytes = int64_t{16} << 20;
+constexpr seconds kReportEvery{60};
+constexpr seconds kMaximumWarmUp{120};
 constexpr seconds kSettling{60};
 constexpr seconds kRest{3};
 // Cgroups are used again; as many are kept as were ever needed at once.
@@ -53,16 +57,20 @@ class ChurnTest : public ::testing::Test {
 
   void Churn(seconds time) {
     std::atomic<bool> stop = false;
-    std::vector<ChurnClient> clients;
+    std::list<ChurnClient> clients;
     const int count = FromEnvironment("CLOISTER_CHURN_CLIENTS", 4);
     for (int i = 0; i < count; ++i) clients.emplace_back(&server_, seed_++);
     std::vector<std::thread> threads;
     for (ChurnClient& client : clients) {
       threads.emplace_back([&client, &stop] { client.WorkUntil(stop); });
     }
-    const auto deadline = steady_clock::now() + time;
-    while (steady_clock::now() < deadline && !HasFailure()) {
+    const auto begin = steady_clock::now();
+    auto next_report = begin + kReportEvery;
+    while (steady_clock::now() < begin + time && !HasFailure()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      if (steady_clock::now() < next_report) continue;
+      next_report += kReportEvery;
+      Report(std::chrono::duration_cast<seconds>(steady_clock::now() - begin), clients);
     }
     stop = true;
     for (std::thread& thread : threads) thread.join();
@@ -71,6 +79,13 @@ class ChurnTest : public ::testing::Test {
       refused_ += client.refused();
     }
     DeleteAll();
+  }
+
+  void Report(seconds passed, const std::list<ChurnClient>& clients) {
+    int64_t operations = 0;
+    for (const ChurnClient& client : clients) operations += client.total();
+    std::cerr << passed.count() << " s: " << operations << " operations; "
+              << MeasureFootprint(server_.pid()).ToString() << std::endl;
   }
 
   void DeleteAll() {
@@ -127,7 +142,7 @@ class ChurnTest : public ::testing::Test {
 TEST_F(ChurnTest, LeavesNothingBehind) {
   ASSERT_TRUE(server_.WaitUntilReady().ok()) << server_.Log();
   const int time = FromEnvironment("CLOISTER_CHURN_SECONDS", 20);
-  Churn(seconds(std::max(5, time / 10)));
+  Churn(std::clamp(seconds(time / 10), seconds(5), kMaximumWarmUp));
   const Footprint before = Settle();
   const int ready_before = ReadyToLive();
   done_.clear();
@@ -140,7 +155,8 @@ TEST_F(ChurnTest, LeavesNothingBehind) {
     total += times;
   }
   std::cerr << total << " operations in " << time << " s, " << refused_ << " refused as busy\n"
-            << "before: " << before.ToString() << "\nafter:  " << after.ToString() << "\n";
+            << "before: " << before.ToString() << "\nafter:  " << after.ToString() << "\n"
+            << DescribeGrowth(before, after);
   EXPECT_GT(total, time);
   // Each of those in the pool is an init, a first process and a shadow.
   const int more = ReadyToLive() - ready_before;

@@ -144,12 +144,7 @@ class FamilyLifecycleTest : public ::testing::Test {
   }
   void ExpectNothingLeft() {
     EXPECT_THAT(WaitUntilGone(tree_), IsEmpty());
-    // Named after the spawner; those of other servers come and go.
-    for (const std::string& group : CgroupLeftovers()) {
-      for (const pid_t pid : tree_) {
-        EXPECT_NE(group.substr(group.rfind('/') + 1), absl::StrCat("cloister-", pid));
-      }
-    }
+    EXPECT_THAT(CgroupsOf(tree_), IsEmpty());
     EXPECT_THAT(MountLeftovers(), IsSubsetOf(mounts_before_));
   }
   void StopAndExpectNothingLeft() {

@@ -23,7 +23,6 @@ class LifecycleTest : public ::testing::Test {
  protected:
   void SetUp() override {
     // Other servers may run on this machine.
-    cgroups_before_ = CgroupLeftovers();
     mounts_before_ = MountLeftovers();
     server_ = std::make_unique<ServerProcess>();
     ASSERT_TRUE(server_->WaitUntilReady().ok()) << server_->Log();
@@ -49,7 +48,7 @@ class LifecycleTest : public ::testing::Test {
 
   void ExpectNothingLeft() {
     EXPECT_THAT(WaitUntilGone(tree_), IsEmpty());
-    EXPECT_THAT(CgroupLeftovers(), IsSubsetOf(cgroups_before_));
+    EXPECT_THAT(CgroupsOf(tree_), IsEmpty());
     EXPECT_THAT(MountLeftovers(), IsSubsetOf(mounts_before_));
   }
 
@@ -65,7 +64,6 @@ class LifecycleTest : public ::testing::Test {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReader<v1::ExecuteResponse>> reader_;
   std::vector<pid_t> tree_;
-  std::vector<std::string> cgroups_before_;
   std::vector<std::string> mounts_before_;
 };
 

@@ -18,7 +18,6 @@ using ::testing::IsSubsetOf;
 class LiveServerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    cgroups_before_ = CgroupLeftovers();
     mounts_before_ = MountLeftovers();
     server_ = std::make_unique<ServerProcess>("live_sandboxes { maximum_count: 20 }");
     ASSERT_TRUE(server_->WaitUntilReady().ok()) << server_->Log();
@@ -45,7 +44,6 @@ class LiveServerTest : public ::testing::Test {
   }
 
   std::unique_ptr<ServerProcess> server_;
-  std::vector<std::string> cgroups_before_;
   std::vector<std::string> mounts_before_;
 };
 
@@ -86,7 +84,7 @@ TEST_F(LiveServerTest, KillingTheServerLeavesNothingOfThem) {
   server_->Signal(SIGKILL);
   (void)server_->WaitForExit();
   EXPECT_THAT(WaitUntilGone(tree), IsEmpty());
-  EXPECT_THAT(CgroupLeftovers(), IsSubsetOf(cgroups_before_));
+  EXPECT_THAT(CgroupsOf(tree), IsEmpty());
   EXPECT_THAT(MountLeftovers(), IsSubsetOf(mounts_before_));
 }
 

@@ -12,8 +12,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -30,9 +30,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// As much as can be read: what /proc tells of a process can end in the middle, with the process.
 std::string ReadFile(const fs::path& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 int OpenPidfd(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
@@ -57,6 +60,17 @@ pid_t Spawn(const std::vector<std::string>& arguments, const std::string& log_pa
   int error = ::posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   return error == 0 ? pid : -1;
+}
+
+// Those below `directory` with one of the names; what goes while it looks is not there.
+void FindDirectories(const fs::path& directory, const std::set<std::string>& names,
+                     std::vector<std::string>* found) {
+  std::error_code error;
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
+    if (it->is_symlink(error) || !it->is_directory(error)) continue;
+    if (names.contains(it->path().filename())) found->push_back(it->path());
+    FindDirectories(it->path(), names, found);
+  }
 }
 
 }  // namespace
@@ -87,6 +101,7 @@ ServerProcess::ServerProcess(const std::string& config, std::vector<std::string>
   executions_ = v1::ExecutionService::NewStub(channel_);
   sandboxes_ = v1::SandboxService::NewStub(channel_);
   interpreters_ = v1::InterpreterService::NewStub(channel_);
+  files_ = v1::FileService::NewStub(channel_);
   info_ = v1::InfoService::NewStub(channel_);
 }
 
@@ -181,15 +196,11 @@ std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids, absl::Duration 
   return left;
 }
 
-std::vector<std::string> CgroupLeftovers() {
+std::vector<std::string> CgroupsOf(const std::vector<pid_t>& pids) {
+  std::set<std::string> names;
+  for (const pid_t pid : pids) names.insert(absl::StrCat("cloister-", pid));
   std::vector<std::string> found;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it("/sys/fs/cgroup", error), end; it != end;
-       it.increment(error)) {
-    if (it->is_directory(error) && absl::StartsWith(it->path().filename().string(), "cloister-")) {
-      found.push_back(it->path());
-    }
-  }
+  FindDirectories("/sys/fs/cgroup", names, &found);
   return found;
 }
 

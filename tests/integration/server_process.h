@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
+#include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
@@ -51,6 +52,7 @@ class ServerProcess {
   v1::ExecutionService::Stub& executions() { return *executions_; }
   v1::SandboxService::Stub& sandboxes() { return *sandboxes_; }
   v1::InterpreterService::Stub& interpreters() { return *interpreters_; }
+  v1::FileService::Stub& files() { return *files_; }
   v1::InfoService::Stub& info() { return *info_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -62,6 +64,7 @@ class ServerProcess {
   std::unique_ptr<v1::ExecutionService::Stub> executions_;
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
   std::unique_ptr<v1::InterpreterService::Stub> interpreters_;
+  std::unique_ptr<v1::FileService::Stub> files_;
   std::unique_ptr<v1::InfoService::Stub> info_;
 };
 
@@ -75,8 +78,9 @@ std::string ProcessName(pid_t pid);
 std::vector<pid_t> WaitUntilGone(const std::vector<pid_t>& pids,
                                  absl::Duration timeout = absl::Seconds(10));
 
-// Directories named cloister-* in any cgroup hierarchy.
-std::vector<std::string> CgroupLeftovers();
+// Directories in any cgroup hierarchy that a spawner among these processes has made for its groups, or had: they
+// are named after it. Those of other servers come and go.
+std::vector<std::string> CgroupsOf(const std::vector<pid_t>& pids);
 
 // Lines of this process's mount table that mention cloister.
 std::vector<std::string> MountLeftovers();
