@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "sandbox/base/monotonic_time.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/cgroup_parse.h"
@@ -195,10 +196,10 @@ std::vector<std::string> SubGroups(const std::string& directory) {
 
 absl::Status RemoveGroupTree(CgroupTree& tree, const std::string& directory,
                              absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
+  const int64_t deadline = MonotonicNanoseconds() + absl::ToInt64Nanoseconds(patience);
   while (true) {
     absl::Status status = TryRemove(tree, directory);
-    if (status.ok() || absl::Now() >= deadline) return status;
+    if (status.ok() || MonotonicNanoseconds() >= deadline) return status;
     KillTree(directory);
     absl::SleepFor(kRemovalInterval);
   }

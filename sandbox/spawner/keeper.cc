@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "sandbox/base/monotonic_time.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/cgroup.h"
@@ -42,12 +43,12 @@ constexpr char kDiscarded[] = "/discarded";
 
 // What dies may still write, so it may take more than one attempt.
 absl::Status RemoveScratch(const std::string& path) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const int64_t deadline = MonotonicNanoseconds() + absl::ToInt64Nanoseconds(kPatience);
   for (;;) {
     absl::Status status = EmptyDirectory(path);
     if (status.ok() && (rmdir(path.c_str()) == 0 || errno == ENOENT)) return status;
     if (status.ok()) status = SyscallError(absl::StrCat("remove ", path));
-    if (absl::Now() >= deadline) return status;
+    if (MonotonicNanoseconds() >= deadline) return status;
     absl::SleepFor(kBetweenAttempts);
   }
 }
@@ -114,14 +115,15 @@ absl::Status Keeper::StartProcess() {
   if (clone.in_child) RunKeeper(cgroup_paths_, scratch_directory_, lifeline.get());
   lifeline_ = std::move(held);
   process_ = std::move(clone.pidfd);
-  started_ = absl::Now();
+  started_ = MonotonicNanoseconds();
   return absl::OkStatus();
 }
 
 absl::Status Keeper::Restart() {
   (void)ReapPidfd(process_.get());
   process_.reset();
-  short_lives_ = absl::Now() - started_ < kShortestLife ? short_lives_ + 1 : 0;
+  const absl::Duration lived = absl::Nanoseconds(MonotonicNanoseconds() - started_);
+  short_lives_ = lived < kShortestLife ? short_lives_ + 1 : 0;
   if (short_lives_ > kMostShortLives) {
     return absl::InternalError(
         "the keeper, which cleans up after the spawner, ends again and again");

@@ -12,7 +12,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "sandbox/base/unique_fd.h"
 
 namespace cloister::sandbox {
@@ -54,7 +53,7 @@ class Keeper {
 
   std::vector<std::string> cgroup_paths_;
   std::string scratch_directory_;
-  absl::Time started_;
+  int64_t started_ = 0;  // monotonic nanoseconds
   int short_lives_ = 0;
   UniqueFd lifeline_;
   UniqueFd process_;

@@ -3,10 +3,12 @@
 #ifndef CLOISTER_SERVICE_RPC_CALL_RECORD_H_
 #define CLOISTER_SERVICE_RPC_CALL_RECORD_H_
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "sandbox/base/monotonic_time.h"
 #include "service/core/call_observer.h"
 
 namespace cloister::rpc {
@@ -16,7 +18,7 @@ namespace cloister::rpc {
 class CallRecord {
  public:
   CallRecord(core::CallObserver* observer, core::CallMethod method)
-      : observer_(observer), method_(method), started_(absl::Now()) {
+      : observer_(observer), method_(method), started_(sandbox::MonotonicNanoseconds()) {
     observer_->OnCallStarted(method_);
   }
   CallRecord(const CallRecord&) = delete;
@@ -25,12 +27,15 @@ class CallRecord {
   void set_status(absl::Status status) { status_ = std::move(status); }
 
   // Once, at the very end.
-  void End() { observer_->OnCallEnded(method_, status_, absl::Now() - started_); }
+  void End() {
+    const int64_t took = sandbox::MonotonicNanoseconds() - started_;
+    observer_->OnCallEnded(method_, status_, absl::Nanoseconds(took));
+  }
 
  private:
   core::CallObserver* const observer_;
   const core::CallMethod method_;
-  const absl::Time started_;
+  const int64_t started_;
   absl::Status status_;
 };
 
