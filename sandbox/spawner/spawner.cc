@@ -265,9 +265,10 @@ void Spawner::FinishIfOver(int64_t sandbox_id) {
   if (found == sandboxes_.end() || !found->second->IsOver()) return;
   SpawnerEvent event;
   *event.mutable_sandbox_exited() = found->second->Finish();
-  const std::unique_ptr<LiveSandbox> sandbox = Remove(sandbox_id);
+  const LiveSandbox* const home = found->second->home();
+  (void)Remove(sandbox_id);  // first: what is told to be over holds nothing any more
   Tell(event);
-  if (sandbox->home() != nullptr) FinishIfOver(sandbox->home()->id());
+  if (home != nullptr) FinishIfOver(home->id());
 }
 
 void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message) {

@@ -283,8 +283,7 @@ TEST_F(MemberTest, LeavesNothingBehind) {
   const int spawners = descriptors(client_->pid());
   for (int64_t first = 200; first < 600; first += 100) churn(first);
   EXPECT_LE(ProcessTree(client_->pid()).size(), processes + 1);
-  // Some more for cgroups that are set aside; far fewer than there were processes, or sandboxes with three each.
-  EXPECT_LE(descriptors(client_->pid()), spawners + 8);
+  EXPECT_EQ(descriptors(client_->pid()), spawners);
 
   const CreatedSandbox sandbox = Create(1, Kind::kForkable);
   const CreatedSandbox member = Add(1, 2);
