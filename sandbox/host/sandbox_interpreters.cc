@@ -53,9 +53,11 @@ void SandboxInterpreters::StartShared(const Limits& limits) {
   add_process_([this, limits](auto process) {
     if (!process.ok()) return OnSharedStarted(process.status());
     shared_ = std::make_shared<InterpretersProcess>(*std::move(process), limits);
-    // With its last interpreter it is done for, though not from inside its own call.
-    shared_->SetOnEmpty([this, raw = shared_.get()] {
-      loop_->Post([this, raw, alive = std::weak_ptr<char>(alive_)] {
+    // With its last interpreter it is done for, though not from inside its own call. Interpreters, which hold it
+    // as well, may outlive this.
+    shared_->SetOnEmpty([this, raw = shared_.get(), alive = std::weak_ptr<char>(alive_)] {
+      if (alive.expired()) return;
+      loop_->Post([this, raw, alive] {
         if (alive.expired() || is_starting_ || shared_.get() != raw) return;
         if (raw->is_empty()) shared_.reset();
       });

@@ -335,6 +335,30 @@ TEST_F(ThreadInterpreterTest, MayGoWithItsSandboxAtAnyTime) {
   Settle();
 }
 
+TEST_F(ThreadInterpreterTest, MayOutliveItsSandbox) {
+  Made& one = Create();
+  spawner_->SayExited(process_->Die(SIGKILL));
+  EXPECT_EQ(AwaitLoss(one).kind(), Outcome::KIND_SIGNALED);
+  sandbox_.reset();
+  one.created->interpreter.reset();
+  Settle();
+}
+
+TEST_F(ThreadInterpreterTest, MayEndItsSandboxWhileAnotherIsOpened) {
+  Made& one = Create();
+  Made& two = Ask();
+  TakeRequest(two);
+  BeginCell(one);
+  one.cell->on_finished = [&] {
+    one.created->interpreter.reset();
+    sandbox_.reset();
+  };
+  spawner_->SayExited(process_->Die(SIGKILL));
+  EXPECT_EQ(AwaitCell(one).kind(), Outcome::KIND_SIGNALED);
+  EXPECT_FALSE(two.created.has_value());
+  Settle();
+}
+
 // What no guest of ours says on the process's channel.
 using HostileFrame = std::function<void(int64_t own, GuestFrame*)>;
 class HostileProcessTest : public ThreadInterpreterTest,
