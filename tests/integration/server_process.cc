@@ -113,7 +113,10 @@ ServerProcess::~ServerProcess() {
       ADD_FAILURE() << "cloisterd did not end within 30 s of SIGTERM\n" << Log();
       Signal(SIGKILL);
     }
-    WaitForExit();
+    const int status = WaitForExit();
+    if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) {
+      ADD_FAILURE() << "cloisterd was ended by signal " << WTERMSIG(status);
+    }
   }
   if (::testing::Test::HasFailure()) std::cerr << "---- server log\n" << Log() << "----\n";
   std::error_code ignored;
