@@ -25,6 +25,9 @@ Benchmarks:
   fork     ForkSandbox of a sandbox with a heap of 100 MB: one at a time (latency_…), then a hundred in one call
   parallel CPU-bound Python in one isolated interpreter of a live sandbox, then in two at once. Anchors:
            process (the same in interpreters of that profile), threads_of_main
+  interrupt
+           code of many kinds (loops, sleeps, locks, C) interrupted in main and in an isolated interpreter of a
+           live sandbox: which rung ended it, whether its variables are still there, and how long it took
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
            one and with --sandboxes more ready, and once more with --live-sandboxes live ones that have each run
            a cell; needs what cloisterd needs, and a machine that is quiet
@@ -48,6 +51,7 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "session") return BenchSession(options);
   if (options.name == "fork") return BenchFork(options);
   if (options.name == "parallel") return BenchParallel(options);
+  if (options.name == "interrupt") return BenchInterrupt(options);
   return BenchDensity(options);
 }
 
@@ -56,9 +60,12 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
 void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()> chosen) {
   CLI::App* command =
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
-  command->add_option("NAME", options->name, "echo, fresh, session, fork, parallel or density")
+  command
+      ->add_option("NAME", options->name,
+                   "echo, fresh, session, fork, parallel, interrupt or density")
       ->required()
-      ->check(CLI::IsMember({"echo", "fresh", "session", "fork", "parallel", "density"}));
+      ->check(
+          CLI::IsMember({"echo", "fresh", "session", "fork", "parallel", "interrupt", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
       ->type_name("TIME");

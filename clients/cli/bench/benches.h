@@ -24,6 +24,10 @@ absl::StatusOr<Report> BenchFork(const BenchOptions& options);
 // CPU-bound code in one isolated interpreter of a sandbox, then in two at once.
 absl::StatusOr<Report> BenchParallel(const BenchOptions& options);
 
+// What ends code of many kinds that is interrupted, in `main` and in an isolated interpreter, and
+// how long it takes.
+absl::StatusOr<Report> BenchInterrupt(const BenchOptions& options);
+
 // What one more idle warm sandbox costs in memory.
 absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
 
