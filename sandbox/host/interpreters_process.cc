@@ -1,5 +1,8 @@
 #include "sandbox/host/interpreters_process.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -32,6 +35,12 @@ std::string Quoted(const std::string& text) {
 }
 
 absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
+
+// By the host, as far as can be told.
+bool WasKilled(const internal::v1::SandboxExited& exit) {
+  return exit.wait_code() == CLD_KILLED && exit.wait_status() == SIGKILL &&
+         exit.oom_kill_count() == 0;
+}
 
 class Sink final : public ExecutionObserver {
  public:
@@ -271,8 +280,10 @@ void InterpretersProcess::OnExited(const internal::v1::SandboxExited& exit) {
   phase_ = Phase::kEnded;
   internal::v1::SandboxExited of_thread = exit;
   of_thread.set_cpu_nanoseconds(0);  // it is the whole process's
+  // Their channels end before the process does, and on that somebody may have asked for a kill that came too late.
+  const bool ended_by_itself = culprit_ == 0 || !WasKilled(exit);
   TellAll([&](int64_t number, Resident* resident) {
-    if (culprit_ == 0 || culprit_ == number) return resident->OnProcessExited(of_thread);
+    if (ended_by_itself || culprit_ == number) return resident->OnProcessExited(of_thread);
     resident->OnProcessLost(HostStop::kLost,
                             "its process was killed: another interpreter in it could not be ended "
                             "otherwise");

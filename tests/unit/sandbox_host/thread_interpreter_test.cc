@@ -308,6 +308,17 @@ TEST_F(ThreadInterpreterTest, ThatClosesItsChannelIsKilled) {
   EXPECT_THAT(AwaitLoss(two).detail(), HasSubstr("another interpreter in it"));
 }
 
+TEST_F(ThreadInterpreterTest, EndsWithAProcessThatDiedBeforeItWasKilled) {
+  Made& one = Create();
+  Made& two = Create();
+  one.guest.reset();
+  EXPECT_TRUE(RunUntil(&loop_, [&] { return !spawner_->Silent(); }));
+  EXPECT_TRUE(ProcessIsKilled());
+  spawner_->SayExited(process_->Die(SIGABRT));
+  EXPECT_EQ(AwaitLoss(two).kind(), Outcome::KIND_SIGNALED);
+  EXPECT_EQ(AwaitLoss(one).kind(), Outcome::KIND_SIGNALED);
+}
+
 TEST_F(ThreadInterpreterTest, IsLostAfterItsSandbox) {
   Made& one = Create();
   BeginCell(one);
