@@ -38,7 +38,7 @@ constexpr char kConfig[] =
 // Allocators keep some of what was in use at once; what grows with time grows past this.
 constexpr int64_t kMemorySlackBytes = int64_t{16} << 20;
 constexpr seconds kReportEvery{60};
-constexpr seconds kMaximumWarmUp{120};
+constexpr seconds kMaximumWarmUp{180};  // until allocators hold what they will
 constexpr seconds kSettling{60};
 constexpr seconds kRest{3};
 // Cgroups are used again; as many are kept as were ever needed at once.
