@@ -138,12 +138,15 @@ void SandboxPool::ServeWaiters() {
   queue_.ArmTimers();
 }
 
+bool SandboxPool::IsServing() const {
+  return queue_.empty() && loop_->Now() < last_lease_ + options_.refill_pause;
+}
+
 bool SandboxPool::LeaveForPause() {
   const int stock = static_cast<int>(ready_.size());
-  const absl::Time pause_end = last_lease_ + options_.refill_pause;
-  if (!queue_.empty() || 4 * stock <= target_ || loop_->Now() >= pause_end) return false;
+  if (!IsServing() || 4 * stock <= target_) return false;
   if (pause_timer_ == 0) {
-    pause_timer_ = loop_->CallAfter(pause_end - loop_->Now(), [this] {
+    pause_timer_ = loop_->CallAfter(last_lease_ + options_.refill_pause - loop_->Now(), [this] {
       pause_timer_ = 0;
       Pump();
     });
@@ -169,7 +172,7 @@ void SandboxPool::Refill() {
 bool SandboxPool::MayStart() const {
   if (zygotes_.current() == 0 || loop_->Now() < retry_at_) return false;
   // After a failure one at a time, until one succeeds.
-  return starting_ < (failing_ ? 1 : options_.maximum_starting);
+  return starting_ < (failing_ || IsServing() ? 1 : options_.maximum_starting);
 }
 
 void SandboxPool::StartOne() {

@@ -96,6 +96,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void PumpSoon();
   void ServeWaiters();
   void Refill();
+  // Whether requests follow one another, none of which has to wait for a sandbox.
+  bool IsServing() const;
   // Whether refilling is better left for a pause between requests; sees to it that it comes.
   bool LeaveForPause();
   bool MayStart() const;

@@ -41,7 +41,7 @@ TEST_F(RefillTest, WaitsForAPauseWhileTheStockLasts) {
   EXPECT_EQ(State().ready, 4);
 }
 
-TEST_F(RefillTest, DoesNotWaitWithAQuarterOfTheStock) {
+TEST_F(RefillTest, MakesOneAtATimeWithAQuarterOfTheStock) {
   options_.refill_pause = absl::Milliseconds(20);
   StartPool();
   factory_.create_time = absl::Milliseconds(5);
@@ -49,6 +49,24 @@ TEST_F(RefillTest, DoesNotWaitWithAQuarterOfTheStock) {
   Ask();
   EXPECT_EQ(State().starting, 0);
   Ask();
+  EXPECT_EQ(State().ready, 1);
+  EXPECT_EQ(State().starting, 1);
+  Ask();
+  EXPECT_EQ(State().starting, 1) << "nobody waits for one yet";
+  auto waiting = Ask();
+  EXPECT_TRUE(waiting->pending());
+  EXPECT_EQ(State().starting, 4);
+  loop_.Advance(absl::Milliseconds(5));
+  EXPECT_TRUE(waiting->granted());
+}
+
+TEST_F(RefillTest, MakesTheRestAtOnceWhenThePauseComes) {
+  options_.refill_pause = absl::Milliseconds(20);
+  StartPool();
+  factory_.create_time = absl::Milliseconds(25);
+  for (int i = 0; i < 4; ++i) Ask();
+  EXPECT_EQ(State().starting, 1);
+  loop_.Advance(absl::Milliseconds(25));
   EXPECT_EQ(State().ready, 1);
   EXPECT_EQ(State().starting, 3);
 }
