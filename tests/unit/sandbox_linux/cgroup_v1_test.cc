@@ -36,7 +36,7 @@ class CgroupV1Test : public ::testing::Test {
                                     {"memory.usage_in_bytes", "0\n"},
                                     {"memory.force_empty", ""},
                                     {"memory.oom_control", "oom_kill 0\n"}});
-    tree_->SetFiles("/pids", {{"cgroup.procs", ""}, {"pids.max", "max\n"}});
+    tree_->SetFiles("/pids", {{"cgroup.procs", ""}, {"pids.max", "max\n"}, {"pids.current", "0\n"}});
     tree_->SetFiles("/cpu", {{"cgroup.procs", ""},
                              {"cpuacct.usage", "5000\n"},
                              {"cpu.cfs_quota_us", "-1\n"},
@@ -150,10 +150,12 @@ TEST_F(CgroupV1Test, SetsASlotAsideUntilItIsEmpty) {
   auto group = manager->Acquire(MakeLimits(64 << 20, 8)).value();
   const std::string procs = Base("memory/own") + "/s0/cgroup.procs";
   FakeCgroupTree::Write(procs, "99999999\n");
+  FakeCgroupTree::Write(Base("pids") + "/s0/pids.current", "1\n");
   const absl::Status status = manager->Release(std::move(group));
   EXPECT_TRUE(absl::IsUnavailable(status)) << status;
   EXPECT_EQ(manager->stuck_slots(), 1);
   EXPECT_EQ(manager->Acquire({}).value()->name(), "s1");
+  // What is charged for, but in no list, is a zombie.
   FakeCgroupTree::Write(procs, "");
   EXPECT_EQ(manager->Acquire({}).value()->name(), "s0");
   EXPECT_EQ(manager->stuck_slots(), 0);
