@@ -8,7 +8,8 @@
 namespace cloister::sandbox {
 
 // One thread runs the context; the hint spares its locks where they would be for others.
-AsioLoop::AsioLoop() : io_context_(1), work_guard_(io_context_.get_executor()) {}
+AsioLoop::AsioLoop()
+    : io_context_(1), work_guard_(io_context_.get_executor()), alarm_(io_context_) {}
 
 AsioLoop::~AsioLoop() = default;
 
@@ -99,23 +100,46 @@ bool AsioLoop::HasPosted() {
 
 Loop::TimerId AsioLoop::CallAfter(absl::Duration delay, std::function<void()> function) {
   const TimerId id = next_timer_++;
-  auto [entry, inserted] =
-      timers_.try_emplace(id, Timer{asio::steady_timer(io_context_), std::move(function)});
-  asio::steady_timer& timer = entry->second.timer;
-  timer.expires_after(absl::ToChronoNanoseconds(std::max(delay, absl::ZeroDuration())));
-  timer.async_wait([this, id](const asio::error_code& error) {
-    if (!error) RunInTurn([this, id] { RunTimer(id); });
-  });
+  const Clock::time_point due =
+      Clock::now() + absl::ToChronoNanoseconds(std::clamp(delay, absl::ZeroDuration(), kForever));
+  timers_.emplace(id, Timer{due, std::move(function)});
+  due_.emplace(due, id);
+  Arm();
   return id;
 }
 
-void AsioLoop::RunTimer(TimerId id) {
-  // Cancelled after it expired and before its turn came: no longer in the map.
-  auto node = timers_.extract(id);
-  if (!node.empty()) node.mapped().function();
+void AsioLoop::Arm() {
+  if (due_.empty() || due_.begin()->first >= armed_) return;
+  armed_ = due_.begin()->first;
+  alarm_.expires_at(armed_);  // calls back what was armed before, with an error
+  alarm_.async_wait([this](const asio::error_code& error) {
+    if (!error) OnAlarm();
+  });
 }
 
-void AsioLoop::Cancel(TimerId id) { timers_.erase(id); }
+void AsioLoop::OnAlarm() {
+  const Clock::time_point now = Clock::now();
+  bool is_due = true;
+  while (is_due) {
+    RunInTurn([&] {
+      is_due = !io_context_.stopped() && !due_.empty() && due_.begin()->first <= now;
+      if (is_due) return RunFirstTimer();
+      armed_ = Clock::time_point::max();
+      Arm();
+    });
+  }
+}
+
+void AsioLoop::RunFirstTimer() {
+  const auto timer = timers_.extract(due_.begin()->second);
+  due_.erase(due_.begin());
+  timer.mapped().function();
+}
+
+void AsioLoop::Cancel(TimerId id) {
+  const auto timer = timers_.extract(id);
+  if (!timer.empty()) due_.erase({timer.mapped().due, id});
+}
 
 absl::Time AsioLoop::Now() const {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());

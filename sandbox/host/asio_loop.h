@@ -12,10 +12,13 @@
 #include <asio/io_context.hpp>
 #include <asio/steady_timer.hpp>
 #include <atomic>
+#include <chrono>
 #include <deque>
 #include <functional>
+#include <set>
 #include <thread>
 #include <unordered_map>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
@@ -53,15 +56,24 @@ class AsioLoop final : public Loop {
   void RunInTurn(absl::FunctionRef<void()> function);
 
  private:
+  using Clock = std::chrono::steady_clock;
+
   struct Timer {
-    asio::steady_timer timer;
+    Clock::time_point due;
     std::function<void()> function;
   };
+
+  // The clock's own reach is not to be passed.
+  static constexpr absl::Duration kForever = absl::Hours(24 * 365);
 
   // What one turn takes of what is posted; a thread that entered has other things to do.
   static constexpr int kPostedPerTurn = 16;
 
-  void RunTimer(TimerId id);
+  // Has the alarm go off no later than the first timer is due. It is never put off, and may find
+  // nothing to do: of the timers that calls set and cancel again, hardly any is worth a system call.
+  void Arm();
+  void OnAlarm();
+  void RunFirstTimer();
 
   // Runs what is posted unless somebody else has the turn: he looks for it when he gives it away.
   void RunPostedIfFree();
@@ -85,6 +97,9 @@ class AsioLoop final : public Loop {
   // Of whoever has the turn.
   TimerId next_timer_ = 1;
   std::unordered_map<TimerId, Timer> timers_;
+  std::set<std::pair<Clock::time_point, TimerId>> due_;
+  asio::steady_timer alarm_;
+  Clock::time_point armed_ = Clock::time_point::max();
 };
 
 }  // namespace cloister::sandbox

@@ -81,6 +81,9 @@ class StreamCall : public grpc::ServerWriteReactor<Response>,
     backend_.loop->Enter([self = std::move(self_)] {});
   }
 
+  // As in UnaryCall.
+  bool InternalInlineable() final { return true; }
+
   const Backend& backend_;
   CallRecord record_;
   Response response_;  // the write in flight
