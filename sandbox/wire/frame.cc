@@ -1,5 +1,6 @@
 #include "sandbox/wire/frame.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -52,6 +53,13 @@ ssize_t ReceiveUpTo(int socket, void* buffer, size_t size) {
     done += static_cast<size_t>(got);
   }
   return static_cast<ssize_t>(done);
+}
+
+// Until there is something to read, or a signal. Who waits in recv() itself is woken by the other
+// side's reads as well, for nothing.
+void AwaitReadable(int socket) {
+  pollfd polled = {socket, POLLIN, 0};
+  (void)::poll(&polled, 1, -1);
 }
 
 // The rest of one frame as a protobuf stream, so that a long message is never held twice.
@@ -139,6 +147,7 @@ absl::Status WriteFrame(int socket, const google::protobuf::MessageLite& message
 }
 
 absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_t max_bytes) {
+  AwaitReadable(socket);
   uint8_t header[kFrameHeaderBytes];
   const ssize_t got = ReceiveUpTo(socket, header, sizeof(header));
   if (got < 0) return ReadError();
@@ -149,6 +158,7 @@ absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_
 absl::Status ReadFrame(int socket, google::protobuf::MessageLite* message, size_t max_bytes,
                        std::vector<UniqueFd>* descriptors) {
   descriptors->clear();
+  AwaitReadable(socket);
   uint8_t bytes[kFrameHeaderBytes];
   iovec data{bytes, sizeof(bytes)};
   alignas(cmsghdr) char control[kControlBytes];
