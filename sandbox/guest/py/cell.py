@@ -17,6 +17,10 @@ _ONLY_AST = 0x400  # ast.PyCF_ONLY_AST
 _TOP_LEVEL_AWAIT = 0x2000  # ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
+_CLOSING = frozenset(b")]}")
+_UNCOUNTABLE = frozenset(b"#'\"")  # what stands behind them may be no brackets
+_PAIRS = (b"()", b"[]", b"{}")
+
 _names = {}
 _context = None
 _cell = None  # the context variable that holds the cell's number
@@ -50,11 +54,36 @@ def _display(*objects, **options):
     return display(*objects, **options)
 
 
+def _may_close(line):
+    """Whether a line may close a bracket that an earlier one opened."""
+    if _CLOSING.isdisjoint(line):
+        return False
+    return not _UNCOUNTABLE.isdisjoint(line) or any(line.count(a) != line.count(b) for a, b in _PAIRS)
+
+
+def _may_end_in_expression(source):
+    """Whether the last statement may be one. A tree tells, but building it and taking it apart is a
+    third of the work of a small cell, and there is none where the last line alone shows that it
+    assigns something or belongs to a block."""
+    if b"\\" in source or b"'''" in source or b'"""' in source or b"\f" in source or b"coding" in source:
+        return True  # lines may belong together, or not be what they seem
+    text = source.rstrip()
+    start = text.rfind(b"\n") + 1
+    line = text[start:]
+    if b";" in line or b"\r" in line or (start and _may_close(line)):
+        return True
+    if line[:1] in b" \t":
+        return line.lstrip()[:1] == b"#"
+    target, equals, value = line.partition(b"=")
+    target = target.rstrip(b" \t+-*/%&|^@").replace(b"_", b"a").replace(b".", b"a")
+    return not equals or value[:1] == b"=" or not target.isalnum()
+
+
 def _parse(source, file_name, splits):
     """Returns the code of the cell and of its last expression, each or None."""
     global _future_flags
     flags = _TOP_LEVEL_AWAIT | _future_flags
-    if not splits:
+    if not splits or not _may_end_in_expression(source):
         code = compile(source, file_name, "exec", flags, True)
         _future_flags |= code.co_flags & FUTURE_FLAGS
         return code, None

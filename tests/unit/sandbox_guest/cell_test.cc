@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "sandbox/base/monotonic_time.h"
@@ -36,6 +38,41 @@ TEST_F(CellTest, LastExpressionIsTheValue) {
   EXPECT_EQ(ValueOf(""), "");
   EXPECT_EQ(ValueOf("if True:\n  5"), "");
   EXPECT_EQ(Execute("'a'").finished().value().type_name(), "str");
+}
+
+// A last line that looks as if it assigned something, or belonged to a block.
+TEST_F(CellTest, LastExpressionIsFoundWhateverItsLastLineLooksLike) {
+  ValueOf("x = 1");
+  const std::vector<std::pair<std::string, std::string>> cells = {
+      {"x = 1;5", "5"},
+      {"x = 1\r5", "5"},
+      {"dict(\nx=2)", "{'x': 2}"},
+      {"dict(a=[0],\nx=2)  # (", "{'a': [0], 'x': 2}"},
+      {"dict(\nx='(')", "{'x': '('}"},
+      {"[1,\n 2]", "[1, 2]"},
+      {"(1 +\n (2)\n)", "3"},
+      {"5\n  # note", "5"},
+      {"5\n \f6", "6"},
+      {"'''\nx=1 #'''", "'\\nx=1 #'"},
+      {"\"\"\"\n x \"\"\"", "'\\n x '"},
+      {"'\\\nx=2'", "'x=2'"},
+      {"7 + \\\n 1", "8"},
+      {"f'{\nx=}'", "'\\nx=1'"},
+      {"# coding: utf-7\nx=1+AAo-9", "9"},
+      {"x==1", "True"},
+      {"x <= 1", "True"},
+      {"x != 1", "False"},
+      {"[x for x in\n (1, 2)]", "[1, 2]"},
+      {"for y in [1]:\n  y\n  y", ""},
+      {"for y in [1]:\n  y = (\n   2)\n", ""},
+      {"x = [1,\n 2]", ""},
+      {"x += [3]", ""},
+      {"x = dict(a=(1))", ""},
+      {"x.get('a')", "1"},
+      {"x = 1  # note", ""},
+      {"x", "1"},
+  };
+  for (const auto& [code, value] : cells) EXPECT_EQ(ValueOf(code), value) << code;
 }
 
 TEST_F(CellTest, HistoryIsKept) {
