@@ -19,6 +19,8 @@ struct InterruptCase {
   const char* code;
   // Whether KeyboardInterrupt ends it; otherwise it is killed when the grace is over.
   bool is_answered = true;
+  // What has to be done before the interrupt can come.
+  const char* preparation = "";
 };
 class InterruptTest : public LiveTest, public ::testing::WithParamInterface<InterruptCase> {};
 
@@ -27,7 +29,7 @@ TEST_P(InterruptTest, EndsItAndSaysWhetherStateSurvived) {
   const std::string name = Create().name();
   (void)Cell(name, "kept = 'kept'");
   RunningCell cell(server_->executions(), name,
-                   absl::StrCat("print('on', flush=True)\n", GetParam().code));
+                   absl::StrCat(GetParam().preparation, "print('on', flush=True)\n", GetParam().code));
   cell.AwaitOutput("on");
   const auto begin = std::chrono::steady_clock::now();
   const Outcome outcome = Interrupt(name, kGrace).outcome();
@@ -73,10 +75,8 @@ INSTANTIATE_TEST_SUITE_P(
         InterruptCase{"CatchesAlways",
                       "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
                       false},
-        InterruptCase{"Ignores",
-                      "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
-                      "while True: pass",
-                      false}),
+        InterruptCase{"Ignores", "while True: pass", false,
+                      "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"}),
     [](const auto& info) { return info.param.name; });
 
 class InterruptStormTest : public LiveTest {};
