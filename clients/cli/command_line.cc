@@ -7,14 +7,16 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
-#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "clients/cli/argument_check.h"
 #include "clients/cli/bench/bench_command.h"
 #include "clients/cli/bench/echo_server.h"
 #include "clients/cli/command_parts.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cli/files_command_line.h"
 #include "clients/cli/live_command_line.h"
 
@@ -43,7 +45,9 @@ Examples:
 
 Output is passed on as it appears, byte for byte. Ctrl-C interrupts the program (KeyboardInterrupt, then a
 kill); a second Ctrl-C stops waiting for it. If the connection is lost, the server stops the program, unless
-it was started with --detach; what it wrote is still fetched. Limits not given are the server's (see
+it was started with --detach; what it wrote is still fetched. A LOCAL that is a link is followed, one that is a
+device or a FIFO is written to, a directory gets the file under its name. Displays are shown as their text, and
+output of earlier executions' threads, marked as such, on stderr. Limits not given are the server's (see
 `cloister info`); past its maximum they are refused. Times: 5s, 250ms, 1m30s. Sizes: 256M, 64K, bytes.
 
 )";
@@ -145,14 +149,29 @@ void AddEchoServer(CLI::App* app, Action* action) {
   command->callback([=] { *action = [=] { return bench::RunEchoServer(*address); }; });
 }
 
-// CLI11 writes its messages in several ways; ours are one line that ends in what to do.
-int TellUsage(const CLI::App& app, const CLI::ParseError& error, int err) {
+// One line that ends in what to do.
+int TellUsage(const CLI::App& app, const std::string& message, int err) {
   std::string name = app.get_name();
-  for (const CLI::App* command : app.get_subcommands())
+  for (const CLI::App* command = &app; !command->get_subcommands().empty();) {
+    command = command->get_subcommands().front();
     absl::StrAppend(&name, " ", command->get_name());
-  const std::string message = absl::StrReplaceAll(error.what(), {{"\n", "; "}});
+  }
   Complain(err, absl::StrCat(message, " (see `", name, " --help`)"));
   return kExitUsage;
+}
+
+// CLI11 writes its messages in several ways.
+std::string MessageOf(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* command = &app;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  // It misses a subcommand before it sees that something else stands in its place.
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  if (!unknown.empty() && !command->get_subcommands([](const CLI::App*) { return true; }).empty()) {
+    const bool is_option = absl::StartsWith(unknown.front(), "-");
+    return absl::StrCat("there is no ", is_option ? "option " : "command \"", unknown.front(),
+                        is_option ? "" : "\"");
+  }
+  return absl::StrReplaceAll(error.what(), {{"\n", "; "}});
 }
 
 }  // namespace
@@ -169,6 +188,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   CLI::App app("Runs untrusted Python in sandboxes: the client of cloisterd.", "cloister");
   app.add_option("--server", globals.server, "where cloisterd listens: unix:/path or host:port")
       ->type_name("ADDR");
+  app.set_version_flag("--version", "cloister " CLOISTER_VERSION, "print this program's version");
   app.require_subcommand(1)->fallthrough();
   app.footer(kFooter);
   AddRun(&app, &globals, program_args, &action);
@@ -187,9 +207,14 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   try {
     app.parse(std::move(own));
   } catch (const CLI::CallForHelp&) {
-    return WriteAll(fds.out, app.help()) ? kExitOk : kExitInputOutput;
+    return Print(app.help(), fds);
+  } catch (const CLI::CallForVersion&) {
+    return Print(app.version() + "\n", fds);
   } catch (const CLI::ParseError& error) {
-    return TellUsage(app, error, fds.err);
+    return TellUsage(app, MessageOf(app, error), fds.err);
+  }
+  if (const std::string unusable = FindUnusable(app, program_args); !unusable.empty()) {
+    return TellUsage(app, unusable, fds.err);
   }
   if (!program_args.empty() && !app.got_subcommand("run") && !app.got_subcommand("exec")) {
     Complain(fds.err, "only `cloister run` and `cloister exec` take arguments after --");

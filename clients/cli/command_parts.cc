@@ -49,7 +49,7 @@ void AddLimits(CLI::App* command, RunOptions* options) {
   add("--output", &options->output, "SIZE", "stdout and stderr together");
   add("--processes", &options->processes, "N", "processes and threads alive at once");
   add("--open-files", &options->open_files, "N", "open file descriptors");
-  add("--file-size,--files", &options->file_size, "SIZE", "size of any one file written");
+  add("--file-size", &options->file_size, "SIZE", "size of any one file written");
   add("--workspace", &options->workspace, "SIZE", "size of /workspace, and of /tmp");
 }
 
@@ -60,7 +60,8 @@ void AddProgram(CLI::App* command, RunOptions* options) {
   AddRepeated(command, "--arg", &options->args, "ARG",
               "an argument of the program's; repeatable, or after --");
   AddRepeated(command, "--fetch", &options->fetches, "PATH[:LOCAL]",
-              "a file below /workspace to bring back at the end; repeatable");
+              "a file below /workspace to bring back at the end, as LOCAL, below it if it is a directory, or to "
+              "standard output for -; repeatable");
   command
       ->add_option("--stdin", options->stdin_from, "what the program reads, read whole beforehand")
       ->type_name("FILE|-")

@@ -19,8 +19,9 @@ Examples:
   cloister files ls $s in
   cloister files rm $s in -r
 
-Paths in the sandbox are relative to /workspace. A file is there whole or not at all, on either side. Links are
-neither followed nor copied. All of it works while code runs there.
+Paths in the sandbox are relative to /workspace. A file is there whole or not at all, on either side. Links in
+the sandbox, and in directories that are put, are neither followed nor copied. A LOCAL that is a link is
+followed, as cp does; devices and FIFOs are written to. All of it works while code runs there.
 
 Exit codes: 0; 2 bad usage, or a path that is missing or refused; 69 the server is not there, or the sandbox is
 full; 70 the server failed, or the sandbox is lost; 74 a local file could not be read or written, or something

@@ -18,6 +18,7 @@
 #include "clients/cli/commands/files_listing.h"
 #include "clients/cli/commands/local_file.h"
 #include "clients/cli/commands/reply.h"
+#include "clients/cli/commands/utf8.h"
 #include "clients/cpp/service_error.h"
 
 namespace cloister::cli {
@@ -193,10 +194,7 @@ int GetFiles(const Server& server, const GetOptions& options, OutputFds fds) {
     return kExitUsage;
   }
   const std::string name = get.remote.empty() ? "workspace" : LastPart(get.remote);
-  std::string target = get.local.empty() ? name : get.local;
-  if (!get.local.empty() && get.local != "-" && fs::is_directory(get.local)) {
-    target = absl::StrCat(get.local, "/", name);
-  }
+  const std::string target = LocalTarget(get.local, name);
   return get.recursive ? GetTree(server, get, target, fds)
                        : GetOne(server, get.sandbox, get.remote, target, fds);
 }

@@ -1,12 +1,12 @@
 #include "clients/cli/commands/files_listing.h"
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/files_commands.h"
 #include "clients/cli/commands/reply.h"
+#include "clients/cli/commands/utf8.h"
 #include "clients/cpp/service_error.h"
 
 namespace cloister::cli {
@@ -54,8 +54,6 @@ grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const
   return grpc::Status::OK;
 }
 
-std::string ShownPath(absl::string_view path) { return absl::Utf8SafeCEscape(path); }
-
 int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds fds) {
   bool written = true;
   v1::ListFilesResponse all;
@@ -82,8 +80,8 @@ int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds f
     }
   }
   if (!status.ok()) return Refused(server, status, fds);
-  if (options.json) written = WriteAll(fds.out, JsonText(all));
-  return written ? kExitOk : kExitInputOutput;
+  if (options.json) return Print(JsonText(all), fds);
+  return written ? kExitOk : OutputFailed(fds);
 }
 
 }  // namespace cloister::cli

@@ -6,7 +6,6 @@
 #include <functional>
 #include <string>
 
-#include "absl/strings/string_view.h"
 #include "clients/cli/commands/commands.h"
 
 namespace cloister::cli {
@@ -14,9 +13,6 @@ namespace cloister::cli {
 // Calls `visit` with each, in their order, until it returns false.
 grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const std::string& path,
                          bool recursive, const std::function<bool(const v1::FileInfo&)>& visit);
-
-// As a terminal may see it: a program in the sandbox chose it.
-std::string ShownPath(absl::string_view path);
 
 }  // namespace cloister::cli
 

@@ -7,10 +7,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "clients/cli/commands/commands.h"
-#include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/outcome_text.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/units.h"
-#include "clients/cpp/service_error.h"
 
 namespace cloister::cli {
 namespace {
@@ -116,12 +115,8 @@ int ShowInfo(const Server& server, bool json, OutputFds fds) {
   grpc::ClientContext context;
   v1::GetInfoResponse info;
   const grpc::Status status = server.info->GetInfo(&context, v1::GetInfoRequest(), &info);
-  if (!status.ok()) {
-    Complain(fds.err, client::ErrorText(client::ParseServiceError(status), server.address));
-    return ExitCodeFor(status);
-  }
-  const std::string text = json ? MessageJson(info).dump(2) + "\n" : InfoText(info, server.address);
-  return WriteAll(fds.out, text) ? kExitOk : kExitInputOutput;
+  if (!status.ok()) return Refused(server, status, fds);
+  return Print(json ? MessageJson(info).dump(2) + "\n" : InfoText(info, server.address), fds);
 }
 
 }  // namespace cloister::cli

@@ -100,9 +100,8 @@ int CreateInterpreter(const Server& server, const CreateInterpreterOptions& opti
   const grpc::Status status =
       server.interpreters->CreateInterpreter(&context, *request, &response);
   if (!status.ok()) return Refused(server, status, fds);
-  return Print(options.json ? JsonText(response.interpreter())
-                            : absl::StrCat(response.interpreter().name(), "\n"),
-               fds);
+  return options.json ? Print(JsonText(response.interpreter()), fds)
+                      : PrintMade({response.interpreter().name()}, fds);
 }
 
 int ListInterpreters(const Server& server, const std::string& sandbox, bool json, OutputFds fds) {

@@ -2,11 +2,14 @@
 
 #include <csignal>
 #include <cstring>
+#include <map>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "clients/cli/commands/units.h"
+#include "clients/cli/commands/utf8.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace cloister::cli {
@@ -15,6 +18,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr size_t kMaximumMessageBytes = 500;
+constexpr char kTextType[] = "text/plain";
 
 // Text of the guest's on one line of the terminal; it may hold anything.
 std::string Tame(const std::string& text) {
@@ -57,13 +61,22 @@ std::string Particulars(const v1::Outcome& outcome) {
   }
 }
 
-bool IsUtf8(const std::string& bytes) {
-  try {
-    (void)ordered_json(bytes).dump();
-    return true;
-  } catch (const ordered_json::type_error&) {
-    return false;
-  }
+ordered_json DisplayJson(const v1::DisplayData& display) {
+  ordered_json data = ordered_json::object();
+  for (const auto& [type, content] : display.bundle().data()) SetBytes(&data, type, content);
+  ordered_json json = MessageJson(display);
+  json["bundle"]["data"] = std::move(data);
+  return json;
+}
+
+ordered_json LateJson(const v1::LateOutput& late) {
+  ordered_json json;
+  json["execution"] = late.execution();
+  if (late.has_stdout()) SetBytes(&json, "stdout", late.stdout());
+  if (late.has_stderr()) SetBytes(&json, "stderr", late.stderr());
+  if (late.has_display()) json["display"] = DisplayJson(late.display());
+  if (late.has_clear_output()) json["clear_output"] = MessageJson(late.clear_output());
+  return json;
 }
 
 }  // namespace
@@ -104,14 +117,55 @@ void SetBytes(ordered_json* object, const std::string& name, const std::string& 
   }
 }
 
+void AppendLate(const v1::LateOutput& late, std::vector<v1::LateOutput>* all) {
+  v1::LateOutput* last = all->empty() ? nullptr : &all->back();
+  const bool goes_on = last != nullptr && last->execution() == late.execution() &&
+                       last->written_case() == late.written_case();
+  if (goes_on && late.has_stdout()) {
+    last->mutable_stdout()->append(late.stdout());
+  } else if (goes_on && late.has_stderr()) {
+    last->mutable_stderr()->append(late.stderr());
+  } else {
+    all->push_back(late);
+  }
+}
+
+std::string DisplayText(const v1::MimeBundle& bundle) {
+  const auto text = bundle.data().find(kTextType);
+  if (text == bundle.data().end()) return "";
+  return std::string(absl::StripSuffix(text->second, "\n"));
+}
+
+std::string OtherForms(const v1::MimeBundle& bundle) {
+  // Sorted, which the message is not.
+  std::map<std::string, std::string> forms;
+  for (const auto& [type, content] : bundle.data()) {
+    if (type != kTextType) forms[type] = SizeText(static_cast<int64_t>(content.size()));
+  }
+  for (const v1::OmittedForm& form : bundle.omitted()) {
+    forms[form.mime_type()] = form.size_bytes() == 0
+                                  ? "which could not be made"
+                                  : SizeText(form.size_bytes()) + ", too large to be sent";
+  }
+  std::vector<std::string> texts;
+  for (const auto& [type, size] : forms) texts.push_back(absl::StrCat(Tame(type), " (", size, ")"));
+  return absl::StrJoin(texts, ", ");
+}
+
 ordered_json ResultJson(const v1::Started& started, const v1::Finished& finished,
-                        const std::string& stdout_bytes, const std::string& stderr_bytes) {
+                        const CollectedOutput& output) {
   ordered_json result;
   result["execution"] = started.execution();
   result["start_kind"] = v1::StartKind_Name(started.start_kind());
   result["outcome"] = MessageJson(finished.outcome());
-  SetBytes(&result, "stdout", stdout_bytes);
-  SetBytes(&result, "stderr", stderr_bytes);
+  SetBytes(&result, "stdout", output.out);
+  SetBytes(&result, "stderr", output.err);
+  result["displays"] = ordered_json::array();
+  for (const v1::DisplayData& display : output.displays) {
+    result["displays"].push_back(DisplayJson(display));
+  }
+  result["late_output"] = ordered_json::array();
+  for (const v1::LateOutput& late : output.late) result["late_output"].push_back(LateJson(late));
   result["files"] = ordered_json::array();
   for (const v1::ReturnedFile& file : finished.files()) {
     ordered_json entry;

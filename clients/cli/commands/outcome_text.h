@@ -1,9 +1,10 @@
-// An outcome for people (one line) and for programs (JSON).
+// An outcome and what belongs to it, for people (one line) and for programs (JSON).
 
 #ifndef CLOISTER_CLIENTS_CLI_COMMANDS_OUTCOME_TEXT_H_
 #define CLOISTER_CLIENTS_CLI_COMMANDS_OUTCOME_TEXT_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "cloister/v1/execution.pb.h"
@@ -28,9 +29,26 @@ nlohmann::ordered_json MessageJson(const google::protobuf::Message& message);
 // Puts bytes into `object`: under `name` where they are UTF-8, else base64 under NAME_base64.
 void SetBytes(nlohmann::ordered_json* object, const std::string& name, const std::string& bytes);
 
+// What an execution has shown.
+struct CollectedOutput {
+  std::string out;
+  std::string err;
+  std::vector<v1::DisplayData> displays;
+  std::vector<v1::LateOutput> late;
+};
+
+// Appends; what the same execution goes on writing to the same stream becomes one piece.
+void AppendLate(const v1::LateOutput& late, std::vector<v1::LateOutput>* all);
+
+// What a terminal can show of a display, without the end of its last line; empty where it has no such form.
+std::string DisplayText(const v1::MimeBundle& bundle);
+
+// The forms that a terminal cannot show: "image/png (12.3 KiB), text/html (300 B)".
+std::string OtherForms(const v1::MimeBundle& bundle);
+
 // What `cloister run --json` prints.
 nlohmann::ordered_json ResultJson(const v1::Started& started, const v1::Finished& finished,
-                                  const std::string& stdout_bytes, const std::string& stderr_bytes);
+                                  const CollectedOutput& output);
 
 }  // namespace cloister::cli
 

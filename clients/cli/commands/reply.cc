@@ -3,6 +3,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cpp/service_error.h"
@@ -16,7 +17,13 @@ int Refused(const Server& server, const grpc::Status& status, OutputFds fds) {
 }
 
 int Print(const std::string& text, OutputFds fds) {
-  return WriteAll(fds.out, text) ? kExitOk : kExitInputOutput;
+  return WriteAll(fds.out, text) ? kExitOk : OutputFailed(fds);
+}
+
+int PrintMade(const std::vector<std::string>& names, OutputFds fds) {
+  const int code = Print(absl::StrCat(absl::StrJoin(names, "\n"), "\n"), fds);
+  if (code != kExitOk) Complain(fds.err, absl::StrCat("made ", absl::StrJoin(names, " ")));
+  return code;
 }
 
 std::string LowerName(const std::string& name, const char* prefix) {

@@ -4,6 +4,7 @@
 #define CLOISTER_CLIENTS_CLI_COMMANDS_REPLY_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -17,8 +18,12 @@ namespace cloister::cli {
 // Tells the error; its exit code.
 int Refused(const Server& server, const grpc::Status& status, OutputFds fds);
 
-// Writes to standard output; the exit code.
+// Writes to standard output, or tells why not; the exit code.
 int Print(const std::string& text, OutputFds fds);
+
+// Prints the names of what was made, one a line. Where that fails they are told on stderr, or nobody would know
+// what to remove.
+int PrintMade(const std::vector<std::string>& names, OutputFds fds);
 
 // "STATE_READY" → "ready".
 std::string LowerName(const std::string& name, const char* prefix);

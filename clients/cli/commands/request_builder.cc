@@ -12,7 +12,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "clients/cli/commands/local_file.h"
 #include "clients/cli/commands/units.h"
+#include "clients/cli/commands/utf8.h"
 
 namespace cloister::cli {
 namespace {
@@ -52,6 +54,12 @@ absl::Status CheckCombination(const RunOptions& options) {
     return absl::InvalidArgumentError(
         "--detach does not wait for a result, so --value, --json and --fetch have none to show");
   }
+  for (const std::string& fetch : options.fetches) {
+    if (options.json && absl::EndsWith(fetch, ":-")) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--fetch ", fetch, " and --json would both write to standard output"));
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -84,6 +92,9 @@ absl::Status AddEnvironment(const RunOptions& options, v1::Program* program) {
     if (own == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("--env ", name, ": not set here; write --env ", name, "=VALUE"));
+    }
+    if (!IsUtf8(own)) {
+      return absl::InvalidArgumentError(absl::StrCat("--env ", name, ": its value is not UTF-8"));
     }
     (*program->mutable_environment())[name] = own;
   }
@@ -191,7 +202,7 @@ absl::StatusOr<std::vector<Fetch>> ParseFetches(const std::vector<std::string>& 
   for (const std::string& entry : fetches) {
     auto [path, local] = SplitAtLastColon(entry);
     if (absl::StartsWith(path, "/workspace/")) path.erase(0, sizeof("/workspace/") - 1);
-    if (local.empty()) local = BaseName(path);
+    local = LocalTarget(local, BaseName(path));
     if (path.empty() || local.empty()) {
       return absl::InvalidArgumentError(
           absl::StrCat("--fetch \"", entry, "\" names no file; write --fetch PATH[:LOCAL]"));
@@ -211,21 +222,20 @@ absl::StatusOr<std::string> ReadInput(const std::string& path) {
   }
   std::string content;
   char buffer[64 << 10];
-  while (const size_t count = std::fread(buffer, 1, sizeof(buffer), input))
-    content.append(buffer, count);
+  // A terminal can go on after its end.
+  while (std::feof(input) == 0 && std::ferror(input) == 0) {
+    content.append(buffer, std::fread(buffer, 1, sizeof(buffer), input));
+  }
   if (std::ferror(input) == 0) return content;
   return absl::ErrnoToStatus(errno,
                              absl::StrCat("cannot read ", path == "-" ? "standard input" : path));
 }
 
 absl::Status WriteFile(const std::string& path, absl::string_view content) {
-  UniqueFile file(std::fopen(path.c_str(), "wbe"), std::fclose);
-  if (file == nullptr) return absl::ErrnoToStatus(errno, absl::StrCat("cannot create ", path));
-  const bool written = std::fwrite(content.data(), 1, content.size(), file.get()) == content.size();
-  if (!written || std::fflush(file.get()) != 0) {
-    return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
-  }
-  return absl::OkStatus();
+  absl::StatusOr<LocalFile> file = LocalFile::Create(path);
+  if (!file.ok()) return file.status();
+  absl::Status status = file->Write(content);
+  return status.ok() ? file->Keep(/*executable=*/false) : status;
 }
 
 }  // namespace cloister::cli

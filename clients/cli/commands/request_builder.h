@@ -37,7 +37,7 @@ struct RunOptions {
 // A file to bring back and where to put it.
 struct Fetch {
   std::string path;
-  std::string local;
+  std::string local;  // "-": standard output
 };
 
 // Errors: INVALID_ARGUMENT or the failure of reading a file, naming the option. Reads standard
@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<Fetch>> ParseFetches(const std::vector<std::string>& 
 // All of a file, or of standard input for "-".
 absl::StatusOr<std::string> ReadInput(const std::string& path);
 
-// Creates or replaces a file.
+// Creates or replaces a file, as LocalFile does.
 absl::Status WriteFile(const std::string& path, absl::string_view content);
 
 }  // namespace cloister::cli

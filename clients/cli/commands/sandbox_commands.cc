@@ -1,5 +1,6 @@
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -97,8 +98,10 @@ int CreateSandbox(const Server& server, const CreateSandboxOptions& options, Out
   v1::CreateSandboxResponse response;
   const grpc::Status status = server.sandboxes->CreateSandbox(&context, *request, &response);
   if (!status.ok()) return Refused(server, status, fds);
-  if (options.json) return Show(response.sandbox(), true, fds);
-  return Print(response.sandbox().name() + "\n", fds);
+  if (!options.json) return PrintMade({response.sandbox().name()}, fds);
+  const int code = Show(response.sandbox(), true, fds);
+  if (code != kExitOk) Complain(fds.err, absl::StrCat("made ", response.sandbox().name()));
+  return code;
 }
 
 int ListSandboxes(const Server& server, bool json, OutputFds fds) {
@@ -145,9 +148,9 @@ int ForkSandbox(const Server& server, const std::string& name, int count, Output
   v1::ForkSandboxResponse response;
   const grpc::Status status = server.sandboxes->ForkSandbox(&context, request, &response);
   if (!status.ok()) return Refused(server, status, fds);
-  std::string text;
-  for (const v1::Sandbox& fork : response.sandboxes()) absl::StrAppend(&text, fork.name(), "\n");
-  return Print(text, fds);
+  std::vector<std::string> names;
+  for (const v1::Sandbox& fork : response.sandboxes()) names.push_back(fork.name());
+  return PrintMade(names, fds);
 }
 
 int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds) {
@@ -157,7 +160,7 @@ int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds f
   v1::CreateSnapshotResponse response;
   const grpc::Status status = server.sandboxes->CreateSnapshot(&context, request, &response);
   if (!status.ok()) return Refused(server, status, fds);
-  return Print(response.snapshot().name() + "\n", fds);
+  return PrintMade({response.snapshot().name()}, fds);
 }
 
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds) {

@@ -37,6 +37,13 @@ void BlockSignal(int signal) {
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
+SignalUnblocked::SignalUnblocked(int signal) {
+  const sigset_t set = SetOf(signal);
+  pthread_sigmask(SIG_UNBLOCK, &set, &before_);
+}
+
+SignalUnblocked::~SignalUnblocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
 SignalWatcher::SignalWatcher(int signal, std::function<void()> on_signal) {
   const sigset_t set = SetOf(signal);
   signal_fd_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);

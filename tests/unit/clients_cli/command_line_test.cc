@@ -74,6 +74,70 @@ TEST(CommandLineTest, WrongInputIsOneClearLine) {
   }
 }
 
+// An empty value would pass for one that was not given: `exec "$unset" …` for a fresh sandbox.
+TEST(CommandLineTest, AnEmptyValueIsBadUsage) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"exec", "", "-c", "1"}, "SANDBOX is empty"},
+      {{"repl", ""}, "SANDBOX is empty"},
+      {{"attach", ""}, "EXECUTION is empty"},
+      {{"interrupt", ""}, "EXECUTION is empty"},
+      {{"sandbox", "show", ""}, "SANDBOX is empty"},
+      {{"sandbox", "rm", "sandboxes/a", ""}, "SANDBOX is empty"},
+      {{"interp", "list", ""}, "SANDBOX is empty"},
+      {{"interp", "rm", ""}, "NAME is empty"},
+      {{"files", "ls", ""}, "SANDBOX is empty"},
+      {{"files", "get", "sandboxes/a", ""}, "REMOTE is empty"},
+      {{"run", ""}, "FILE is empty"},
+      {{"run", "-c", "1", "--wall", ""}, "--wall is empty"},
+      {{"run", "-c", "1", "--memory", ""}, "--memory is empty"},
+      {{"run", "-c", "1", "--processes", ""}, "--processes is empty"},
+      {{"run", "-c", "1", "-t", ""}, "--template is empty"},
+  };
+  for (const auto& [arguments, message] : wrong) {
+    const Said said = Cloister(arguments);
+    EXPECT_EQ(said.code, 2) << testing::PrintToString(arguments);
+    EXPECT_THAT(said.err, HasSubstr(message));
+  }
+  // Nothing is wrong with an empty program or argument, but that nobody listens.
+  EXPECT_EQ(Cloister({"run", "-c", "", "--arg", ""}).code, 69);
+}
+
+TEST(CommandLineTest, WhatIsNotUtf8IsToldBeforeAnythingIsSent) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> wrong = {
+      {{"run", "-c", "1", "--arg", "\xff"}, "--arg is not UTF-8"},
+      {{"run", "-c", "1", "--", "\xff"}, "an argument after -- is not UTF-8"},
+      {{"run", "-c", "1", "-e", "A=\xff"}, "--env is not UTF-8"},
+      {{"run", "-c", "1", "-f", "/dev/null:\xff"}, "--file is not UTF-8"},
+      {{"exec", "sandboxes/\xff", "-c", "1"}, "SANDBOX is not UTF-8"},
+      {{"sandbox", "show", "\xff"}, "SANDBOX is not UTF-8"},
+      {{"files", "rm", "sandboxes/a", "\xff"}, "PATH is not UTF-8"},
+  };
+  for (const auto& [arguments, message] : wrong) {
+    const Said said = Cloister(arguments);
+    EXPECT_EQ(said.code, 2) << testing::PrintToString(arguments);
+    EXPECT_THAT(said.err, HasSubstr(message));
+  }
+  EXPECT_EQ(Cloister({"run", "-c", "b'\xff'"}).code, 69) << "code is bytes";
+  ::setenv("CLOISTER_TEST_BYTES", "\xff", 1);
+  EXPECT_THAT(Cloister({"run", "-c", "1", "-e", "CLOISTER_TEST_BYTES"}).err,
+              HasSubstr("--env CLOISTER_TEST_BYTES: its value is not UTF-8"));
+  ::unsetenv("CLOISTER_TEST_BYTES");
+}
+
+TEST(CommandLineTest, NamesWhatItDoesNotKnowAndWhereHelpIs) {
+  EXPECT_THAT(Cloister({"foo"}).err, HasSubstr("there is no command \"foo\" (see `cloister --help`)"));
+  EXPECT_THAT(Cloister({"sandbox", "foo"}).err, HasSubstr("\"foo\" (see `cloister sandbox --help`)"));
+  EXPECT_THAT(Cloister({"sandbox", "fork", "sandboxes/a", "--foo"}).err,
+              HasSubstr("--foo (see `cloister sandbox fork --help`)"));
+  EXPECT_THAT(Cloister({"--foo"}).err, HasSubstr("there is no option --foo"));
+}
+
+TEST(CommandLineTest, KnowsItsVersion) {
+  const Said said = Cloister({"--version"});
+  EXPECT_EQ(said.code, 0);
+  EXPECT_THAT(said.out, testing::MatchesRegex("cloister [0-9.]+\n"));
+}
+
 TEST(CommandLineTest, AnAddressThatIsNoneIsBadUsage) {
   const Said said = Cloister({"--server", "nowhere", "info"});
   EXPECT_EQ(said.code, 2);

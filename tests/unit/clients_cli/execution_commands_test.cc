@@ -148,7 +148,75 @@ TEST_F(ExecutionCommandsTest, AReaderThatIsGoneStopsTheProgram) {
       {StartedEvent(), StdoutEvent(2, "a")}, grpc::Status::OK, false, /*until_cancelled=*/true};
   const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
   EXPECT_EQ(RunProgram(server_, options_, {full, err_.fd()}), 74);
+  EXPECT_EQ(err_.Text(), "cloister: stdout: No space left on device\n");
   ::close(full);
+}
+
+TEST_F(ExecutionCommandsTest, ANameThatCannotBePrintedIsToldOnStderr) {
+  options_.detach = true;
+  service_.execute = {{StartedEvent()}, grpc::Status::OK, false, /*until_cancelled=*/true};
+  const int full = ::open("/dev/full", O_WRONLY | O_CLOEXEC);
+  EXPECT_EQ(RunProgram(server_, options_, {full, err_.fd()}), 74);
+  EXPECT_THAT(err_.Text(), HasSubstr("cloister: made executions/abc\n"));
+  ::close(full);
+}
+
+v1::ExecutionEvent LateEvent(int64_t sequence, const std::string& bytes) {
+  v1::ExecutionEvent event;
+  event.set_sequence(sequence);
+  event.mutable_late_output()->set_execution("executions/earlier");
+  event.mutable_late_output()->set_stdout(bytes);
+  return event;
+}
+
+TEST_F(ExecutionCommandsTest, ShowsTheTextOfADisplayAndNamesItsOtherForms) {
+  v1::ExecutionEvent display;
+  display.set_sequence(2);
+  auto* data = display.mutable_display()->mutable_bundle()->mutable_data();
+  (*data)["text/plain"] = "<a figure>";
+  (*data)["image/png"] = "png";
+  service_.execute.events = {StartedEvent(), display,
+                             FinishedEvent(3, v1::Outcome::KIND_SUCCEEDED)};
+  EXPECT_EQ(Run(), 0);
+  EXPECT_EQ(out_.Text(), "<a figure>\n");
+  EXPECT_EQ(err_.Text(), "cloister: a display is also image/png (3 B)\n");
+}
+
+TEST_F(ExecutionCommandsTest, TellsLateOutputLineByLineBesideTheProgramsOwn) {
+  service_.execute.events = {StartedEvent(),      LateEvent(2, "one\ntw"),
+                             StdoutEvent(3, "o"), LateEvent(4, "o\nrest"),
+                             StdoutEvent(5, "k"), FinishedEvent(6, v1::Outcome::KIND_SUCCEEDED)};
+  EXPECT_EQ(Run(), 0);
+  EXPECT_EQ(out_.Text(), "ok");
+  EXPECT_EQ(err_.Text(),
+            "cloister: late output of executions/earlier: one\n"
+            "cloister: late output of executions/earlier: two\n"
+            "cloister: late output of executions/earlier: rest\n");
+}
+
+TEST_F(ExecutionCommandsTest, JsonHasDisplaysAndLateOutput) {
+  options_.json = true;
+  v1::ExecutionEvent display;
+  display.set_sequence(2);
+  (*display.mutable_display()->mutable_bundle()->mutable_data())["text/plain"] = "shown";
+  service_.execute.events = {StartedEvent(), display, LateEvent(3, "l"),
+                             FinishedEvent(4, v1::Outcome::KIND_SUCCEEDED)};
+  EXPECT_EQ(Run(), 0);
+  const auto json = nlohmann::json::parse(out_.Text());
+  EXPECT_EQ(json["displays"][0]["bundle"]["data"]["text/plain"], "shown");
+  EXPECT_EQ(json["late_output"][0]["stdout"], "l");
+}
+
+TEST_F(ExecutionCommandsTest, LinesOfOursBeginOnALineOfTheirOwn) {
+  service_.execute.events = {StartedEvent(), StdoutEvent(2, "half"),
+                             FinishedEvent(3, v1::Outcome::KIND_WALL_TIMEOUT)};
+  EXPECT_EQ(RunProgram(server_, options_, {out_.fd(), out_.fd()}), 124);
+  EXPECT_THAT(out_.Text(), StartsWith("half\ncloister: WALL_TIMEOUT"));
+  // Where stdout goes elsewhere, it stays as the program wrote it, and stderr begins at its start.
+  Capture apart;
+  EXPECT_EQ(RunProgram(server_, options_, {apart.fd(), err_.fd()}), 124);
+  EXPECT_EQ(apart.Text(), "half");
+  EXPECT_THAT(err_.Text(), StartsWith("cloister: WALL_TIMEOUT"));
 }
 
 TEST_F(ExecutionCommandsTest, DetachPrintsTheNameAndLeaves) {
@@ -176,6 +244,20 @@ TEST_F(ExecutionCommandsTest, FetchedFilesAreStoredAndMissingOnesTold) {
   EXPECT_FALSE(std::filesystem::exists(directory + "/b"));
   EXPECT_EQ(err_.Text(), "cloister: --fetch b: missing\n");
   std::filesystem::remove_all(directory);
+}
+
+TEST_F(ExecutionCommandsTest, AFetchedFileCanGoToStandardOutput) {
+  options_.fetches = {"a:-"};
+  v1::ExecutionEvent end = FinishedEvent(2, v1::Outcome::KIND_SUCCEEDED);
+  v1::ReturnedFile* file = end.mutable_finished()->add_files();
+  file->set_path("a");
+  file->set_content("content");
+  service_.execute.events = {StartedEvent(), end};
+  EXPECT_EQ(Run(), 0);
+  EXPECT_EQ(out_.Text(), "content");
+  options_.json = true;
+  EXPECT_EQ(Run(), 2);
+  EXPECT_THAT(err_.Text(), HasSubstr("--fetch a:- and --json"));
 }
 
 TEST_F(ExecutionCommandsTest, CtrlCInterruptsAndStillShowsTheEnd) {
