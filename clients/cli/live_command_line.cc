@@ -86,13 +86,18 @@ void AddRepl(CLI::App* app, const Globals* globals, Action* action) {
                       "it");
   AddTemplate(command, &options->template_name);
   command->footer(
-      "\nCtrl-C interrupts the code that runs and keeps what it did; Ctrl-D leaves. A block ends "
-      "with an "
-      "empty\nline. Code can also be piped in.\n\nExamples:\n  cloister repl\n  cloister repl "
-      "sandboxes/abc…");
+      "\nCtrl-C interrupts the code that runs and keeps what it did. Ctrl-D leaves, and so does exit(), quit() or\n"
+      "sys.exit(n), whose code becomes ours. A block ends with an empty line. Code can also be piped in.\n\n"
+      "Examples:\n  cloister repl\n  cloister repl sandboxes/abc…\n  echo 'print(6 * 7)' | cloister repl\n\n"
+      "Exit codes: 0, or the program's own; 2 bad usage, or no such sandbox; 69 the server is not there; 70 it\n"
+      "failed; 74 output could not be written.");
   command->callback([=] {
     *action = [=] {
       BlockSignal(SIGINT);
+      if (options->sandbox.empty()) {
+        BlockSignal(SIGHUP);
+        BlockSignal(SIGTERM);
+      }
       return WithServer(
           *globals, [&](const Server& server) { return RunRepl(server, *options, globals->fds); });
     };

@@ -1,4 +1,4 @@
-// `cloister repl` as a person uses it: under a terminal, with Ctrl-C and Ctrl-D.
+// `cloister` as a person uses it: under a terminal, with Ctrl-C and Ctrl-D.
 
 #include <poll.h>
 #include <pty.h>
@@ -6,8 +6,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/integration/live_test.h"
 
@@ -19,11 +22,16 @@ constexpr int kPatienceMilliseconds = 20'000;
 // A terminal with the command at its other end.
 class Typist {
  public:
-  explicit Typist(const std::string& server) {
+  explicit Typist(const std::string& server, std::vector<std::string> arguments = {"repl"}) {
+    arguments.insert(arguments.begin(), {"cloister", "--server", server});
+    std::vector<char*> argv;
+    for (std::string& argument : arguments) argv.push_back(argument.data());
+    argv.push_back(nullptr);
     pid_ = ::forkpty(&terminal_, nullptr, nullptr, nullptr);
     if (pid_ != 0) return;
     ::setenv("TERM", "dumb", 1);
-    ::execl(CLOISTER_CLI, "cloister", "--server", server.c_str(), "repl", nullptr);
+    ::setenv("LC_ALL", "C", 1);  // as where no language is set up
+    ::execv(CLOISTER_CLI, argv.data());
     ::_exit(127);
   }
   Typist(const Typist&) = delete;
@@ -58,14 +66,23 @@ class Typist {
     shown_.erase(0, found + text.size());
   }
 
-  int AwaitExit() {
+  void Signal(int signal) { ::kill(pid_, signal); }
+
+  // The exit code, or minus the signal it died of. Types `again` now and then until it ends.
+  int AwaitExit(const std::string& again = "") {
     int status = 0;
     char piece[4096];
-    while (::read(terminal_, piece, sizeof(piece)) > 0) {
+    for (;;) {
+      pollfd readable{terminal_, POLLIN, 0};
+      if (!again.empty() && ::poll(&readable, 1, 50) == 0) {
+        Type(again);
+      } else if (::read(terminal_, piece, sizeof(piece)) <= 0) {
+        break;
+      }
     }
     ::waitpid(pid_, &status, 0);
     pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
   }
 
  private:
@@ -74,7 +91,22 @@ class Typist {
   std::string shown_;
 };
 
-class ReplTest : public LiveTest {};
+class ReplTest : public LiveTest {
+ protected:
+  int SandboxCount() {
+    v1::ListSandboxesResponse left;
+    EXPECT_TRUE(
+        server_->sandboxes().ListSandboxes(Context().get(), v1::ListSandboxesRequest(), &left).ok());
+    return left.sandboxes_size();
+  }
+  // The exit code of a line of a shell's, where "cli" is the command; $S the server.
+  int Shell(const std::string& line) {
+    const std::string script = absl::StrCat("cli() { ", CLOISTER_CLI, " --server ",
+                                            server_->address(), " \"$@\"; }; ", line);
+    const int status = ::system(absl::StrCat("bash -c '", script, "'").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+};
 
 TEST_F(ReplTest, KeepsStateThroughBlocksErrorsAndInterrupts) {
   Typist typist(server_->address());
@@ -110,10 +142,112 @@ TEST_F(ReplTest, KeepsStateThroughBlocksErrorsAndInterrupts) {
   typist.Await(">>> ");
   typist.Type("\x04");
   EXPECT_EQ(typist.AwaitExit(), 0);
-  v1::ListSandboxesResponse left;
-  ASSERT_TRUE(
-      server_->sandboxes().ListSandboxes(Context().get(), v1::ListSandboxesRequest(), &left).ok());
-  EXPECT_EQ(left.sandboxes_size(), 0) << "its own sandbox ends with it";
+  EXPECT_EQ(SandboxCount(), 0) << "its own sandbox ends with it";
+}
+
+TEST_F(ReplTest, TakesWhatIsTypedAsItIs) {
+  Typist typist(server_->address());
+  typist.Await(">>> ");
+  typist.Type("len('äö€') * 1000 + 7\n");
+  typist.Await("3007");
+  typist.Await(">>> ");
+  typist.Type("if True:\n");
+  typist.Await("... ");
+  typist.Type("\tx = len('\t') * 5\n");
+  typist.Await("... ");
+  typist.Type("\n");
+  typist.Await(">>> ");
+  typist.Type("x * 1001\n");
+  typist.Await("5005");
+  typist.Await(">>> ");
+  typist.Type("\x04");
+  EXPECT_EQ(typist.AwaitExit(), 0);
+}
+
+TEST_F(ReplTest, CtrlDEndsWhatAsksAndNotTheSession) {
+  Typist typist(server_->address());
+  typist.Await(">>> ");
+  typist.Type("input('who' + '? ')\n");
+  typist.Await("who? ");
+  typist.Type("\x04");
+  typist.Await("EOFError");
+  typist.Await(">>> ");
+  typist.Type("import getpass; getpass.getpass('pass' + 'word? ')\n");
+  typist.Await("password? ");
+  typist.Type("\x04");
+  typist.Await("EOFError");
+  typist.Await(">>> ");
+  typist.Type("getpass.getpass('pass' + 'word? ')\n");
+  typist.Await("password? ");
+  typist.Type("\x03");
+  typist.Await("KeyboardInterrupt");
+  typist.Await(">>> ");
+  typist.Type("len(getpass.getpass('pass' + 'word? ')) * 111\n");
+  typist.Await("password? ");
+  typist.Type("secret\n");
+  typist.Await("666");
+  typist.Await(">>> ");
+  typist.Type("\x04");
+  EXPECT_EQ(typist.AwaitExit(), 0);
+}
+
+TEST_F(ReplTest, LeavesWithTheProgramsExitCode) {
+  Typist typist(server_->address());
+  typist.Await(">>> ");
+  typist.Type("import sys; sys.exit(4)\n");
+  EXPECT_EQ(typist.AwaitExit(), 4);
+  EXPECT_EQ(Shell("echo \"exit()\" | cli repl"), 0);
+  EXPECT_EQ(Shell("echo \"quit(3)\" | cli repl"), 3);
+  EXPECT_EQ(Shell("printf \"import os\\nos._exit(5)\\n\" | cli repl 2>/dev/null"), 5);
+  EXPECT_EQ(SandboxCount(), 0);
+}
+
+TEST_F(ReplTest, ItsSandboxEndsHoweverItEnds) {
+  for (const int signal : {SIGHUP, SIGTERM}) {
+    Typist typist(server_->address());
+    typist.Await(">>> ");
+    EXPECT_EQ(SandboxCount(), 1);
+    typist.Signal(signal);
+    EXPECT_EQ(typist.AwaitExit(), 128 + signal);
+    EXPECT_EQ(SandboxCount(), 0);
+  }
+  EXPECT_EQ(Shell("echo 1 | cli repl 2>/dev/null >/dev/full"), 74);
+  EXPECT_EQ(SandboxCount(), 0);
+  EXPECT_EQ(Shell("yes \"print(1)\" | cli repl 2>/dev/null | head -1 >/dev/null; exit ${PIPESTATUS[1]}"), 74);
+  EXPECT_EQ(SandboxCount(), 0);
+}
+
+TEST_F(ReplTest, TellsOfASandboxThatIsNotThereBeforeAnythingIsTyped) {
+  Typist typist(server_->address(), {"repl", "sandboxes/nobody"});
+  typist.Await("SANDBOX_NOT_FOUND");
+  EXPECT_EQ(typist.AwaitExit(), 2);
+}
+
+TEST_F(ReplTest, TellsThatALineWasNotRunAfterALoss) {
+  Typist typist(server_->address());
+  typist.Await(">>> ");
+  typist.Type("import os; os.abort()\n");
+  typist.Await("SIGABRT");
+  typist.Await(">>> ");
+  typist.Type("print('never')\n");
+  typist.Await("what was typed last was not run");
+  typist.Await(">>> ");
+  typist.Type("40 + 2\n");
+  typist.Await("42");
+  typist.Await(">>> ");
+  typist.Type("\x04");
+  EXPECT_EQ(typist.AwaitExit(), 0);
+}
+
+TEST_F(ReplTest, AProgramCanBeTypedAndGivenUp) {
+  Typist abandoned(server_->address(), {"run", "-"});
+  // Nothing tells when it reads.
+  EXPECT_EQ(abandoned.AwaitExit("\x03"), -SIGINT);
+
+  Typist typist(server_->address(), {"run", "-"});
+  typist.Type("print(6 * 7)\n\x04");
+  typist.Await("42");
+  EXPECT_EQ(typist.AwaitExit(), 0);
 }
 
 }  // namespace

@@ -94,8 +94,9 @@ struct ReplOptions {
   std::string template_name;
 };
 
-// Reads code from standard input, piece by piece, and runs it in a live sandbox. Takes SIGINT, which must
-// be blocked in every thread.
+// Reads code from standard input, piece by piece, and runs it in a live sandbox. Takes SIGINT, and for a sandbox of
+// its own, which ends in any case, SIGHUP and SIGTERM: they must be blocked in every thread. The exit code is the
+// program's, where it ends itself.
 int RunRepl(const Server& server, const ReplOptions& options, OutputFds fds);
 
 // Tells what the server is and offers.

@@ -40,7 +40,11 @@ int SignalFd(int signal) {
 
 class Terminal final : public LineSource {
  public:
-  Terminal() : signal_fd_(SignalFd(SIGINT)) { using_history(); }
+  Terminal() : signal_fd_(SignalFd(SIGINT)) {
+    using_history();
+    // Pasted code is indented by tabs; names of local files, which it would complete, are of no use.
+    rl_bind_key('\t', rl_insert);
+  }
   ~Terminal() override { ::close(signal_fd_); }
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -48,6 +52,7 @@ class Terminal final : public LineSource {
   Result Next(const std::string& prompt) override {
     if (std::exchange(hide_next_, false)) return NextHidden(prompt);
     typed_line.reset();
+    input_ended = false;  // a terminal can go on after Ctrl-D
     rl_callback_handler_install(prompt.c_str(), OnLine);
     while (!typed_line.has_value() && !input_ended) {
       pollfd waited[] = {{STDIN_FILENO, POLLIN, 0}, {signal_fd_, POLLIN, 0}};
@@ -60,7 +65,10 @@ class Terminal final : public LineSource {
       }
       if (waited[0].revents != 0) rl_callback_read_char();
     }
-    if (!typed_line.has_value()) return {};
+    if (!typed_line.has_value()) {
+      std::cout << "\n" << std::flush;
+      return {};
+    }
     return {.event = Event::kLine, .line = *std::move(typed_line)};
   }
 
@@ -78,11 +86,32 @@ class Terminal final : public LineSource {
     termios hidden = shown;
     hidden.c_lflag &= ~static_cast<tcflag_t>(ECHO);
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &hidden);
-    Result result;
-    if (std::getline(std::cin, result.line)) result.event = Event::kLine;
+    Result result = ReadHidden();
     ::tcsetattr(STDIN_FILENO, TCSADRAIN, &shown);
     std::cout << "\n" << std::flush;
     return result;
+  }
+
+  // The terminal gives whole lines now, and what ends them.
+  Result ReadHidden() {
+    Result result;
+    for (;;) {
+      pollfd waited[] = {{STDIN_FILENO, POLLIN, 0}, {signal_fd_, POLLIN, 0}};
+      if (::poll(waited, 2, -1) < 0 && errno != EINTR) return result;
+      signalfd_siginfo info;
+      if (waited[1].revents != 0 && ::read(signal_fd_, &info, sizeof(info)) > 0) {
+        return {.event = Event::kInterrupted};
+      }
+      if (waited[0].revents == 0) continue;
+      char piece[4096];
+      const ssize_t count = ::read(STDIN_FILENO, piece, sizeof(piece));
+      if (count <= 0) return result;
+      result.line.append(piece, static_cast<size_t>(count));
+      result.event = Event::kLine;
+      if (result.line.back() != '\n') continue;
+      result.line.pop_back();
+      return result;
+    }
   }
 
   const int signal_fd_;

@@ -1,6 +1,12 @@
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +17,7 @@
 #include "clients/cli/commands/interrupt_ladder.h"
 #include "clients/cli/commands/line_source.h"
 #include "clients/cli/commands/outcome_text.h"
+#include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/signal_watcher.h"
 #include "clients/cpp/service_error.h"
 
@@ -31,26 +38,45 @@ class Repl {
   Repl(const Server& server, std::string sandbox, OutputFds fds)
       : server_(server), sandbox_(std::move(sandbox)), fds_(fds), lines_(MakeLineSource()) {}
 
-  // Until the end of the input. The exit code.
+  // Until the end of the input, or of the program. The exit code.
   int Run() {
-    for (;;) {
+    grpc::Status status = Find();
+    if (!status.ok()) return Refused(server_, status, fds_);
+    while (!exit_code_.has_value()) {
       std::string code;
       const LineSource::Event event = ReadInput(&code);
       if (event == LineSource::Event::kEnd) return kExitOk;
       if (event == LineSource::Event::kInterrupted || code.find_first_not_of(" \n") == code.npos) {
         continue;
       }
-      const grpc::Status status = Execute(code);
+      status = Execute(code);
       if (status.ok()) continue;
       Complain(fds_.err, ErrorText(server_, status));
       const std::string reason = client::ParseServiceError(status).reason;
       const bool is_lost = reason == "INTERPRETER_LOST" ||
                            (reason == "SANDBOX_LOST" && !IsFurtherInterpreter());
       if (is_lost ? !Restart() : reason != "EXECUTION_QUEUE_FULL") return ExitCodeFor(status);
+      Complain(fds_.err, "what was typed last was not run");
     }
+    return *exit_code_;
   }
 
  private:
+  // Whether it is there; better told before anything is typed.
+  grpc::Status Find() {
+    grpc::ClientContext context;
+    if (IsFurtherInterpreter()) {
+      v1::GetInterpreterRequest request;
+      request.set_name(sandbox_);
+      v1::GetInterpreterResponse response;
+      return server_.interpreters->GetInterpreter(&context, request, &response);
+    }
+    v1::GetSandboxRequest request;
+    request.set_name(sandbox_);
+    v1::GetSandboxResponse response;
+    return server_.sandboxes->GetSandbox(&context, request, &response);
+  }
+
   LineSource::Event ReadInput(std::string* code) {
     do {
       LineSource::Result next = lines_->Next(code->empty() ? kPrompt : kMorePrompt);
@@ -93,19 +119,24 @@ class Repl {
         ctrl_c.reset();
         Answer(follower.execution(), event.input_request());
         ctrl_c = std::make_unique<SignalWatcher>(SIGINT, [&] { (void)ladder.Climb(); });
-      } else {
-        (void)view.Show(event);
+      } else if (!view.Show(event)) {
+        exit_code_ = OutputFailed(fds_);
+        follower.Cancel();
       }
     });
+    if (exit_code_.has_value()) return grpc::Status::OK;
     if (!status.ok()) return status;
     const v1::Outcome& outcome = view.finished().outcome();
-    if (outcome.has_value()) (void)WriteAll(fds_.out, outcome.value().text() + "\n");
+    if (!view.ShowValue()) exit_code_ = OutputFailed(fds_);
+    // As Python does, whose prompt this stands for.
+    if (outcome.kind() == v1::Outcome::KIND_EXITED) exit_code_ = outcome.exit_code();
     // Exceptions are on stderr already.
     const bool is_told =
         outcome.kind() == v1::Outcome::KIND_SUCCEEDED ||
+        (outcome.kind() == v1::Outcome::KIND_EXITED && outcome.state_preserved()) ||
         outcome.kind() == v1::Outcome::KIND_RAISED ||
         (outcome.kind() == v1::Outcome::KIND_INTERRUPTED && outcome.has_exception());
-    if (!is_told) Complain(fds_.err, OutcomeText(outcome));
+    if (!is_told) view.Tell(OutcomeText(outcome));
     return grpc::Status::OK;
   }
 
@@ -153,22 +184,46 @@ class Repl {
   const std::string sandbox_;
   const OutputFds fds_;
   const std::unique_ptr<LineSource> lines_;
+  std::optional<int> exit_code_;  // the program's own, or that of output nobody takes
+};
+
+// Calls `end` when the process is told to end, and ends it. As nohup(1) wants it, not for a signal that is ignored.
+class EndWatcher {
+ public:
+  EndWatcher(int signal, const std::function<void()>& end) {
+    struct sigaction action;
+    if (::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) return;
+    watcher_.emplace(signal, [signal, end] {
+      end();
+      ::_exit(128 + signal);
+    });
+  }
+
+ private:
+  std::optional<SignalWatcher> watcher_;
 };
 
 }  // namespace
 
 int RunRepl(const Server& server, const ReplOptions& options, OutputFds fds) {
   if (!options.sandbox.empty()) return Repl(server, options.sandbox, fds).Run();
+  // Told by write(2): the sandbox is still to be ended.
+  std::signal(SIGPIPE, SIG_IGN);
+  termios shown;
+  const bool is_terminal = ::tcgetattr(STDIN_FILENO, &shown) == 0;
   v1::CreateSandboxRequest request;
   request.set_template_(options.template_name);
   grpc::ClientContext context;
   v1::CreateSandboxResponse response;
   const grpc::Status status = server.sandboxes->CreateSandbox(&context, request, &response);
-  if (!status.ok()) {
-    Complain(fds.err, ErrorText(server, status));
-    return ExitCodeFor(status);
-  }
+  if (!status.ok()) return Refused(server, status, fds);
   const std::string& name = response.sandbox().name();
+  const auto end = [&] {
+    (void)RemoveSandboxes(server, {name}, fds);
+    if (is_terminal) ::tcsetattr(STDIN_FILENO, TCSANOW, &shown);
+  };
+  const EndWatcher hang_up(SIGHUP, end);
+  const EndWatcher termination(SIGTERM, end);
   const int code = Repl(server, name, fds).Run();
   (void)RemoveSandboxes(server, {name}, fds);
   return code;
