@@ -8,6 +8,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "clients/cli/argument_check.h"
@@ -43,8 +44,8 @@ Examples:
   cloister run slow.py --wall 30s --memory 1G --processes 8
   cloister attach $(cloister run --detach slow.py)
 
-Output is passed on as it appears, byte for byte. Ctrl-C interrupts the program (KeyboardInterrupt, then a
-kill); a second Ctrl-C stops waiting for it. If the connection is lost, the server stops the program, unless
+Output is passed on as it appears, byte for byte. Ctrl-C interrupts the program: KeyboardInterrupt every 100 ms for
+2 s, so a program that catches one meets the next, then a kill. A second Ctrl-C stops waiting for it. If the connection is lost, the server stops the program, unless
 it was started with --detach; what it wrote is still fetched. A LOCAL that is a link is followed, one that is a
 device or a FIFO is written to, a directory gets the file under its name. Displays are shown as their text, and
 output of earlier executions' threads, marked as such, on stderr. Limits not given are the server's (see
@@ -81,7 +82,12 @@ void AddAttach(CLI::App* app, const Globals* globals, Action* action) {
   command
       ->add_option("--after", options->after_sequence, "the number of the last event already seen")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        int64_t number = 0;
+        return absl::SimpleAtoi(text, &number) && number >= 0
+                   ? ""
+                   : absl::StrCat("\"", text, "\" is no event's number; events are numbered from 1");
+      });
   command->add_flag("--json", options->json,
                     "print one JSON object at the end instead of live output");
   command->add_flag("-q,--quiet", options->quiet, "no line of ours on stderr about how it ended");
@@ -103,9 +109,10 @@ void AddInterrupt(CLI::App* app, const Globals* globals, Action* action) {
       ->required();
   command
       ->add_option("--grace", options->grace,
-                   "how long it may answer KeyboardInterrupt before it is killed; 0 kills at once")
+                   "how long KeyboardInterrupt is repeated, every 100 ms, before it is killed; 0 kills at once")
       ->type_name("TIME");
-  command->footer("\nExample:\n  cloister interrupt executions/abc… --grace 500ms");
+  command->footer(absl::StrCat("\nExample:\n  cloister interrupt executions/abc… --grace 500ms",
+                               kCallExitCodeHelp));
   command->callback([=] {
     *action = [=] {
       return WithServer(*globals, [&](const Server& server) {
@@ -195,6 +202,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddAttach(&app, &globals, &action);
   AddInterrupt(&app, &globals, &action);
   AddSandbox(&app, &globals, &action);
+  AddSnapshot(&app, &globals, &action);
   AddInterpreter(&app, &globals, &action);
   AddExec(&app, &globals, program_args, &action);
   AddFiles(&app, &globals, &action);

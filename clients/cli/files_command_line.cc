@@ -18,14 +18,15 @@ Examples:
   cloister files get $s out results -r
   cloister files ls $s in
   cloister files rm $s in -r
+  cloister files get $s . backup -r                 all of it
 
-Paths in the sandbox are relative to /workspace. A file is there whole or not at all, on either side. Links in
+Paths in the sandbox are relative to /workspace, which is `.`. A file is there whole or not at all, on either side. Links in
 the sandbox, and in directories that are put, are neither followed nor copied. A LOCAL that is a link is
 followed, as cp does; devices and FIFOs are written to. All of it works while code runs there.
 
-Exit codes: 0; 2 bad usage, or a path that is missing or refused; 69 the server is not there, or the sandbox is
-full; 70 the server failed, or the sandbox is lost; 74 a local file could not be read or written, or something
-was left out.)";
+Exit codes: 0; 2 bad usage, a path that is missing or refused, or a sandbox that is not there or was lost; 69 the
+server is not there, or the sandbox is full; 70 the server failed; 74 a local file or standard output could not be
+read or written, or something was left out: links, pipes, names that are not UTF-8.)";
 
 using Call = std::function<int(const Server&)>;
 

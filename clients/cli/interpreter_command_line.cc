@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "clients/cli/commands/exit_code.h"
 #include "clients/cli/live_command_line.h"
 
 namespace cloister::cli {
@@ -74,7 +76,7 @@ void AddInterpreter(CLI::App* app, const Globals* globals, Action* action) {
   CLI::App* command =
       app->add_subcommand("interp", "Make, list and end interpreters of a live sandbox");
   command->require_subcommand(1)->fallthrough();
-  command->footer(kFooter);
+  command->footer(absl::StrCat(kFooter, kCallExitCodeHelp));
   AddCreate(command, globals, action);
   const auto names = std::make_shared<std::vector<std::string>>();
   const auto json = std::make_shared<bool>(false);

@@ -3,6 +3,8 @@
 #include <csignal>
 #include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "clients/cli/commands/exit_code.h"
@@ -17,8 +19,10 @@ Examples:
   cloister exec sandboxes/abc… setup.py -- --verbose
   cloister exec sandboxes/abc… -c 'x + 1' --value
 
-Variables, imports and files stay for what is executed next. Ctrl-C interrupts the code (KeyboardInterrupt) and
-keeps the sandbox's state, unless the code does not answer within 2 s.
+Variables, imports and files stay for what is executed next. Ctrl-C interrupts the code and keeps the sandbox's
+state, unless the code does not end within 2 s: KeyboardInterrupt is raised every 100 ms until then, so code that
+catches one meets the next. Displays are shown as their text, and output of earlier executions' threads, marked
+as such, on stderr. Times: 5s, 250ms, 1m30s. Sizes: 256M, 64K, bytes.
 
 )";
 
@@ -28,6 +32,36 @@ Examples:
   cloister exec $s -c 'x = 1' && cloister exec $s -c 'print(x)'
   cloister sandbox show $s
   cloister sandbox rm $s)";
+
+constexpr char kSandboxCreateFooter[] = R"(
+Examples:
+  s=$(cloister sandbox create)
+  s=$(cloister sandbox create --ttl 1h --idle-timeout 10m --memory 512M --file data.csv)
+  s=$(cloister sandbox create --snapshot snapshots/abc…)
+
+Limits of memory, files and processes hold for the sandbox, the others for each execution that gives none. Times:
+5s, 250ms, 1m30s. Sizes: 256M, 64K, bytes.)";
+
+constexpr char kForkFooter[] = R"(
+Example:
+  cloister sandbox fork $s --count 3 | while read copy; do cloister exec $copy -c 'try_it()'; done
+
+A copy has all of the original's variables and files. It is refused while threads, further interpreters or
+subprocesses live there.)";
+
+constexpr char kSnapshotFooter[] = R"(
+Example:
+  p=$(cloister sandbox snapshot $s); cloister sandbox create --snapshot $p; cloister snapshot rm $p)";
+
+constexpr char kSnapshotsFooter[] = R"(
+Examples:
+  p=$(cloister sandbox snapshot $s)
+  cloister snapshot list
+  cloister snapshot show $p
+  cloister sandbox create --snapshot $p
+  cloister snapshot rm $p)";
+
+std::string WithExitCodes(const std::string& examples) { return absl::StrCat(examples, kCallExitCodeHelp); }
 
 void AddSandboxCreate(CLI::App* app, const Globals* globals, Action* action) {
   CLI::App* command = app->add_subcommand("create", "Make a live sandbox and print its name");
@@ -45,6 +79,7 @@ void AddSandboxCreate(CLI::App* app, const Globals* globals, Action* action) {
       ->type_name("ID");
   AddContents(command, &options->program);
   AddLimits(command, &options->program);
+  command->footer(WithExitCodes(kSandboxCreateFooter));
   command->callback([=] {
     *action = [=] {
       return WithServer(*globals, [&](const Server& server) {
@@ -108,7 +143,7 @@ void AddRepl(CLI::App* app, const Globals* globals, Action* action) {
 void AddSandbox(CLI::App* app, const Globals* globals, Action* action) {
   CLI::App* command = app->add_subcommand("sandbox", "Make, list and end live sandboxes");
   command->require_subcommand(1)->fallthrough();
-  command->footer(kSandboxFooter);
+  command->footer(WithExitCodes(kSandboxFooter));
   AddSandboxCreate(command, globals, action);
   const auto names = std::make_shared<std::vector<std::string>>();
   const auto json = std::make_shared<bool>(false);
@@ -117,7 +152,12 @@ void AddSandbox(CLI::App* app, const Globals* globals, Action* action) {
   };
   const auto add = [&](const char* name, const char* help, bool takes_name) {
     CLI::App* added = command->add_subcommand(name, help);
-    if (takes_name) added->add_option("SANDBOX", *names, "sandboxes/…")->required();
+    if (takes_name) {
+      CLI::Option* option = added->add_option("SANDBOX", *names, "sandboxes/…")->required();
+      if (std::string(name) != "rm") option->expected(1);
+    }
+    added->footer(WithExitCodes(
+        absl::StrCat("\nExample:\n  cloister sandbox ", name, takes_name ? " $s" : "")));
     return added;
   };
   CLI::App* list = add("list", "Show all live sandboxes, oldest first", false);
@@ -136,16 +176,47 @@ void AddSandbox(CLI::App* app, const Globals* globals, Action* action) {
   const auto count = std::make_shared<int>(1);
   CLI::App* fork = add("fork", "Copy a quiet sandbox and print the copies' names", true);
   fork->add_option("--count", *count, "how many")->type_name("N");
+  fork->footer(WithExitCodes(kForkFooter));
   fork->callback(with_server([=](const Server& server) {
     return ForkSandbox(server, names->front(), *count, globals->fds);
   }));
-  add("snapshot", "Freeze a copy, for create --snapshot, and print its name", true)
-      ->callback(with_server([=](const Server& server) {
-        return CreateSnapshot(server, names->front(), globals->fds);
-      }));
+  CLI::App* snapshot =
+      add("snapshot", "Freeze a copy, for create --snapshot, and print its name", true);
+  snapshot->footer(WithExitCodes(kSnapshotFooter));
+  snapshot->callback(with_server([=](const Server& server) {
+    return CreateSnapshot(server, names->front(), globals->fds);
+  }));
   add("rm", "End sandboxes", true)->callback(with_server([=](const Server& server) {
     return RemoveSandboxes(server, *names, globals->fds);
   }));
+}
+
+void AddSnapshot(CLI::App* app, const Globals* globals, Action* action) {
+  CLI::App* command = app->add_subcommand("snapshot", "List and end snapshots of live sandboxes");
+  command->require_subcommand(1)->fallthrough();
+  command->footer(WithExitCodes(kSnapshotsFooter));
+  const auto names = std::make_shared<std::vector<std::string>>();
+  const auto json = std::make_shared<bool>(false);
+  const auto add = [=](const char* name, const char* help, std::function<int(const Server&)> call) {
+    CLI::App* added = command->add_subcommand(name, help);
+    added->callback([=] { *action = [=] { return WithServer(*globals, call); }; });
+    added->footer(WithExitCodes(absl::StrCat("\nExample:\n  cloister snapshot ", name,
+                                             std::string(name) == "list" ? "" : " $p")));
+    return added;
+  };
+  CLI::App* list = add("list", "Show all snapshots, oldest first", [=](const Server& server) {
+    return ListSnapshots(server, *json, globals->fds);
+  });
+  CLI::App* show = add("show", "Show one snapshot", [=](const Server& server) {
+    return ShowSnapshot(server, names->front(), *json, globals->fds);
+  });
+  CLI::App* remove = add("rm", "End snapshots; sandboxes made from them live on",
+                         [=](const Server& server) {
+                           return RemoveSnapshots(server, *names, globals->fds);
+                         });
+  for (CLI::App* with_json : {list, show}) with_json->add_flag("--json", *json, "as in the proto");
+  show->add_option("SNAPSHOT", *names, "snapshots/…")->required()->expected(1);
+  remove->add_option("SNAPSHOT", *names, "snapshots/…")->required();
 }
 
 }  // namespace cloister::cli

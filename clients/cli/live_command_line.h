@@ -1,4 +1,4 @@
-// The command line of live sandboxes: `sandbox`, `interp`, `exec` and `repl`.
+// The command line of live sandboxes: `sandbox`, `snapshot`, `interp`, `exec` and `repl`.
 
 #ifndef CLOISTER_CLIENTS_CLI_LIVE_COMMAND_LINE_H_
 #define CLOISTER_CLIENTS_CLI_LIVE_COMMAND_LINE_H_
@@ -12,6 +12,7 @@ namespace cloister::cli {
 
 // `globals` and `action` must outlive `app`; `program_args` is what followed --.
 void AddSandbox(CLI::App* app, const Globals* globals, Action* action);
+void AddSnapshot(CLI::App* app, const Globals* globals, Action* action);
 void AddInterpreter(CLI::App* app, const Globals* globals, Action* action);
 void AddExec(CLI::App* app, const Globals* globals, const std::vector<std::string>& program_args,
              Action* action);

@@ -39,12 +39,24 @@ absl::string_view LastPart(absl::string_view message) {
   return colon == absl::string_view::npos ? message : message.substr(colon + 2);
 }
 
+absl::string_view Cause(absl::string_view message) {
+  const absl::string_view last = LastPart(message);
+  // What gRPC says where a connection is made and nothing comes of it.
+  return last == "OK" || last == "Failed parsing HTTP/2" ? "what listens there does not speak gRPC"
+                                                         : last;
+}
+
+absl::string_view Remedy(absl::string_view message) {
+  return absl::EndsWith(message, "Permission denied")
+             ? "run this as root, or as a member of the service user's group"
+             : "start cloisterd, or name its address with --server or CLOISTER_SERVER";
+}
+
 std::string TransportErrorText(const ServiceError& error, const std::string& address) {
   switch (error.code) {
     case grpc::StatusCode::UNAVAILABLE:
-      return absl::StrCat(
-          "cannot reach the server at ", address, ": ", LastPart(error.message),
-          "\nstart cloisterd, or name its address with --server or CLOISTER_SERVER");
+      return absl::StrCat("cannot reach the server at ", address, ": ", Cause(error.message), "\n",
+                          Remedy(error.message));
     case grpc::StatusCode::UNIMPLEMENTED:
       return absl::StrCat("the server at ", address,
                           " does not know this call: it is no cloisterd, or an older one");

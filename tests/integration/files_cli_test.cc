@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 #include <string>
 
@@ -33,7 +34,7 @@ class FilesCliTest : public LiveTest {
     fs::remove_all(directory_);
   }
 
-  // What a shell says to a command line in the directory; "cli" stands for `cloister files`.
+  // What a shell says to a command line in the directory; "cli" stands for `cloister files`, $S for the sandbox.
   struct Answer {
     int code = -1;
     std::string output;  // stdout and stderr
@@ -41,7 +42,8 @@ class FilesCliTest : public LiveTest {
   Answer Shell(const std::string& line) {
     const std::string script =
         absl::StrCat("cd ", directory_.string(), " && S=", sandbox_, " && cli() { ", CLOISTER_CLI,
-                     " --server ", server_->address(), " files \"$@\"; }; exec 2>&1; ", line);
+                     " --server ", server_->address(), " files \"$@\"; }; cloister() { ", CLOISTER_CLI, " --server ",
+                     server_->address(), " \"$@\"; }; exec 2>&1; ", line);
     std::ofstream(directory_ / ".script") << script;
     std::FILE* pipe = popen(absl::StrCat("bash ", directory_.string(), "/.script").c_str(), "r");
     Answer answer;
@@ -100,6 +102,98 @@ TEST_F(FilesCliTest, ListsAndRemoves) {
   EXPECT_EQ(Shell("cli rm $S d").code, 2);
   EXPECT_EQ(Shell("cli rm $S d -r && cli mkdir $S a/b && cli rm $S gone -f").code, 0);
   EXPECT_EQ(Value(sandbox_, "os.path.isdir('a/b'), os.path.exists('d')"), "(True, False)");
+}
+
+TEST_F(FilesCliTest, KnowsTheWorkspaceByItsNames) {
+  EXPECT_EQ(Shell("mkdir -p tree/sub; printf 1 > tree/sub/f; cd tree; cli put $S . -r; cli put $S . all -r; "
+                  "cli put $S sub/f .")
+                .code,
+            0);
+  EXPECT_EQ(Value(sandbox_, "[open(p).read() for p in ('tree/sub/f', 'all/sub/f', 'f')]"), "['1', '1', '1']");
+  for (const char* all : {".", "./", "/workspace"}) {
+    EXPECT_THAT(Shell(absl::StrCat("cli ls $S ", all)).output, HasSubstr("  tree\n")) << all;
+  }
+  EXPECT_THAT(Shell("cli ls $S ./tree/").output, HasSubstr("  tree/sub\n"));
+  const Answer outside = Shell("cli ls $S /");
+  EXPECT_EQ(outside.code, 2);
+  EXPECT_THAT(outside.output, HasSubstr("files ls: /: is outside of /workspace"));
+  EXPECT_EQ(Shell("cli get $S . out -r").code, 0);
+  EXPECT_EQ(Local("out/tree/sub/f") + Local("out/f"), "11");
+  EXPECT_EQ(Shell("cli get $S .").code, 2);
+  EXPECT_EQ(Shell("cli get $S ../x out2 -r").code, 2);
+  EXPECT_EQ(Shell("cli get $S missing out2 -r").code, 2);
+  EXPECT_FALSE(fs::exists(directory_ / "out2")) << "nothing is made for what is not there";
+}
+
+TEST_F(FilesCliTest, LeavesOutWhatItCannotNameAndGoesOn) {
+  (void)Cell(sandbox_,
+             "import os\nos.makedirs(b't/d\\xff')\nopen(b't/d\\xff/in', 'w')\nopen(b't/a\\xe9', 'w')\n"
+             "open('t/z', 'w').write('3')\nos.symlink('z', 't/link')\n");
+  const Answer get = Shell("cli get $S t out -r");
+  EXPECT_EQ(get.code, 74);
+  EXPECT_THAT(get.output, HasSubstr("t/a\\ufffd: has a name that is not UTF-8 and was left out"));
+  EXPECT_THAT(get.output, HasSubstr("t/link: is a symbolic link and was left out"));
+  EXPECT_EQ(Local("out/z"), "3");
+  EXPECT_EQ(std::distance(fs::directory_iterator(directory_ / "out"), {}), 1);
+  EXPECT_THAT(Shell("cli ls $S t").output, HasSubstr("t/a\\ufffd\n"));
+
+  const Answer put = Shell("mkdir -p p/$'\\xff'; printf 1 > p/$'b\\xfe'; printf 2 > p/c; cli put $S p -r");
+  EXPECT_EQ(put.code, 74);
+  EXPECT_THAT(put.output, HasSubstr("p/b\\376: has a name that is not UTF-8 and was left out"));
+  EXPECT_EQ(Value(sandbox_, "os.listdir('p')"), "['c']");
+}
+
+TEST_F(FilesCliTest, DevicesLinksAndFifosStayWhatTheyAre) {
+  (void)Cell(sandbox_, "open('f', 'w').write('new')");
+  EXPECT_EQ(Shell("printf old > real; ln -s real link; ln -s /dev/full full; cli get $S f link && cat real").output, "new");
+  EXPECT_TRUE(fs::is_symlink(directory_ / "link"));
+  const Answer full = Shell("cli get $S f full");
+  EXPECT_EQ(full.code, 74);
+  EXPECT_THAT(full.output, HasSubstr("full: No space left on device"));
+  EXPECT_EQ(Shell("mkfifo ff; cat ff & cli get $S f ff; wait; test -p ff").output, "new");
+  const Answer put = Shell("{ printf piped > ff; } & cli put $S ff; wait; cli get $S ff -");
+  EXPECT_THAT(put.output, HasSubstr("ff: is a FIFO; waiting for what is written to it"));
+  EXPECT_THAT(put.output, ::testing::EndsWith("piped"));
+  EXPECT_EQ(Shell("cli put $S <(printf quick) q; cli get $S q -").output, "quick");
+}
+
+TEST_F(FilesCliTest, OutputThatCannotBeWrittenIsTold) {
+  (void)Cell(sandbox_, "open('f', 'w').write('x')");
+  for (const char* command : {"cli get $S f -", "cli ls $S", "cloister sandbox list", "cloister info",
+                              "cloister exec $S -c 'print(1)'", "cloister exec $S -c 1 --value"}) {
+    const Answer answer = Shell(absl::StrCat(command, " > /dev/full"));
+    EXPECT_EQ(answer.code, 74) << command;
+    EXPECT_THAT(answer.output, HasSubstr("stdout: No space left on device\n"));
+  }
+  const Answer closed = Shell("cloister sandbox list >&-");
+  EXPECT_EQ(closed.code, 74);
+  EXPECT_EQ(closed.output, "cloister: stdout: Bad file descriptor\n");
+  // What was made can still be removed.
+  const Answer made = Shell("N=$(cloister sandbox create 2>&1 >/dev/full | sed -n 's/.*made //p'); "
+                            "cloister sandbox rm $N");
+  EXPECT_EQ(made.code, 0) << made.output;
+}
+
+TEST_F(FilesCliTest, SnapshotsAreListedShownAndRemoved) {
+  const Answer answer = Shell("P=$(cloister sandbox snapshot $S) && cloister snapshot list | grep -c $P; "
+                              "cloister snapshot show $P; cloister snapshot show $P --json | grep -c '\"name\"'; "
+                              "cloister snapshot list --json | grep -c $P; cloister sandbox rm $P; "
+                              "cloister snapshot rm $P; cloister snapshot show $P");
+  EXPECT_EQ(answer.code, 2);
+  EXPECT_THAT(answer.output, ::testing::StartsWith("1\nname"));
+  EXPECT_THAT(answer.output, HasSubstr(absl::StrCat("sandbox      ", sandbox_)));
+  EXPECT_THAT(answer.output, HasSubstr("is no sandbox; `cloister snapshot rm` removes it"));
+  EXPECT_THAT(answer.output, HasSubstr("SNAPSHOT_NOT_FOUND"));
+}
+
+TEST_F(FilesCliTest, ShowsASandboxAndWhatHelpsALostOne) {
+  const std::string shown = Shell("cloister sandbox show $S").output;
+  EXPECT_THAT(shown, HasSubstr("memory       256 MiB\n"));
+  EXPECT_THAT(shown, HasSubstr("wall time    10s\n"));
+  (void)Cell(sandbox_, "import os\nos.abort()");
+  const Answer lost = Shell("cloister exec $S -c 1");
+  EXPECT_EQ(lost.code, 2);
+  EXPECT_THAT(lost.output, HasSubstr("`cloister sandbox restart SANDBOX` gives it a new start"));
 }
 
 TEST_F(FilesCliTest, FailuresHaveCodesAndLeaveNothing) {

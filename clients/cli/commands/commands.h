@@ -67,6 +67,9 @@ int RestartSandbox(const Server& server, const std::string& name, OutputFds fds)
 // These two print the names of what they make.
 int ForkSandbox(const Server& server, const std::string& name, int count, OutputFds fds);
 int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds);
+int ListSnapshots(const Server& server, bool json, OutputFds fds);
+int ShowSnapshot(const Server& server, const std::string& name, bool json, OutputFds fds);
+int RemoveSnapshots(const Server& server, const std::vector<std::string>& names, OutputFds fds);
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds);
 
 struct CreateInterpreterOptions {

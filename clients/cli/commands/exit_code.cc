@@ -6,16 +6,21 @@ const char kExitCodeHelp[] =
     R"(Exit codes:
   the program's own   it ended by itself: 0, or what it gave to sys.exit
   1    RAISED            an exception reached the top
-  2    bad usage         a wrong option, an unreadable file, a refused request
-  69   unavailable       no server there, or it has no sandbox to give: try again
+  2    bad usage         a wrong option, a program or file that cannot be read, a refused request, also one for
+                         something that is not there, was lost or has expired
+  69   unavailable       no server there, none that knows the call, or it has no room now: try again
   70   internal error    the server failed, or INTERPRETER_LOST
-  74   input/output      output or a fetched file could not be written or read
+  74   input/output      output or a fetched file could not be written, or a fetched file is missing
   124  WALL_TIMEOUT, CPU_TIMEOUT
   128+n SIGNALED         by signal n: 137 is a kill, 139 a segmentation fault
   130  INTERRUPTED       Ctrl-C
   137  MEMORY_LIMIT
   153  OUTPUT_LIMIT      as a shell tells of SIGXFSZ
   159  POLICY_VIOLATION  as a shell tells of SIGSYS)";
+
+const char kCallExitCodeHelp[] =
+    "\n\nExit codes: 0; 2 bad usage, or what is named is not there, was lost or refuses; 69 the server is not "
+    "there,\nor has no room now; 70 the server failed; 74 output could not be written.";
 
 int ExitCodeFor(const v1::Outcome& outcome) {
   switch (outcome.kind()) {

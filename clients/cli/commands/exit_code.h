@@ -25,6 +25,8 @@ inline constexpr int kExitOutputLimit = 153;
 inline constexpr int kExitPolicyViolation = 159;
 
 extern const char kExitCodeHelp[];
+// For commands that run no program.
+extern const char kCallExitCodeHelp[];
 
 // The exit code of a program that ran.
 int ExitCodeFor(const v1::Outcome& outcome);

@@ -1,7 +1,9 @@
 #include "clients/cli/commands/files_commands.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,6 +19,7 @@
 #include "clients/cli/commands/file_transfer.h"
 #include "clients/cli/commands/files_listing.h"
 #include "clients/cli/commands/local_file.h"
+#include "clients/cli/commands/remote_path.h"
 #include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/utf8.h"
 #include "clients/cpp/service_error.h"
@@ -25,6 +28,9 @@ namespace cloister::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+// What the server shows in the place of bytes that are not UTF-8. Such a file cannot be asked for.
+constexpr char kReplacementCharacter[] = "\ufffd";
 
 // Complains of what a transfer did not do; its exit code.
 int CodeOf(const Server& server, const Transfer& transfer, OutputFds fds) {
@@ -39,28 +45,58 @@ int Fail(OutputFds fds, const std::string& name, const std::string& what) {
   return kExitInputOutput;
 }
 
+int Misused(OutputFds fds, const char* command, const absl::Status& status) {
+  Complain(fds.err, absl::StrCat(command, ": ", status.message()));
+  return kExitUsage;
+}
+
 // The last part, whatever slashes are behind it.
 std::string LastPart(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return fs::path(path).filename().string();
 }
 
+// What a local file is called, also where it is named "." or "..".
+std::string OwnName(const std::string& local) {
+  const std::string name = LastPart(local);
+  if (name != "." && name != "..") return name;
+  std::error_code error;
+  return fs::canonical(local, error).filename().string();
+}
+
 std::string Below(const std::string& directory, const std::string& name) {
   return directory.empty() ? name : absl::StrCat(directory, "/", name);
 }
 
-// Where LOCAL goes: REMOTE, or below it.
-std::string TargetOf(const PutOptions& options) {
-  std::string target = options.remote;
-  if (target.empty()) return LastPart(options.local);
-  if (target.back() != '/') return target;
-  while (!target.empty() && target.back() == '/') target.pop_back();
-  return Below(target, LastPart(options.local));
+// Where LOCAL goes: REMOTE, or below it. What "." holds goes where it is told to.
+absl::StatusOr<std::string> TargetOf(const PutOptions& options) {
+  absl::StatusOr<std::string> target = RemotePath(options.remote);
+  if (!target.ok()) return target.status();
+  const bool is_below = target->empty() || options.remote.back() == '/';
+  const bool is_contents = !options.remote.empty() && LastPart(options.local) == ".";
+  if (!is_below || is_contents) return target;
+  const std::string name = OwnName(options.local);
+  if (name.empty() || name == "/" || !IsUtf8(name)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(ShownPath(options.local), ": has no name to go by; give REMOTE"));
+  }
+  return Below(*target, name);
+}
+
+// Whether it is a FIFO with a name of its own: opening one waits for somebody to write to it.
+bool IsNamedFifo(const std::string& local) {
+  struct stat status;
+  struct statfs system;
+  return stat(local.c_str(), &status) == 0 && S_ISFIFO(status.st_mode) &&
+         statfs(local.c_str(), &system) == 0 && system.f_type != PIPEFS_MAGIC;
 }
 
 int PutOne(const Server& server, const PutOptions& options, const std::string& local,
            const std::string& remote, OutputFds fds) {
   // A pipe is as good as a file.
+  if (IsNamedFifo(local)) {
+    Complain(fds.err, absl::StrCat(local, ": is a FIFO; waiting for what is written to it"));
+  }
   const int fd = local == "-" ? dup(STDIN_FILENO) : open(local.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status;
   if (fd < 0 || fstat(fd, &status) != 0) {
@@ -79,7 +115,7 @@ int PutOne(const Server& server, const PutOptions& options, const std::string& l
 
 int PutTree(const Server& server, const PutOptions& options, const std::string& target,
             OutputFds fds) {
-  int code = MakeDirectories(server, options.sandbox, {target}, fds);
+  int code = target.empty() ? kExitOk : MakeDirectories(server, options.sandbox, {target}, fds);
   if (code != kExitOk) return code;
   std::error_code error;
   fs::recursive_directory_iterator entry(options.local, error);
@@ -87,7 +123,10 @@ int PutTree(const Server& server, const PutOptions& options, const std::string& 
     const std::string local = entry->path().string();
     const std::string remote = Below(target, entry->path().lexically_relative(options.local));
     int one = kExitOk;
-    if (entry->is_symlink()) {
+    if (!IsUtf8(remote)) {
+      entry.disable_recursion_pending();
+      one = Fail(fds, ShownPath(local), "has a name that is not UTF-8 and was left out");
+    } else if (entry->is_symlink()) {
       one = Fail(fds, local, "is a symbolic link and was left out");
     } else if (entry->is_directory()) {
       one = MakeDirectories(server, options.sandbox, {remote}, fds);
@@ -132,6 +171,12 @@ bool IsHarmless(absl::string_view relative) {
   return true;
 }
 
+int MakeLocalDirectories(const std::string& path, OutputFds fds) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  return error ? Fail(fds, path, error.message()) : kExitOk;
+}
+
 int GetEntry(const Server& server, const GetOptions& options, const std::string& target,
              const v1::FileInfo& info, OutputFds fds) {
   const size_t prefix = options.remote.empty() ? 0 : options.remote.size() + 1;
@@ -139,14 +184,17 @@ int GetEntry(const Server& server, const GetOptions& options, const std::string&
   if (!absl::StartsWith(info.path(), options.remote) || !IsHarmless(relative)) {
     return Fail(fds, ShownPath(info.path()), "is no path that may be made here");
   }
+  if (absl::StrContains(info.path(), kReplacementCharacter)) {
+    return Fail(fds, ShownPath(info.path()), "has a name that is not UTF-8 and was left out");
+  }
   const std::string local = absl::StrCat(target, "/", relative);
-  std::error_code error;
   switch (info.kind()) {
     case v1::FileInfo::KIND_DIRECTORY:
-      fs::create_directories(local, error);
-      return error ? Fail(fds, local, error.message()) : kExitOk;
+      return MakeLocalDirectories(local, fds);
     case v1::FileInfo::KIND_FILE:
       return GetOne(server, options.sandbox, info.path(), local, fds);
+    case v1::FileInfo::KIND_SYMBOLIC_LINK:
+      return Fail(fds, ShownPath(info.path()), "is a symbolic link and was left out");
     default:
       return Fail(fds, ShownPath(info.path()),
                   "is neither a file nor a directory and was left out");
@@ -155,18 +203,20 @@ int GetEntry(const Server& server, const GetOptions& options, const std::string&
 
 int GetTree(const Server& server, const GetOptions& options, const std::string& target,
             OutputFds fds) {
-  std::error_code error;
-  fs::create_directories(target, error);
-  if (error) return Fail(fds, target, error.message());
   int code = kExitOk;
+  bool is_made = false;
   const auto get = [&](const v1::FileInfo& info) {
+    // Not before it is known that there is something to get.
+    if (!std::exchange(is_made, true)) code = MakeLocalDirectories(target, fds);
+    if (code == kExitInputOutput && !fs::is_directory(target)) return false;
     const int one = GetEntry(server, options, target, info, fds);
     if (one != kExitOk) code = one;
     return one != kExitUnavailable;
   };
   const grpc::Status status =
       ForEachFile(server, options.sandbox, options.remote, /*recursive=*/true, get);
-  return status.ok() ? code : Refused(server, status, fds);
+  if (!status.ok()) return Refused(server, status, fds);
+  return is_made ? code : MakeLocalDirectories(target, fds);
 }
 
 }  // namespace
@@ -177,18 +227,28 @@ int PutFiles(const Server& server, const PutOptions& options, OutputFds fds) {
     Complain(fds.err, "files put: what comes from standard input needs a REMOTE name, and no -r");
     return kExitUsage;
   }
-  const std::string target = TargetOf(options);
-  if (options.local == "-" || !fs::is_directory(options.local)) {
-    return PutOne(server, options, options.local, target, fds);
+  absl::StatusOr<std::string> target = TargetOf(options);
+  if (options.local == "-" && target.ok() && *target == "-") {
+    target = absl::InvalidArgumentError("what comes from standard input needs a REMOTE name");
   }
-  if (options.recursive) return PutTree(server, options, target, fds);
+  if (!target.ok()) return Misused(fds, "files put", target.status());
+  if (options.local == "-" || !fs::is_directory(options.local)) {
+    return PutOne(server, options, options.local, *target, fds);
+  }
+  if (options.recursive) return PutTree(server, options, *target, fds);
   Complain(fds.err, absl::StrCat(options.local, ": is a directory; add -r"));
   return kExitUsage;
 }
 
 int GetFiles(const Server& server, const GetOptions& options, OutputFds fds) {
   GetOptions get = options;
-  while (!get.remote.empty() && get.remote.back() == '/') get.remote.pop_back();
+  absl::StatusOr<std::string> remote = RemotePath(get.remote);
+  if (!remote.ok()) return Misused(fds, "files get", remote.status());
+  get.remote = *std::move(remote);
+  if (get.remote.empty() && !get.recursive) {
+    Complain(fds.err, "files get: all of /workspace is a directory; add -r");
+    return kExitUsage;
+  }
   if (get.local == "-" && get.recursive) {
     Complain(fds.err, "files get: a directory cannot go to standard output");
     return kExitUsage;
@@ -201,7 +261,10 @@ int GetFiles(const Server& server, const GetOptions& options, OutputFds fds) {
 
 int RemoveFiles(const Server& server, const RemoveFilesOptions& options, OutputFds fds) {
   int code = kExitOk;
-  for (const std::string& path : options.paths) {
+  std::vector<std::string> paths = options.paths;
+  absl::Status normal = NormalizeRemotePaths(&paths);
+  if (!normal.ok()) return Misused(fds, "files rm", normal);
+  for (const std::string& path : paths) {
     v1::RemoveFileRequest request;
     request.set_sandbox(options.sandbox);
     request.set_path(path);
@@ -216,8 +279,10 @@ int RemoveFiles(const Server& server, const RemoveFilesOptions& options, OutputF
 }
 
 int MakeDirectories(const Server& server, const std::string& sandbox,
-                    const std::vector<std::string>& paths, OutputFds fds) {
+                    std::vector<std::string> paths, OutputFds fds) {
   int code = kExitOk;
+  absl::Status normal = NormalizeRemotePaths(&paths);
+  if (!normal.ok()) return Misused(fds, "files mkdir", normal);
   for (const std::string& path : paths) {
     v1::MakeDirectoryRequest request;
     request.set_sandbox(sandbox);

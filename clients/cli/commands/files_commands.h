@@ -49,7 +49,7 @@ struct RemoveFilesOptions {
 
 int RemoveFiles(const Server& server, const RemoveFilesOptions& options, OutputFds fds);
 int MakeDirectories(const Server& server, const std::string& sandbox,
-                    const std::vector<std::string>& paths, OutputFds fds);
+                    std::vector<std::string> paths, OutputFds fds);
 
 }  // namespace cloister::cli
 

@@ -2,9 +2,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/time.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/files_commands.h"
+#include "clients/cli/commands/remote_path.h"
 #include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/utf8.h"
 #include "clients/cpp/service_error.h"
@@ -26,10 +26,8 @@ char KindLetter(const v1::FileInfo& info) {
 }
 
 std::string Line(const v1::FileInfo& info) {
-  const absl::Time time = absl::FromUnixSeconds(info.modify_time().seconds());
   return absl::StrFormat("%c %12d  %s  %s\n", KindLetter(info), info.size_bytes(),
-                         absl::FormatTime("%Y-%m-%d %H:%M:%S", time, absl::LocalTimeZone()),
-                         ShownPath(info.path()));
+                         TimeText(info.modify_time()), ShownPath(info.path()));
 }
 
 }  // namespace
@@ -55,6 +53,11 @@ grpc::Status ForEachFile(const Server& server, const std::string& sandbox, const
 }
 
 int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds fds) {
+  const absl::StatusOr<std::string> path = RemotePath(options.path);
+  if (!path.ok()) {
+    Complain(fds.err, absl::StrCat("files ls: ", path.status().message()));
+    return kExitUsage;
+  }
   bool written = true;
   v1::ListFilesResponse all;
   const auto show = [&](const v1::FileInfo& info) {
@@ -65,12 +68,12 @@ int ListFiles(const Server& server, const ListFilesOptions& options, OutputFds f
     }
     return written;
   };
-  grpc::Status status = ForEachFile(server, options.sandbox, options.path, options.recursive, show);
+  grpc::Status status = ForEachFile(server, options.sandbox, *path, options.recursive, show);
   if (client::ParseServiceError(status).reason == "PATH_REFUSED") {
     // As ls does of a file.
     v1::StatFileRequest request;
     request.set_sandbox(options.sandbox);
-    request.set_path(options.path);
+    request.set_path(*path);
     grpc::ClientContext context;
     v1::StatFileResponse response;
     const bool found = server.files->StatFile(&context, request, &response).ok();

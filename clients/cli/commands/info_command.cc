@@ -23,13 +23,15 @@ void AppendTemplates(const v1::GetInfoResponse& info, std::string* text) {
                           entry.image(), entry.packages_size());
     absl::StrAppendFormat(
         text,
-        "  %-18s pool: %d ready of %d wanted (%d to %d), %d starting, %d leased, %d waiting\n", "",
+        "  %-18s pool: %d ready of %d wanted (minimum %d, maximum %d), %d starting, %d leased, %d waiting\n", "",
         pool.ready_count(), pool.target_count(), pool.minimum_count(), pool.maximum_count(),
         pool.starting_count(), pool.leased_count(), pool.waiting_count());
     const v1::PoolState& live = entry.live_pool();
     absl::StrAppendFormat(
-        text, "  %-18s live sandboxes: %d; their pool: %d ready of %d wanted, %d starting, %d waiting\n",
-        "", live.live_count(), live.ready_count(), live.target_count(), live.starting_count(),
+        text, "  %-18s live sandboxes: %d; their pool: %d ready of %d wanted (minimum %d, maximum %d), %d starting, "
+        "%d waiting\n",
+        "", live.live_count(), live.ready_count(), live.target_count(), live.minimum_count(),
+        live.maximum_count(), live.starting_count(),
         live.waiting_count());
     std::vector<std::string> profiles;
     for (const int profile : entry.profiles()) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdint>
 #include <string>
 
@@ -22,8 +23,8 @@ std::string StateOf(const v1::Interpreter& interpreter) {
 }
 
 // One line of a list.
-std::string Line(const v1::Interpreter& interpreter) {
-  std::string line = absl::StrFormat("%s  %-10s  %-8s  %d executions", interpreter.name(),
+std::string Line(const v1::Interpreter& interpreter, size_t name_width) {
+  std::string line = absl::StrFormat("%-*s  %-10s  %-8s  %d executions", static_cast<int>(name_width), interpreter.name(),
                                      ProfileOf(interpreter), StateOf(interpreter),
                                      interpreter.execution_count());
   if (interpreter.memory_bytes() > 0) {
@@ -43,7 +44,7 @@ std::string Details(const v1::Interpreter& interpreter) {
   add("because", interpreter.profile_reason());
   add("state", StateOf(interpreter));
   if (interpreter.has_loss()) add("lost", LossText(interpreter.loss()));
-  add("created", absl::FormatTime(TimeOf(interpreter.create_time())));
+  add("created", TimeText(interpreter.create_time()));
   if (interpreter.memory_limit_bytes() > 0) {
     add("memory limit", SizeText(interpreter.memory_limit_bytes()));
   }
@@ -112,8 +113,14 @@ int ListInterpreters(const Server& server, const std::string& sandbox, bool json
   const grpc::Status status = server.interpreters->ListInterpreters(&context, request, &response);
   if (!status.ok()) return Refused(server, status, fds);
   if (json) return Print(JsonText(response), fds);
+  size_t width = 0;
+  for (const v1::Interpreter& entry : response.interpreters()) {
+    width = std::max(width, entry.name().size());
+  }
   std::string text;
-  for (const v1::Interpreter& entry : response.interpreters()) absl::StrAppend(&text, Line(entry));
+  for (const v1::Interpreter& entry : response.interpreters()) {
+    absl::StrAppend(&text, Line(entry, width));
+  }
   return Print(text, fds);
 }
 

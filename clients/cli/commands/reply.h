@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
-#include "absl/time/time.h"
 #include "clients/cli/commands/commands.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -15,7 +14,7 @@
 
 namespace cloister::cli {
 
-// Tells the error; its exit code.
+// Tells the error and which command helps; its exit code.
 int Refused(const Server& server, const grpc::Status& status, OutputFds fds);
 
 // Writes to standard output, or tells why not; the exit code.
@@ -31,7 +30,14 @@ std::string LowerName(const std::string& name, const char* prefix);
 // One line of a table of names and values; nothing for an empty value.
 void AppendRow(absl::string_view name, const std::string& value, std::string* text);
 
-absl::Time TimeOf(const google::protobuf::Timestamp& time);
+// "2026-03-01 12:00:00 +0100"
+std::string TimeText(const google::protobuf::Timestamp& time);
+
+// How long it is until then: "59m59s".
+std::string LeftText(const google::protobuf::Timestamp& time);
+
+// Lines of such a table for each limit that is set.
+void AppendLimits(const v1::Limits& limits, std::string* text);
 
 // As in the proto, indented.
 std::string JsonText(const google::protobuf::Message& message);

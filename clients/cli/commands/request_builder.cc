@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "clients/cli/commands/local_file.h"
+#include "clients/cli/commands/remote_path.h"
 #include "clients/cli/commands/units.h"
 #include "clients/cli/commands/utf8.h"
 
@@ -201,7 +202,9 @@ absl::StatusOr<std::vector<Fetch>> ParseFetches(const std::vector<std::string>& 
   std::vector<Fetch> parsed;
   for (const std::string& entry : fetches) {
     auto [path, local] = SplitAtLastColon(entry);
-    if (absl::StartsWith(path, "/workspace/")) path.erase(0, sizeof("/workspace/") - 1);
+    absl::StatusOr<std::string> remote = RemotePath(path);
+    if (!remote.ok()) return Prefixed("--fetch", remote.status());
+    path = *std::move(remote);
     local = LocalTarget(local, BaseName(path));
     if (path.empty() || local.empty()) {
       return absl::InvalidArgumentError(

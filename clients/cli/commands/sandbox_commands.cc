@@ -2,9 +2,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/time/clock.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/reply.h"
@@ -13,16 +13,12 @@
 namespace cloister::cli {
 namespace {
 
-std::string Left(absl::Time time) {
-  return absl::FormatDuration(absl::Floor(time - absl::Now(), absl::Seconds(1)));
-}
-
 // One line of a list.
 std::string Line(const v1::Sandbox& sandbox) {
   return absl::StrFormat("%s  %-8s  %-16s  %d executions, ends in %s\n", sandbox.name(),
                          LowerName(v1::Sandbox::State_Name(sandbox.state()), "STATE_"),
                          sandbox.template_(), sandbox.execution_count(),
-                         Left(TimeOf(sandbox.expire_time())));
+                         LeftText(sandbox.expire_time()));
 }
 
 std::string Details(const v1::Sandbox& sandbox) {
@@ -37,15 +33,14 @@ std::string Details(const v1::Sandbox& sandbox) {
   add("snapshot", sandbox.snapshot());
   add("parent", sandbox.parent());
   add("start", LowerName(v1::StartKind_Name(sandbox.start_kind()), "START_KIND_"));
-  add("created", absl::FormatTime(TimeOf(sandbox.create_time())));
-  add("ends in", Left(TimeOf(sandbox.expire_time())));
-  if (sandbox.has_idle_expire_time()) {
-    add("idle until", Left(TimeOf(sandbox.idle_expire_time())));
-  }
+  add("created", TimeText(sandbox.create_time()));
+  add("ends in", LeftText(sandbox.expire_time()));
+  if (sandbox.has_idle_expire_time()) add("idle ends in", LeftText(sandbox.idle_expire_time()));
   add("runs", sandbox.current_execution());
   add("queued", absl::StrCat(sandbox.queued_execution_count()));
   add("executions", absl::StrCat(sandbox.execution_count()));
   add("restarts", absl::StrCat(sandbox.restart_count()));
+  AppendLimits(sandbox.limits(), &text);
   return text;
 }
 
@@ -153,19 +148,17 @@ int ForkSandbox(const Server& server, const std::string& name, int count, Output
   return PrintMade(names, fds);
 }
 
-int CreateSnapshot(const Server& server, const std::string& sandbox, OutputFds fds) {
-  v1::CreateSnapshotRequest request;
-  request.set_sandbox(sandbox);
-  grpc::ClientContext context;
-  v1::CreateSnapshotResponse response;
-  const grpc::Status status = server.sandboxes->CreateSnapshot(&context, request, &response);
-  if (!status.ok()) return Refused(server, status, fds);
-  return PrintMade({response.snapshot().name()}, fds);
-}
-
 int RemoveSandboxes(const Server& server, const std::vector<std::string>& names, OutputFds fds) {
   int code = kExitOk;
   for (const std::string& name : names) {
+    const char* kind = absl::StartsWith(name, "snapshots/")           ? "snapshot"
+                       : absl::StrContains(name, "/interpreters/") ? "interp"
+                                                                      : nullptr;
+    if (kind != nullptr) {
+      Complain(fds.err, absl::StrCat(name, ": is no sandbox; `cloister ", kind, " rm` removes it"));
+      code = kExitUsage;
+      continue;
+    }
     v1::DeleteSandboxRequest request;
     request.set_name(name);
     grpc::ClientContext context;

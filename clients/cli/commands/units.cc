@@ -65,7 +65,7 @@ absl::StatusOr<int64_t> ParseSize(absl::string_view text) {
   const double bytes = number * factor;
   if (bytes < 1 || bytes >= std::exp2(63)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("\"", text, "\" is out of range; a size is at least one byte"));
+        absl::StrCat("\"", text, "\" is out of range; a size is at least one byte and less than 8388608T"));
   }
   return static_cast<int64_t>(bytes);
 }

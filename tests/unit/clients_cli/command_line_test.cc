@@ -4,7 +4,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -43,6 +46,16 @@ TEST(CommandLineTest, EveryCommandHasHelpWithAnExample) {
     EXPECT_THAT(said.out, HasSubstr(std::string("cloister ") + command)) << command;
   }
   EXPECT_THAT(Cloister({"run", "--help"}).out, HasSubstr("Exit codes:"));
+  for (const char* command : {"create", "list", "show", "restart", "fork", "snapshot", "rm"}) {
+    const std::string help = Cloister({"sandbox", command, "--help"}).out;
+    EXPECT_THAT(help, HasSubstr(std::string("cloister sandbox ") + command));
+    EXPECT_THAT(help, HasSubstr("Exit codes:"));
+  }
+  for (const char* command : {"list", "show", "rm"}) {
+    const std::string help = Cloister({"snapshot", command, "--help"}).out;
+    EXPECT_THAT(help, HasSubstr(std::string("cloister snapshot ") + command));
+    EXPECT_THAT(help, HasSubstr("Exit codes:"));
+  }
 }
 
 TEST(CommandLineTest, WrongInputIsOneClearLine) {
@@ -130,6 +143,22 @@ TEST(CommandLineTest, NamesWhatItDoesNotKnowAndWhereHelpIs) {
   EXPECT_THAT(Cloister({"sandbox", "fork", "sandboxes/a", "--foo"}).err,
               HasSubstr("--foo (see `cloister sandbox fork --help`)"));
   EXPECT_THAT(Cloister({"--foo"}).err, HasSubstr("there is no option --foo"));
+}
+
+TEST(CommandLineTest, SaysWhatANumberMayBe) {
+  for (const char* number : {"-1", "x", "1.5", "99999999999999999999"}) {
+    EXPECT_EQ(Cloister({"attach", "executions/a", "--after", number}).err,
+              absl::StrCat("cloister: --after: \"", number, "\" is no event's number; events are numbered from 1 "
+                           "(see `cloister attach --help`)\n"));
+  }
+  EXPECT_THAT(Cloister({"run", "-c", "1", "--memory", "99999999T"}).err,
+              HasSubstr("at least one byte and less than 8388608T"));
+}
+
+TEST(CommandLineTest, SaysWhichCommandRemovesWhatIsNoSandbox) {
+  EXPECT_EQ(Cloister({"sandbox", "rm", "snapshots/a"}).err,
+            "cloister: snapshots/a: is no sandbox; `cloister snapshot rm` removes it\n");
+  EXPECT_EQ(Cloister({"sandbox", "rm", "sandboxes/a/interpreters/b"}).code, 2);
 }
 
 TEST(CommandLineTest, KnowsItsVersion) {

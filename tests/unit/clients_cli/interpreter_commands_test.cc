@@ -214,7 +214,7 @@ TEST_F(InterpreterCommandsTest, ListHasALineForEach) {
   EXPECT_EQ(ListInterpreters(server_, "sandboxes/s", /*json=*/false, fds()), 0);
   const std::string text = Out();
   EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 2);
-  EXPECT_THAT(text, AllOf(HasSubstr("interpreters/main  main        busy"), HasSubstr(kName),
+  EXPECT_THAT(text, AllOf(HasSubstr("interpreters/main    main        busy"), HasSubstr(kName),
                           HasSubstr("shared_gil"), HasSubstr("lost"), HasSubstr("SIGABRT"),
                           HasSubstr("3 executions"), HasSubstr("3 MiB")));
   EXPECT_THAT(service_.named(), ElementsAre("sandboxes/s"));

@@ -50,6 +50,18 @@ TEST(ServiceErrorTest, TakesAnUnreachableServerForWhatItIs) {
   EXPECT_THAT(text, HasSubstr("--server"));
 }
 
+TEST(ServiceErrorTest, TellsWhoMayConnectAndWhatIsNoServer) {
+  const auto unavailable = [](const std::string& cause) {
+    return TextOf(grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                               "failed to connect to all addresses; last error: UNKNOWN: unix:/x: " + cause));
+  };
+  EXPECT_EQ(unavailable("Permission denied"),
+            "cannot reach the server at unix:/x: Permission denied\n"
+            "run this as root, or as a member of the service user's group");
+  EXPECT_THAT(unavailable("OK"), HasSubstr("unix:/x: what listens there does not speak gRPC\n"));
+  EXPECT_THAT(unavailable("Failed parsing HTTP/2"), HasSubstr("does not speak gRPC\n"));
+}
+
 TEST(ServiceErrorTest, LeavesDamagedDetailsOut) {
   const ServiceError error =
       ParseServiceError(grpc::Status(grpc::StatusCode::INTERNAL, "boom", "\xff\xff not a proto"));
