@@ -62,6 +62,9 @@ class Cgroup {
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
   virtual absl::StatusOr<UniqueFd> OpenCpuFile() = 0;
 
+  // Closes the descriptors it can open again, as its next use does: for one that is left alone for long.
+  virtual void Rest() = 0;
+
   // Sends SIGKILL to everything in it; from then on, until SetLimits, nothing in it can fork. They
   // die soon after: see IsEmpty.
   virtual absl::Status KillAll() = 0;

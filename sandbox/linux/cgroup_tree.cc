@@ -111,26 +111,30 @@ absl::Status WriteControl(const std::string& path, std::string_view value) {
 absl::StatusOr<ControlFile> ControlFile::Open(const std::string& path, int flags) {
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC));
   if (!fd) return SyscallError(absl::StrCat("open ", path));
-  return ControlFile(path, /*present=*/true, std::move(fd));
+  return ControlFile(path, /*present=*/true, std::move(fd), flags);
 }
 
 absl::StatusOr<ControlFile> ControlFile::OpenIfPresent(const std::string& path, int flags) {
   absl::StatusOr<ControlFile> file = Open(path, flags);
-  if (absl::IsNotFound(file.status())) return ControlFile(path, /*present=*/false, UniqueFd());
+  if (absl::IsNotFound(file.status())) {
+    return ControlFile(path, /*present=*/false, UniqueFd(), std::nullopt);
+  }
   return file;
 }
 
 ControlFile ControlFile::OpenedOnUse(const std::string& path) {
-  return ControlFile(path, ::access(path.c_str(), F_OK) == 0, UniqueFd());
+  return ControlFile(path, ::access(path.c_str(), F_OK) == 0, UniqueFd(), std::nullopt);
 }
 
-absl::Status ControlFile::CheckPresent() const {
-  return present_ ? absl::OkStatus()
-                  : absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
+absl::Status ControlFile::Prepare() const {
+  if (!present_) return absl::UnimplementedError(absl::StrCat("this kernel has no ", path_));
+  if (fd_ || !kept_flags_.has_value()) return absl::OkStatus();
+  fd_ = UniqueFd(::open(path_.c_str(), *kept_flags_ | O_CLOEXEC));
+  return fd_ ? absl::OkStatus() : SyscallError(absl::StrCat("open ", path_));
 }
 
 absl::StatusOr<std::string> ControlFile::Read() const {
-  CLOISTER_RETURN_IF_ERROR(CheckPresent());
+  CLOISTER_RETURN_IF_ERROR(Prepare());
   return fd_ ? ReadAll(fd_.get(), path_) : ReadSmallFile(path_);
 }
 
@@ -140,7 +144,7 @@ absl::StatusOr<int64_t> ControlFile::ReadCounter() const {
 }
 
 absl::Status ControlFile::Write(std::string_view value) const {
-  CLOISTER_RETURN_IF_ERROR(CheckPresent());
+  CLOISTER_RETURN_IF_ERROR(Prepare());
   return fd_ ? WriteAtStart(fd_.get(), path_, value) : WriteControl(path_, value);
 }
 
@@ -150,7 +154,7 @@ absl::Status ControlFile::Write(int64_t value) const {
 }
 
 absl::StatusOr<UniqueFd> ControlFile::Duplicate() const {
-  CLOISTER_RETURN_IF_ERROR(CheckPresent());
+  CLOISTER_RETURN_IF_ERROR(Prepare());
   UniqueFd copy(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
   if (!copy) return SyscallError(absl::StrCat("duplicate the descriptor of ", path_));
   return copy;

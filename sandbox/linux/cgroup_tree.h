@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -67,15 +68,20 @@ class ControlFile {
   // Another descriptor of a file that is kept open.
   absl::StatusOr<UniqueFd> Duplicate() const;
 
- private:
-  ControlFile(std::string path, bool present, UniqueFd fd)
-      : path_(std::move(path)), present_(present), fd_(std::move(fd)) {}
+  // Closes it until its next use, which keeps it open again.
+  void Rest() { fd_.reset(); }
 
-  absl::Status CheckPresent() const;
+ private:
+  ControlFile(std::string path, bool present, UniqueFd fd, std::optional<int> kept_flags)
+      : path_(std::move(path)), present_(present), kept_flags_(kept_flags), fd_(std::move(fd)) {}
+
+  // Present, and open again where it is kept so.
+  absl::Status Prepare() const;
 
   std::string path_;
   bool present_ = false;
-  UniqueFd fd_;
+  std::optional<int> kept_flags_;  // none: opened for each use
+  mutable UniqueFd fd_;
 };
 
 // Sends SIGKILL to every process the group's cgroup.procs lists, until a pass finds none that was

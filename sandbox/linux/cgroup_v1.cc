@@ -79,6 +79,14 @@ class CgroupV1 final : public Cgroup {
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
   absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_usage_.Duplicate(); }
 
+  void Rest() override {
+    for (Member& member : members_) member.procs.Rest();
+    for (ControlFile* file :
+         {&cpu_.procs, &peak_, &usage_, &oom_control_, &pids_current_, &cpu_usage_}) {
+      file->Rest();
+    }
+  }
+
   absl::Status KillAll() override {
     if (pids_max_.is_present()) {
       CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));

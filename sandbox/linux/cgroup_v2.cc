@@ -74,6 +74,11 @@ class CgroupV2 final : public Cgroup {
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
   absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_stat_.Duplicate(); }
 
+  // Not the peak, which starts anew for readers of one open file only.
+  void Rest() override {
+    for (ControlFile* file : {&procs_, &state_, &cpu_stat_, &current_, &events_}) file->Rest();
+  }
+
   absl::Status KillAll() override {
     if (pids_max_.is_present()) CLOISTER_RETURN_IF_ERROR(pids_max_.Write(0));
     return kill_.is_present() ? kill_.Write(1) : KillMembers(directory_);

@@ -105,9 +105,12 @@ absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {
   if (group == nullptr || !cgroups_->Available("memory").ok()) return files;
   CLOISTER_ASSIGN_OR_RETURN(UniqueFd peak, group->OpenPeakFile());
   files.push_back(std::move(peak));
-  if (!whole().cpu_baseline_.has_value()) return files;
-  CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, group->OpenCpuFile());
-  files.push_back(std::move(cpu));
+  if (whole().cpu_baseline_.has_value()) {
+    CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, group->OpenCpuFile());
+    files.push_back(std::move(cpu));
+  }
+  // Those with a shadow live for long, and thousands beside one another.
+  if (whole().has_shadow_) group->Rest();
   return files;
 }
 

@@ -184,6 +184,24 @@ TEST_F(CgroupV1Test, SharesTheDirectoryOfControllersMountedTogether) {
   EXPECT_EQ(group->CpuNanoseconds().value(), 5000);
 }
 
+TEST_F(CgroupV1Test, AtRestHoldsNoDescriptors) {
+  const std::unique_ptr<CgroupManager> manager = Manager();
+  const int before = FakeCgroupTree::OpenFiles();
+  const auto group = manager->Acquire({}).value();
+  EXPECT_GT(FakeCgroupTree::OpenFiles(), before);
+  group->Rest();
+  EXPECT_EQ(FakeCgroupTree::OpenFiles(), before);
+  // It opens again what is used.
+  ASSERT_TRUE(group->Attach(41).ok());
+  EXPECT_EQ(Read(Base("memory/own") + "/s0/cgroup.procs"), "41");
+  EXPECT_TRUE(group->OpenPeakFile().ok());
+  EXPECT_TRUE(group->ResetPeak().ok());
+  EXPECT_TRUE(group->CurrentBytes().ok());
+  EXPECT_GT(FakeCgroupTree::OpenFiles(), before);
+  FakeCgroupTree::Write(Base("memory/own") + "/s0/cgroup.procs", "");
+  FakeCgroupTree::Write(Base("pids") + "/s0/cgroup.procs", "");
+}
+
 TEST_F(CgroupV1Test, SaysWhichControllerIsMissingAndWhy) {
   system_.mountinfo = Mount("memory");
   const std::unique_ptr<CgroupManager> manager = Manager();

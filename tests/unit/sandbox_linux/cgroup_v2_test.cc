@@ -16,31 +16,6 @@ using internal::v1::CgroupLimits;
 
 class CgroupV2Test : public ::testing::Test {
  protected:
-  CgroupV2Test() {
-    own_ = tree_->root() + "/unit";
-    tree_->SetFiles("/unit", {{"cgroup.procs", ""},
-                              {"cgroup.type", "domain\n"},
-                              {"cgroup.controllers", "cpu io memory pids\n"},
-                              {"cgroup.subtree_control", ""},
-                              {"cgroup.events", "populated 0\nfrozen 0\n"},
-                              {"cgroup.kill", ""},
-                              {"cpu.stat", "usage_usec 12\nuser_usec 7\n"},
-                              {"cpu.max", "max 100000\n"},
-                              {"pids.max", "max\n"},
-                              {"memory.max", "max\n"},
-                              {"memory.swap.max", "max\n"},
-                              {"memory.current", "0\n"},
-                              {"memory.peak", "0\n"},
-                              {"memory.events", "oom_kill 0\n"},
-                              {"memory.oom.group", "0\n"},
-                              {"memory.reclaim", ""}});
-    EXPECT_TRUE(tree_->MakeDirectory(own_).ok());
-    system_.tree = tree_;
-    system_.own_cgroups = "0::/unit\n";
-    system_.mountinfo =
-        absl::StrCat("1 1 0:1 / ", tree_->root(), " rw - cgroup2 cgroup2 rw,nsdelegate\n");
-  }
-
   std::unique_ptr<CgroupManager> Manager() const {
     absl::StatusOr<std::unique_ptr<CgroupManager>> manager = CgroupManager::Create(system_);
     EXPECT_TRUE(manager.ok()) << manager.status();
@@ -51,8 +26,8 @@ class CgroupV2Test : public ::testing::Test {
   std::string Read(const std::string& path) const { return FakeCgroupTree::Line(path); }
 
   std::shared_ptr<FakeCgroupTree> tree_ = std::make_shared<FakeCgroupTree>();
-  std::string own_;
-  CgroupSystem system_;
+  CgroupSystem system_ = MakeV2System(tree_);
+  const std::string own_ = tree_->root() + "/unit";
 };
 
 TEST_F(CgroupV2Test, LeavesItsOwnGroupAndComesBack) {
@@ -116,6 +91,25 @@ TEST_F(CgroupV2Test, ReadsCounters) {
   EXPECT_TRUE(group->IsEmpty().value());
   FakeCgroupTree::Write(slot + "cgroup.events", "populated 1\nfrozen 0\n");
   EXPECT_FALSE(group->IsEmpty().value());
+}
+
+// The peak starts anew for readers of one open file only.
+TEST_F(CgroupV2Test, AtRestHoldsNoOtherDescriptors) {
+  const std::unique_ptr<CgroupManager> manager = Manager();
+  const int before = FakeCgroupTree::OpenFiles();
+  const auto group = manager->Acquire({}).value();
+  EXPECT_GT(FakeCgroupTree::OpenFiles(), before + 1);
+  group->Rest();
+  EXPECT_EQ(FakeCgroupTree::OpenFiles(), before + 1);
+  // It opens again what is used.
+  ASSERT_TRUE(group->Attach(41).ok());
+  EXPECT_EQ(Read(Base() + "/s0/cgroup.procs"), "41");
+  EXPECT_TRUE(group->OomKillCount().ok());
+  EXPECT_TRUE(group->OpenPeakFile().ok());
+  EXPECT_TRUE(group->ResetPeak().ok());
+  EXPECT_TRUE(group->IsEmpty().ok());
+  EXPECT_GT(FakeCgroupTree::OpenFiles(), before + 1);
+  FakeCgroupTree::Write(Base() + "/s0/cgroup.procs", "");
 }
 
 TEST_F(CgroupV2Test, KillsThroughTheKernel) {

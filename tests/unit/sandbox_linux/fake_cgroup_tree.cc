@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -56,6 +57,37 @@ std::string FakeCgroupTree::Line(const std::string& path) {
 void FakeCgroupTree::Write(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc);
   file << text;
+}
+
+int FakeCgroupTree::OpenFiles() {
+  return static_cast<int>(
+      std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator()));
+}
+
+CgroupSystem MakeV2System(const std::shared_ptr<FakeCgroupTree>& tree) {
+  tree->SetFiles("/unit", {{"cgroup.procs", ""},
+                           {"cgroup.type", "domain\n"},
+                           {"cgroup.controllers", "cpu io memory pids\n"},
+                           {"cgroup.subtree_control", ""},
+                           {"cgroup.events", "populated 0\nfrozen 0\n"},
+                           {"cgroup.kill", ""},
+                           {"cpu.stat", "usage_usec 12\nuser_usec 7\n"},
+                           {"cpu.max", "max 100000\n"},
+                           {"pids.max", "max\n"},
+                           {"memory.max", "max\n"},
+                           {"memory.swap.max", "max\n"},
+                           {"memory.current", "0\n"},
+                           {"memory.peak", "0\n"},
+                           {"memory.events", "oom_kill 0\n"},
+                           {"memory.oom.group", "0\n"},
+                           {"memory.reclaim", ""}});
+  EXPECT_TRUE(tree->MakeDirectory(tree->root() + "/unit").ok());
+  CgroupSystem system;
+  system.tree = tree;
+  system.own_cgroups = "0::/unit\n";
+  system.mountinfo =
+      absl::StrCat("1 1 0:1 / ", tree->root(), " rw - cgroup2 cgroup2 rw,nsdelegate\n");
+  return system;
 }
 
 }  // namespace cloister::sandbox

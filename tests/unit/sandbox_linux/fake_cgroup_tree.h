@@ -5,6 +5,7 @@
 #define CLOISTER_TESTS_UNIT_SANDBOX_LINUX_FAKE_CGROUP_TREE_H_
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "sandbox/linux/cgroup_tree.h"
@@ -30,10 +31,17 @@ class FakeCgroupTree : public CgroupTree {
   static std::string Line(const std::string& path);
   static void Write(const std::string& path, const std::string& text);
 
+  // How many descriptors this process has.
+  static int OpenFiles();
+
  private:
   std::string root_;
   std::map<std::string, std::map<std::string, std::string>> files_;
 };
+
+// A system with `tree` as its v2 hierarchy, whose caller is in the group /unit with all
+// controllers.
+CgroupSystem MakeV2System(const std::shared_ptr<FakeCgroupTree>& tree);
 
 }  // namespace cloister::sandbox
 
