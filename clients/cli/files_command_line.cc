@@ -43,6 +43,7 @@ void AddFiles(CLI::App* app, const Globals* globals, Action* action) {
   const auto add = [=](const char* name, const char* help, std::string* sandbox) {
     CLI::App* added = command->add_subcommand(name, help);
     added->add_option("SANDBOX", *sandbox, "sandboxes/…")->required();
+    added->footer("\nExamples and exit codes: `cloister files --help`");
     return added;
   };
 

@@ -107,6 +107,9 @@ void AddInterpreter(CLI::App* app, const Globals* globals, Action* action) {
   add("rm", "End interpreters", /*many=*/true)->callback(with_server([=](const Server& server) {
     return RemoveInterpreters(server, *names, globals->fds);
   }));
+  for (CLI::App* each : command->get_subcommands([](const CLI::App*) { return true; })) {
+    each->footer("\nExamples and exit codes: `cloister interp --help`");
+  }
 }
 
 }  // namespace cloister::cli

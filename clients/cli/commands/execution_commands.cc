@@ -102,7 +102,8 @@ absl::StatusOr<v1::ExecuteRequest> ReadRequest(const RunOptions& options) {
 int RunProgram(const Server& server, const RunOptions& options, OutputFds fds) {
   const absl::StatusOr<v1::ExecuteRequest> request = ReadRequest(options);
   if (!request.ok()) {
-    Complain(fds.err, absl::StrCat("run: ", request.status().message()));
+    Complain(fds.err, absl::StrCat(options.interpreter.empty() ? "run: " : "exec: ",
+                                   request.status().message()));
     return kExitUsage;
   }
   if (options.detach) return RunDetached(server, *request, fds);
