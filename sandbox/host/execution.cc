@@ -99,15 +99,8 @@ void Execution::OnHandedOver(const absl::Status& status) {
       limits_.output_bytes, observer_,
       session_ != nullptr ? OutputReader::PastLimit::kDiscard : OutputReader::PastLimit::kStop,
       [this] { OnOverflow(); });
-  if (session_ != nullptr && !WatchOutput()) return;
   if (ladder_.TakeSignal(start_)) parts_->SendSignal(SIGINT);
   LookAgainAt(NextLook(start_));
-}
-
-bool Execution::WatchOutput() {
-  const absl::Status status = parts_->output.watching() ? absl::OkStatus() : parts_->output.Watch();
-  if (!status.ok()) StopLater(HostStop::kLost, std::string(status.message()));
-  return status.ok();
 }
 
 void Execution::AwaitFrame() {
@@ -222,7 +215,6 @@ void Execution::Look() {
   if (stop != HostStop::kNone) {
     return Stop(stop, stop == HostStop::kNeverStarted ? "the guest did not take its program" : "");
   }
-  if (phase_ == Phase::kRunning && now >= start_ + kOutputDelay && !WatchOutput()) return;
   if (phase_ == Phase::kRunning && ladder_.TakeSignal(now)) parts_->SendSignal(SIGINT);
   LookAgainAt(NextLook(now));
 }
@@ -247,7 +239,6 @@ absl::Time Execution::NextLook(absl::Time now) const {
     const absl::Duration cpu_left = (limits_.cpu_time - cpu_time_) / Cores();
     next = std::min({next, now + std::max(cpu_left, kMinCpuCheck), start_ + limits_.wall_time});
   }
-  if (!parts_->output.watching()) next = std::min(next, start_ + kOutputDelay);
   if (parts_->meter.must_sample()) next = std::min(next, now + ResourceMeter::kSamplePeriod);
   return next;
 }

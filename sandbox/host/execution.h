@@ -56,9 +56,6 @@ class Execution {
   static constexpr absl::Duration kHandOverTimeout = absl::Seconds(10);
   // The finest step at which processor time is looked at.
   static constexpr absl::Duration kMinCpuCheck = absl::Milliseconds(5);
-  // When a fresh sandbox's output is looked for. Most programs have ended by then, and what they wrote is
-  // in their pipes: to be woken by it costs as much as a small program's output is worth.
-  static constexpr absl::Duration kOutputDelay = absl::Milliseconds(1);
   // How long a cell that passed a limit may take to answer KeyboardInterrupt.
   static constexpr absl::Duration kLimitGrace = absl::Seconds(2);
   // Frames that a guest may have sent before its end is believed not to be among them.
@@ -95,8 +92,6 @@ class Execution {
 
   void HandOver();
   void OnHandedOver(const absl::Status& status);
-  // False where it cannot be watched; the program is stopped then.
-  bool WatchOutput();
   void AwaitFrame();
   void OnFrame(GuestChannel::FrameOrError frame);
   void HandleFrame(GuestChannel::FrameOrError frame);

@@ -46,7 +46,6 @@ FdWatcher::~FdWatcher() {
 }
 
 absl::Status FdWatcher::Open() {
-  if (state_->descriptor.is_open()) return absl::OkStatus();
   asio::error_code error;
   state_->descriptor.assign(unopened_.get(), error);
   if (!error) {
@@ -58,7 +57,7 @@ absl::Status FdWatcher::Open() {
 }
 
 int FdWatcher::fd() const {
-  return state_->descriptor.is_open() ? state_->descriptor.native_handle() : unopened_.get();
+  return state_->descriptor.is_open() ? state_->descriptor.native_handle() : -1;
 }
 
 void FdWatcher::WaitReadable(std::function<void()> function) {

@@ -23,10 +23,11 @@ class FdWatcher {
   FdWatcher& operator=(const FdWatcher&) = delete;
   ~FdWatcher();
 
-  // Makes the descriptor non-blocking and known to the loop, before anything is waited for; again it does
-  // nothing. An error is the kernel's refusal: out of memory, or past a limit on watches.
+  // Makes the descriptor non-blocking and known to the loop. Before anything else. An error is the
+  // kernel's refusal: out of memory, or past a limit on watches.
   absl::Status Open();
 
+  // -1 before Open and after a failed one.
   int fd() const;
 
   // Calls `function` once, never inline, when a read would not wait (data, end or error). A second

@@ -42,8 +42,7 @@ absl::StatusOr<std::unique_ptr<HostSandbox>> HostSandbox::Create(
   initial.set_workspace_bytes(spec.default_workspace_bytes());
   std::unique_ptr<HostSandbox> sandbox(
       new HostSandbox(loop, control, created, std::move(descriptors), std::move(initial)));
-  // Not the output: most programs end before anybody has to look for it.
-  CLOISTER_RETURN_IF_ERROR(sandbox->parts_.channel.Open());
+  CLOISTER_RETURN_IF_ERROR(OpenParts(&sandbox->parts_));
   return sandbox;
 }
 

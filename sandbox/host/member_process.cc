@@ -12,7 +12,7 @@ absl::StatusOr<std::unique_ptr<MemberProcess>> MemberProcess::Create(
   CLOISTER_RETURN_IF_ERROR(CheckDescriptors(descriptors));
   std::unique_ptr<MemberProcess> member(
       new MemberProcess(loop, control, created, std::move(descriptors)));
-  CLOISTER_RETURN_IF_ERROR(WatchParts(&member->parts_));
+  CLOISTER_RETURN_IF_ERROR(OpenParts(&member->parts_));
   return member;
 }
 

@@ -30,6 +30,11 @@ OutputReader::OutputReader(AsioLoop* loop, UniqueFd stdout_fd, UniqueFd stderr_f
       stdout_(loop, std::move(stdout_fd), OutputStream::kStdout),
       stderr_(loop, std::move(stderr_fd), OutputStream::kStderr) {}
 
+absl::Status OutputReader::Open() {
+  CLOISTER_RETURN_IF_ERROR(stdout_.watcher.Open());
+  return stderr_.watcher.Open();
+}
+
 void OutputReader::Start(int64_t limit, ExecutionObserver* observer, PastLimit past_limit,
                          std::function<void()> on_overflow) {
   budget_ = limit;
@@ -45,15 +50,6 @@ void OutputReader::Start(int64_t limit, ExecutionObserver* observer, PastLimit p
   Await(&stderr_);
 }
 
-absl::Status OutputReader::Watch() {
-  CLOISTER_RETURN_IF_ERROR(stdout_.watcher.Open());
-  CLOISTER_RETURN_IF_ERROR(stderr_.watcher.Open());
-  watching_ = true;
-  Await(&stdout_);
-  Await(&stderr_);
-  return absl::OkStatus();
-}
-
 void OutputReader::Pause() {
   paused_ = true;
   stdout_.watcher.CancelReadable();
@@ -67,7 +63,7 @@ void OutputReader::Resume() {
 }
 
 void OutputReader::Await(Pipe* pipe) {
-  if (!reading_ || !watching_ || paused_ || !pipe->open) return;
+  if (!reading_ || paused_ || !pipe->open) return;
   pipe->watcher.WaitReadable([this, pipe] { OnReadable(pipe); });
 }
 

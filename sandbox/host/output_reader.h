@@ -40,16 +40,14 @@ class OutputReader {
   OutputReader(const OutputReader&) = delete;
   OutputReader& operator=(const OutputReader&) = delete;
 
-  // Delivers what comes from here on, with new counts; after Finish again. `on_overflow` is called, once
-  // and as the last thing, when the guest wrote more than `limit` in all; what is within the limit was
+  // As FdWatcher::Open, for both.
+  absl::Status Open();
+
+  // Reads from here on, with new counts; after Finish again. `on_overflow` is called, once and as
+  // the last thing, when the guest wrote more than `limit` in all; what is within the limit was
   // delivered by then.
   void Start(int64_t limit, ExecutionObserver* observer, PastLimit past_limit,
              std::function<void()> on_overflow);
-
-  // From here on, whatever comes is read at once. Without it, all that comes is read by Finish, and a guest
-  // that writes more than its pipes hold waits. Errors: as of FdWatcher::Open.
-  absl::Status Watch();
-  bool watching() const { return watching_; }
 
   void Pause();
   void Resume();
@@ -90,7 +88,6 @@ class OutputReader {
   Pipe stderr_;
   PastLimit past_limit_ = PastLimit::kStop;
   bool reading_ = false;
-  bool watching_ = false;
   bool paused_ = false;
   bool overflowed_ = false;
   int64_t budget_ = 0;

@@ -41,9 +41,9 @@ SandboxParts MakeSandboxParts(AsioLoop* loop, SandboxControl* control,
                                  std::move(descriptors[kPeak]), std::move(descriptors[kCpu]))};
 }
 
-absl::Status WatchParts(SandboxParts* parts) {
+absl::Status OpenParts(SandboxParts* parts) {
   CLOISTER_RETURN_IF_ERROR(parts->channel.Open());
-  return parts->output.Watch();
+  return parts->output.Open();
 }
 
 absl::Status ReadyStatus(const GuestChannel::FrameOrError& frame) {

@@ -41,8 +41,8 @@ SandboxParts MakeSandboxParts(AsioLoop* loop, SandboxControl* control,
                               const internal::v1::SandboxCreated& created,
                               std::vector<UniqueFd> descriptors);
 
-// Begins to watch channel and output.
-absl::Status WatchParts(SandboxParts* parts);
+// Begins to watch them.
+absl::Status OpenParts(SandboxParts* parts);
 
 // Of the first frame: OK where it is Ready.
 absl::Status ReadyStatus(const GuestChannel::FrameOrError& frame);

@@ -76,7 +76,7 @@ absl::Status ThreadInterpreter::Open(InterpreterSpec spec, const Limits& limits,
       .output = OutputReader(shared.loop, std::move(ends.host[1]), std::move(ends.host[2])),
       .meter = ResourceMeter(shared.host_pid, std::move(peak),
                              [this] { return process_->CpuTime(number_); })});
-  CLOISTER_RETURN_IF_ERROR(WatchParts(parts_.get()));
+  CLOISTER_RETURN_IF_ERROR(OpenParts(parts_.get()));
 
   internal::v1::CreateInterpreter request;
   request.set_profile(spec.profile == InterpreterProfile::kIsolated
