@@ -48,8 +48,7 @@ struct PoolOptions {
   absl::Duration refill_margin = absl::Milliseconds(200);
   // While requests follow one another faster than this, and more than a quarter of the stock is left,
   // refilling waits: making a sandbox costs more processor time than running a small program in one, and
-  // would take it from those who wait for an answer. With less left, they are made one at a time, until
-  // somebody waits for one.
+  // would take it from those who wait for an answer. See refill_pace.h.
   absl::Duration refill_pause = absl::Milliseconds(20);
 
   // Requests waiting at once, and how long each may.

@@ -32,6 +32,7 @@ SandboxPool::SandboxPool(sandbox::Loop* loop, sandbox::SandboxFactory* factory,
       options_(std::move(options)),
       zygotes_(loop, factory, observer, options_.template_name,
                WithRoomForTheStock(options_.zygote, options_.maximum_ready), this),
+      pace_(options_.refill_pause, options_.maximum_starting),
       queue_(loop, [this](LeaseQueue::Waiter waiter) { OnWaiterExpired(std::move(waiter)); }),
       wish_(options_.minimum_ready),
       target_(options_.minimum_ready),
@@ -130,7 +131,7 @@ void SandboxPool::ServeWaiters() {
     ready_.pop_front();
     departed_[lease.sandbox->id()] = Fate::kLeased;
     ++leased_count_;
-    last_lease_ = loop_->Now();
+    pace_.OnLease(loop_->Now());
     observer_->OnLeased(name(), lease.start_kind, lease.waited);
     observer_->OnRecycled(name(), core::RecycleReason::kUsed);
     waiter.done(std::move(lease));
@@ -138,27 +139,22 @@ void SandboxPool::ServeWaiters() {
   queue_.ArmTimers();
 }
 
-bool SandboxPool::IsServing() const {
-  return queue_.empty() && loop_->Now() < last_lease_ + options_.refill_pause;
-}
-
-bool SandboxPool::LeaveForPause() {
-  const int stock = static_cast<int>(ready_.size());
-  if (!IsServing() || 4 * stock <= target_) return false;
-  if (pause_timer_ == 0) {
-    pause_timer_ = loop_->CallAfter(last_lease_ + options_.refill_pause - loop_->Now(), [this] {
-      pause_timer_ = 0;
-      Pump();
-    });
-  }
-  return true;
+void SandboxPool::AwaitPause() {
+  if (pause_timer_ != 0) return;
+  pause_timer_ = loop_->CallAfter(pace_.pause_begin() - loop_->Now(), [this] {
+    pause_timer_ = 0;
+    Pump();
+  });
 }
 
 void SandboxPool::Refill() {
-  if (!refusal_.ok() || LeaveForPause()) return;
+  if (!refusal_.ok()) return;
+  const int stock = static_cast<int>(ready_.size());
+  const int at_once = pace_.AtOnce(loop_->Now(), stock, target_, !queue_.empty());
+  if (at_once == 0) return AwaitPause();
   const int missing = target_ + static_cast<int>(queue_.size()) - FreshCount();
   // Stale ones still serve, but are made anew: each that becomes ready takes one's place.
-  while (starting_ < missing && MayStart()) {
+  while (starting_ < missing && MayStart(at_once)) {
     if (TotalCount() >= options_.maximum) {
       DiscardOneStale();  // its successor is started when it is gone
       break;
@@ -169,10 +165,10 @@ void SandboxPool::Refill() {
   }
 }
 
-bool SandboxPool::MayStart() const {
+bool SandboxPool::MayStart(int at_once) const {
   if (zygotes_.current() == 0 || loop_->Now() < retry_at_) return false;
   // After a failure one at a time, until one succeeds.
-  return starting_ < (failing_ || IsServing() ? 1 : options_.maximum_starting);
+  return starting_ < (failing_ ? 1 : at_once);
 }
 
 void SandboxPool::StartOne() {

@@ -26,6 +26,7 @@
 #include "service/pool/arrival_rate.h"
 #include "service/pool/lease_queue.h"
 #include "service/pool/pool_options.h"
+#include "service/pool/refill_pace.h"
 #include "service/pool/zygote_keeper.h"
 
 namespace cloister::pool {
@@ -96,11 +97,8 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   void PumpSoon();
   void ServeWaiters();
   void Refill();
-  // Whether requests follow one another, none of which has to wait for a sandbox.
-  bool IsServing() const;
-  // Whether refilling is better left for a pause between requests; sees to it that it comes.
-  bool LeaveForPause();
-  bool MayStart() const;
+  void AwaitPause();
+  bool MayStart(int at_once) const;
   void StartOne();
   void OnCreated(int64_t zygote_id, absl::Time started,
                  absl::StatusOr<std::unique_ptr<sandbox::Sandbox>> created);
@@ -130,6 +128,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   core::ServiceObserver* const observer_;
   const PoolOptions options_;
   ZygoteKeeper zygotes_;
+  RefillPace pace_;
   LeaseQueue queue_;
   ArrivalRate arrivals_;
   IdleList ready_;
@@ -152,7 +151,6 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   // Not OK: refuses leases with it.
   absl::Status refusal_;
   bool pump_scheduled_ = false;
-  absl::Time last_lease_ = absl::InfinitePast();
   sandbox::Loop::TimerId pause_timer_ = 0;
   // Lets answers that arrive after the destructor be recognised.
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
