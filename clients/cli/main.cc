@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <unistd.h>
 
 #include <string>
 #include <vector>
@@ -12,12 +13,22 @@
 
 namespace {
 
-// A file opened later must not become what was meant for a closed standard stream. Opened the wrong way round,
-// so that using it is still an error.
-void FillStandardDescriptors() {
+// What is opened later must not take the place of a closed standard stream. /dev/null does, opened the wrong way
+// round, so that using it is still an error. Libraries open things before main: those are no inherited streams, as
+// they would not outlive an exec, and a second start finds none of them there.
+void FillStandardDescriptors(char** argv) {
+  bool is_filled = false;
   for (int fd = 0; fd <= 2; ++fd) {
-    if (::fcntl(fd, F_GETFD) < 0) (void)!::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    const int flags = ::fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) continue;
+    const int null = ::open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+    if (null < 0) continue;
+    is_filled = true;
+    if (null == fd) continue;
+    ::dup2(null, fd);
+    ::close(null);
   }
+  if (is_filled) ::execv("/proc/self/exe", argv);
 }
 
 // What is typed is UTF-8, also where no language is chosen.
@@ -30,7 +41,7 @@ void SetUpCharacters() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  FillStandardDescriptors();
+  FillStandardDescriptors(argv);
   SetUpCharacters();
   // A debugging aid that distributions' builds of Abseil switch on: each lock of gRPC's would pay
   // for it.

@@ -168,6 +168,11 @@ TEST_F(FilesCliTest, OutputThatCannotBeWrittenIsTold) {
   const Answer closed = Shell("cloister sandbox list >&-");
   EXPECT_EQ(closed.code, 74);
   EXPECT_EQ(closed.output, "cloister: stdout: Bad file descriptor\n");
+  const Answer no_input = Shell("cloister run - <&-");
+  EXPECT_EQ(no_input.code, 2);
+  EXPECT_THAT(no_input.output, HasSubstr("cannot read standard input: Bad file descriptor"));
+  EXPECT_EQ(Shell("cli get $S f alone <&- >&- 2>&-").code, 0);
+  EXPECT_EQ(Local("alone"), "x") << "nothing else was written where a stream was closed";
   // What was made can still be removed.
   const Answer made = Shell("N=$(cloister sandbox create 2>&1 >/dev/full | sed -n 's/.*made //p'); "
                             "cloister sandbox rm $N");
