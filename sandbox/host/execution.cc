@@ -6,8 +6,8 @@
 #include <thread>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/guest_text.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/notebook_frame.h"
 #include "sandbox/wire/frame.h"
@@ -130,7 +130,7 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
     return Stop(
         HostStop::kLost,
         absl::StrCat("the interpreter says that it could not begin: ",
-                     absl::CHexEscape(frame->setup_failed().message().substr(0, kMaxQuotedBytes))));
+                     TameGuestText(frame->setup_failed().message(), kMaxQuotedBytes)));
   }
   if (session_ != nullptr && !frame->has_finished()) {
     const std::weak_ptr<char> alive = alive_;

@@ -1,9 +1,10 @@
 #include "sandbox/host/host_session.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "sandbox/base/guest_text.h"
 #include "sandbox/host/cell_frame.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/wire/frame.h"
@@ -13,6 +14,10 @@ namespace {
 
 using internal::v1::GuestFrame;
 using internal::v1::HostFrame;
+
+// Of what keeps the sandbox from being copied; the last may go past it. An error goes out as a header,
+// of which clients take 8 KiB, and names them more than once.
+constexpr size_t kObstaclesBytes = 1000;
 
 absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
 
@@ -116,7 +121,12 @@ void HostSession::StandStill(std::function<void(absl::Status)> done) {
 void HostSession::OnForkPrepared(const internal::v1::ForkPrepared& prepared) {
   stands_still_ = prepared.obstacles().empty();
   if (stands_still_) return EndStandStill(absl::OkStatus());
-  EndStandStill(absl::FailedPreconditionError(absl::StrJoin(prepared.obstacles(), "; ")));
+  std::string obstacles;
+  for (const std::string& one : prepared.obstacles()) {
+    if (obstacles.size() >= kObstaclesBytes) break;
+    absl::StrAppend(&obstacles, obstacles.empty() ? "" : "; ", TameGuestText(one));
+  }
+  EndStandStill(absl::FailedPreconditionError(obstacles));
 }
 
 void HostSession::EndStandStill(const absl::Status& status) {
@@ -178,7 +188,12 @@ absl::Status HostSession::OnCellFrame(GuestFrame frame) {
 }
 
 void HostSession::OnCellFinished(const internal::v1::Finished& finished) {
-  memory_ = finished.memory();
+  // Claims: no more than what it can have, and never less than nothing.
+  const auto claim = [this](int64_t bytes) {
+    return std::clamp<int64_t>(bytes, 0, limits_.memory_bytes);
+  };
+  memory_.set_current_bytes(claim(finished.memory().current_bytes()));
+  memory_.set_peak_bytes(claim(finished.memory().peak_bytes()));
 }
 
 void HostSession::OnCellEnding(bool preserved, const v1::Outcome& outcome) {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/guest_text.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/thread_clock.h"
 #include "sandbox/wire/frame.h"
@@ -23,16 +23,8 @@ constexpr absl::Duration kOpenTimeout = absl::Seconds(10);
 // RLIMIT_DATA counts what each interpreter's thread reserves for its stack and its first heap.
 constexpr int64_t kDataBytesOfInterpreter = int64_t{24} << 20;
 
-// As interpreters.proto says.
-constexpr size_t kMaxMessageBytes = size_t{4} << 10;
-
 // Of what C code of all interpreters writes to the process's own stdout and stderr.
 constexpr int64_t kMaxDiscardedBytes = int64_t{1} << 20;
-
-// Where it is as of now, what the guest says is not our guest's any more: quoted, and short.
-std::string Quoted(const std::string& text) {
-  return absl::CHexEscape(text.substr(0, kMaxMessageBytes));
-}
 
 absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
 
@@ -202,7 +194,7 @@ absl::Status InterpretersProcess::TakeFrame(const GuestFrame& frame) {
       return absl::OkStatus();
     }
     if (!frame.has_setup_failed()) return OutOfTurn();
-    const std::string message = Quoted(frame.setup_failed().message());
+    const std::string message = TameGuestText(frame.setup_failed().message());
     ReportOpened(frame.setup_failed().stage() == "interpreters" ? absl::UnimplementedError(message)
                                                                 : absl::InternalError(message));
     return absl::OkStatus();
@@ -236,7 +228,7 @@ absl::Status InterpretersProcess::OnFailed(const internal::v1::InterpreterFailed
   if (slot == slots_.end() || slot->second.is_made) return OutOfTurn();
   Resident* const resident = slot->second.resident;
   Forget(failed.interpreter());
-  if (resident != nullptr) resident->OnFailed(absl::InternalError(Quoted(failed.message())));
+  if (resident != nullptr) resident->OnFailed(absl::InternalError(TameGuestText(failed.message())));
   return absl::OkStatus();
 }
 

@@ -2,20 +2,18 @@
 
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/guest_text.h"
 #include "service/core/error.h"
 #include "service/core/live_interpreter.h"
 
 namespace cloister::core {
 namespace {
 
-// What a guest says of itself is quoted.
 absl::Status LookupError(const absl::Status& why) {
-  constexpr size_t kMaxQuotedBytes = 300;
   return MakeError(v1::ERROR_REASON_LOOKUP_FAILED,
                    absl::StrCat("looking the interpreter's objects up failed: ",
-                                absl::CHexEscape(why.message().substr(0, kMaxQuotedBytes))));
+                                sandbox::TameGuestText(std::string(why.message()))));
 }
 
 }  // namespace

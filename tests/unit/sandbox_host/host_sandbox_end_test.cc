@@ -371,13 +371,13 @@ TEST_F(HostSandboxEndTest, DestroyedFromInsideTheOutputThatOverflows) {
 TEST_F(HostSandboxEndTest, AGuestThatClaimsNotToHaveBegunIsNotBelieved) {
   Start();
   internal::v1::GuestFrame frame;
-  frame.mutable_setup_failed()->set_message("\n" + std::string(1000, 'x'));
+  frame.mutable_setup_failed()->set_message("a\nb" + std::string(1000, 'x'));
   guest_->Say(frame);
   RunUntilFinished();
   EXPECT_TRUE(observer_.end().status.ok()) << observer_.end().status;
   EXPECT_EQ(kind(), Outcome::KIND_INTERPRETER_LOST);
   EXPECT_LT(detail().size(), 300u);
-  EXPECT_THAT(detail(), HasSubstr("\\n"));
+  EXPECT_THAT(detail(), HasSubstr(": a bxxx"));
 }
 
 }  // namespace

@@ -176,7 +176,7 @@ TEST_F(InterpreterManagerTest, WhatCannotBeMadeIsRefusedWithItsReason) {
   EXPECT_EQ(MetadataOf(error, "module"), "numpy");
   EXPECT_EQ(MetadataOf(error, "profile"), "ISOLATED");
   EXPECT_THAT(std::string(error.message()), HasSubstr("SHARED_GIL or PROCESS"));
-  EXPECT_THAT(std::string(error.message()), HasSubstr("ImportError: \\\"no\\\"\\n")) << "quoted";
+  EXPECT_THAT(std::string(error.message()), HasSubstr("ImportError: \"no\";")) << "on one line";
   error = Refused(NewInterpreter("two"), Refusal(absl::UnimplementedError("none")));
   EXPECT_EQ(ReasonOf(error), v1::ERROR_REASON_PROFILE_UNSUPPORTED);
   EXPECT_EQ(MetadataOf(error, "profile"), "ISOLATED");
