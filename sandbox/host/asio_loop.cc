@@ -27,6 +27,19 @@ void AsioLoop::Run() {
 
 void AsioLoop::Stop() { io_context_.stop(); }
 
+void AsioLoop::Discard() {
+  // What they hold may post again as it goes.
+  for (;;) {
+    std::deque<std::function<void()>> posted;
+    {
+      const absl::MutexLock lock(&posted_mutex_);
+      posted.swap(posted_);
+    }
+    const auto timers = std::exchange(timers_, {});
+    if (posted.empty() && timers.empty()) return;
+  }
+}
+
 // ---- turns --------------------------------------------------------------------------------------
 
 void AsioLoop::Post(std::function<void()> function) {

@@ -42,6 +42,10 @@ class AsioLoop final : public Loop {
   // From any thread: Run returns after the function it is in; what is pending stays pending.
   void Stop();
 
+  // Drops, unrun, what was posted and what waits for its time, with all that these hold: before anything
+  // goes that they need. Not while it runs.
+  void Discard();
+
   void Post(std::function<void()> function) override;
   void Enter(std::function<void()> function) override;
   TimerId CallAfter(absl::Duration delay, std::function<void()> function) override;

@@ -50,7 +50,8 @@ absl::Status Poller::RunOnce() {
   if (count < 0) return errno == EINTR ? absl::OkStatus() : SyscallError("epoll_wait");
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<size_t>(i)];
-    const auto found = watched_.find(event.data.u64);
+    const Token token = event.data.u64;  // which lies unaligned there
+    const auto found = watched_.find(token);
     if (found == watched_.end()) continue;
     // A copy: the callback may forget itself.
     const Callback callback = found->second.callback;

@@ -97,12 +97,14 @@ Server::~Server() {
     loop_thread_.join();
   }
   // What belonged to the loop belongs to this thread now; users before what they use.
+  loop_.Discard();
   executions_.reset();
   interpreters_.reset();
   sandboxes_.reset();
   forks_.reset();
   files_.reset();
   pools_.reset();
+  loop_.Discard();  // what ended just now may have left sandboxes of the factory to it
   factory_.reset();
   log_.SetCounter(nullptr);
 }

@@ -31,6 +31,27 @@ TEST(AsioLoopTest, RunsWhatIsPostedInOrderAndNeverInline) {
   EXPECT_EQ(order, "abc");
 }
 
+TEST(AsioLoopTest, DiscardsWhatItHoldsAndWhatThatPosts) {
+  AsioLoop loop;
+  // Posts another of its kind as it goes, so many times.
+  struct Chain {
+    Chain(AsioLoop* owner, int left) : loop(owner), links(left) {}
+    ~Chain() {
+      if (links > 0) loop->Post([next = std::make_shared<Chain>(loop, links - 1)] { FAIL(); });
+      if (links == 0) loop->CallAfter(absl::Hours(1), [held = std::make_shared<int>()] { FAIL(); });
+    }
+    AsioLoop* const loop;
+    const int links;
+  };
+  auto held = std::make_shared<Chain>(&loop, 3);
+  const std::weak_ptr<Chain> watch = held;
+  loop.CallAfter(absl::Hours(1), [held = std::move(held)] { FAIL(); });
+  loop.Discard();
+  EXPECT_TRUE(watch.expired());
+  loop.Post([&] { loop.Stop(); });
+  loop.Run();
+}
+
 TEST(AsioLoopTest, TakesPostsFromManyThreads) {
   AsioLoop loop;
   int count = 0;

@@ -73,6 +73,9 @@ class LiveTest : public ::testing::Test {
     return *started;
   }
 
+  // Nothing that it holds is to be left when what it needs goes.
+  void TearDown() override { loop_.Run(); }
+
   testing::FakeLoop loop_;
   testing::FakeSandboxFactory factory_{&loop_};
   FakeSource source_{&factory_};
