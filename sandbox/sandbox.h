@@ -150,6 +150,9 @@ class SandboxFactory {
   // (no such zygote), UNAVAILABLE (zygote or spawner lost), INTERNAL (which step failed),
   // DEADLINE_EXCEEDED (it did not become ready in 10 s).
   virtual void CreateSandbox(int64_t zygote_id, SandboxCallback done) = 0;
+
+  // When that zygote last made a process, for whomever: until then it was alive.
+  virtual absl::Time LastClone(int64_t zygote_id) const = 0;
 };
 
 }  // namespace cloister::sandbox

@@ -163,13 +163,10 @@ void HostSandbox::MakeCopies(const ForkSpec& spec, const ForkCallback& done) {
   order.request.set_workspace_bytes(spec.limits.workspace_bytes);
   *order.request.mutable_guest_limits() = GuestLimitsOf(spec.limits, parts_);
   order.request.set_snapshot(spec.snapshot);
-  const auto fork = std::make_shared<SandboxFork>(
-      spec.count, [done, alive = std::weak_ptr<char>(alive_)](auto copies) {
-        if (!alive.expired()) done(std::move(copies));
-      });
-  for (int i = 0; i < spec.count; ++i) {
-    parts_.control->Copy(order, [fork](auto copy) { fork->Add(std::move(copy)); });
-  }
+  SandboxFork::Run(parts_.control, std::move(order), spec.count,
+                   [done, alive = std::weak_ptr<char>(alive_)](auto copies) {
+                     if (!alive.expired()) done(std::move(copies));
+                   });
 }
 
 void HostSandbox::ResumeSession(SessionObserver* observer) {

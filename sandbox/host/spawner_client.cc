@@ -152,11 +152,18 @@ SpawnerClient::Entry& SpawnerClient::Expect(int64_t sandbox_id, int64_t zygote_i
 
 void SpawnerClient::Copy(CopyOrder order, CopyCallback done) {
   const auto parent = sandboxes_.find(order.request.parent_id());
-  if (lost_ || parent == sandboxes_.end()) {
+  const auto zygote =
+      parent == sandboxes_.end() ? zygotes_.end() : zygotes_.find(parent->second.zygote_id);
+  if (lost_ || zygote == zygotes_.end()) {
     absl::Status status = lost_ ? SpawnerLostError()
                                 : absl::UnavailableError("the sandbox to copy has ended");
     return loop_->Post([done = std::move(done), status = std::move(status)] { done(status); });
   }
+  if (zygote->second.copies >= kCopiesAtOnce) {
+    zygote->second.waiting_copies.emplace_back(std::move(order), std::move(done));
+    return;
+  }
+  ++zygote->second.copies;
   const int64_t id = next_id_++;
   order.request.set_sandbox_id(id);
   SpawnerRequest request;
@@ -165,6 +172,30 @@ void SpawnerClient::Copy(CopyOrder order, CopyCallback done) {
          Handing<Sandbox, HostSandbox>(std::move(done)))
       .copy = std::move(order);
   Send(std::move(request));
+}
+
+void SpawnerClient::OnCopyAnswered(int64_t zygote_id) {
+  const auto found = zygotes_.find(zygote_id);
+  if (found == zygotes_.end()) return;
+  Zygote& zygote = found->second;
+  --zygote.copies;
+  // More than one where the parents of the first have ended.
+  while (!zygote.waiting_copies.empty() && zygote.copies < kCopiesAtOnce) {
+    auto [order, done] = std::move(zygote.waiting_copies.front());
+    zygote.waiting_copies.pop_front();
+    Copy(std::move(order), std::move(done));
+  }
+}
+
+void SpawnerClient::FailWaitingCopies(Zygote& zygote, const absl::Status& status) {
+  for (auto& [order, done] : std::exchange(zygote.waiting_copies, {})) {
+    loop_->Post([done = std::move(done), status] { done(status); });
+  }
+}
+
+absl::Time SpawnerClient::LastClone(int64_t zygote_id) const {
+  const auto zygote = zygotes_.find(zygote_id);
+  return zygote == zygotes_.end() ? absl::InfinitePast() : zygote->second.last_clone;
 }
 
 void SpawnerClient::AddProcess(int64_t sandbox_id, ProcessCallback done) {

@@ -39,6 +39,9 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   // The same for a copy, whose files are copied first.
   static constexpr absl::Duration kCopyTimeout = absl::Seconds(60);
 
+  // Of one zygote, which makes one after the other: what else it is asked for waits behind these at most.
+  static constexpr int kCopiesAtOnce = 4;
+
   // Waits, at most `timeout`, for the spawner to say what the machine offers. Errors: UNAVAILABLE
   // (the spawner ended; its own messages say why), DEADLINE_EXCEEDED, and what the socket said.
   static absl::StatusOr<std::unique_ptr<SpawnerClient>> Connect(AsioLoop* loop, UniqueFd socket,
@@ -52,11 +55,15 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   void StopZygote(int64_t zygote_id) override;
   void AbortZygote(int64_t zygote_id) override;
   void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
+  absl::Time LastClone(int64_t zygote_id) const override;
 
  private:
   struct Zygote {
     internal::v1::ZygoteSpec spec;
-    ZygoteCallback done;  // empty once it has started
+    ZygoteCallback done = nullptr;  // empty once it has started
+    absl::Time last_clone = absl::InfinitePast();
+    int copies = 0;  // asked for and not answered
+    std::deque<std::pair<CopyOrder, CopyCallback>> waiting_copies = {};
   };
   // Takes what Entry::preparing is.
   using Done = std::function<void(absl::StatusOr<std::unique_ptr<SpawnedProcess>>)>;
@@ -97,6 +104,10 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   absl::StatusOr<std::unique_ptr<SpawnedProcess>> MakeProcess(
       const Entry& entry, const internal::v1::SandboxCreated& event,
       std::vector<UniqueFd> descriptors);
+  // One of that zygote was made, or will not be: the next one's turn.
+  void OnCopyAnswered(int64_t zygote_id);
+  // Nobody will make those that wait for the zygote.
+  void FailWaitingCopies(Zygote& zygote, const absl::Status& status);
   void OnSandboxReady(int64_t sandbox_id, const absl::Status& status);
   // Registers one that is asked for.
   Entry& Expect(int64_t sandbox_id, int64_t zygote_id, absl::Duration timeout, Done done);

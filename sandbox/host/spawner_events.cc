@@ -88,6 +88,7 @@ void SpawnerClient::OnZygoteExited(const internal::v1::ZygoteExited& event) {
   if (zygote.empty()) return;
   const absl::Status status =
       absl::UnavailableError(absl::StrCat("the zygote ended: ", event.reason()));
+  FailWaitingCopies(zygote.mapped(), status);
   // The clones it was asked for will not come.
   std::vector<int64_t> waiting;
   for (const auto& [id, entry] : sandboxes_) {
@@ -108,6 +109,8 @@ void SpawnerClient::OnSandboxCreated(const internal::v1::SandboxCreated& event,
   const auto found = sandboxes_.find(id);
   if (found == sandboxes_.end()) return;
   Entry& entry = found->second;
+  const auto zygote = zygotes_.find(entry.zygote_id);
+  if (zygote != zygotes_.end()) zygote->second.last_clone = loop_->Now();
   if (entry.done == nullptr) {  // nobody waits for it any more
     entry.kill_sent = false;    // a kill that came before it was made may have found nothing
     return Kill(id);
@@ -148,7 +151,9 @@ void SpawnerClient::OnSandboxReady(int64_t sandbox_id, const absl::Status& statu
   loop_->Cancel(entry->second.ready_timer);
   entry->second.handed_over = true;
   auto done = std::exchange(entry->second.done, nullptr);
-  done(std::move(entry->second.preparing));
+  auto made = std::move(entry->second.preparing);
+  if (entry->second.copy.has_value()) OnCopyAnswered(entry->second.zygote_id);
+  done(std::move(made));
 }
 
 bool SpawnerClient::FailSandbox(int64_t sandbox_id, const absl::Status& status) {
@@ -158,6 +163,7 @@ bool SpawnerClient::FailSandbox(int64_t sandbox_id, const absl::Status& status) 
   auto done = std::exchange(entry->second.done, nullptr);
   // Its destruction asks for the kill.
   entry->second.preparing.reset();
+  if (entry->second.copy.has_value()) OnCopyAnswered(entry->second.zygote_id);
   done(status);
   return true;
 }
@@ -201,6 +207,7 @@ void SpawnerClient::LoseSpawner(const std::string& reason) {
   }
   auto zygotes = std::exchange(zygotes_, {});
   for (auto& [id, zygote] : zygotes) {
+    FailWaitingCopies(zygote, SpawnerLostError());
     if (zygote.done != nullptr) zygote.done(SpawnerLostError());
     if (alive.expired()) return;
   }

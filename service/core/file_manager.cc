@@ -24,7 +24,7 @@ absl::StatusOr<std::shared_ptr<FileUse>> FileManager::Call(const std::string& sa
 
 absl::StatusOr<std::shared_ptr<FileUse>> FileManager::Use(const std::string& sandbox,
                                                           bool is_stream) {
-  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckRoomFor(0));  // it drains
+  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckNotDraining());  // it drains
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> live, sandboxes_->Find(sandbox));
   Counts& counts = by_sandbox_[sandbox];
   if (absl::Status room = CheckRoom(counts, is_stream); !room.ok()) {

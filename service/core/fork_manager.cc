@@ -96,7 +96,7 @@ absl::Status ForkManager::Fork(ForkRequest request, ForkCallback done) {
            });
     return absl::OkStatus();
   }
-  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckRoomFor(request.count));
+  CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<Reservation> room, sandboxes_->Reserve(request.count));
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.parent));
   const sandbox::ForkSpec spec{.limits = request.limits(parent->limits()), .count = request.count};
   const absl::Time deadline = request.deadline;
@@ -105,10 +105,10 @@ absl::Status ForkManager::Fork(ForkRequest request, ForkCallback done) {
   absl::Status asked = CopyInTurn(
       parent, spec, deadline,
       [this, parent, limits = spec.limits, request = std::move(request), hold,
-       done = std::move(done)](Copies copies) {
+       room = std::move(room), done = std::move(done)](Copies copies) mutable {
+        room.reset();
         absl::Status made = copies.status();
-        // Others may have come meanwhile.
-        if (made.ok()) made = sandboxes_->CheckRoomFor(request.count);
+        if (made.ok()) made = sandboxes_->CheckNotDraining();
         if (!made.ok()) {
           fork_ids_.Fail(request.request_id, made);
           return done(made);
@@ -150,7 +150,7 @@ absl::Status ForkManager::NoSnapshotError(const std::string& name) {
 }
 
 absl::Status ForkManager::CheckRoomForSnapshot() const {
-  if (snapshot_count() < maximum_snapshots_) return absl::OkStatus();
+  if (snapshot_count() + *reserved_snapshots_ < maximum_snapshots_) return absl::OkStatus();
   const std::string maximum = absl::StrCat(maximum_snapshots_);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED,
@@ -170,17 +170,20 @@ absl::Status ForkManager::CreateSnapshot(SnapshotRequest request, SnapshotCallba
            });
     return absl::OkStatus();
   }
-  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckRoomFor(0));
+  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckNotDraining());
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.sandbox));
   CLOISTER_RETURN_IF_ERROR(CheckRoomForSnapshot());
+  std::shared_ptr<Reservation> room = Reservation::Take(reserved_snapshots_, 1);
   const absl::Time deadline = request.deadline;
   const std::string request_id = request.request_id;
   RequestIds::Hold hold = snapshot_ids_.Begin(request_id, request.payload_digest);
   absl::Status asked = CopyInTurn(
       parent, {.limits = parent->limits(), .count = 1, .snapshot = true}, deadline,
-      [this, parent, request = std::move(request), hold, done = std::move(done)](Copies copies) {
+      [this, parent, request = std::move(request), hold, room = std::move(room),
+       done = std::move(done)](Copies copies) mutable {
+        room.reset();
         absl::Status made = copies.status();
-        if (made.ok()) made = CheckRoomForSnapshot();
+        if (made.ok()) made = sandboxes_->CheckNotDraining();
         if (!made.ok()) {
           snapshot_ids_.Fail(request.request_id, made);
           return done(made);

@@ -21,6 +21,7 @@
 #include "service/core/live_sandbox.h"
 #include "service/core/observer.h"
 #include "service/core/request_ids.h"
+#include "service/core/reservation.h"
 #include "service/core/sandbox_manager.h"
 
 namespace cloister::core {
@@ -127,6 +128,7 @@ class ForkManager final : public SnapshotSource {
   int64_t last_ordinal_ = 0;
   std::map<int64_t, std::unique_ptr<Snapshot>> snapshots_;
   std::unordered_map<std::string, int64_t> by_name_;
+  const Reservation::Total reserved_snapshots_ = std::make_shared<int>(0);
   RequestIds fork_ids_;
   RequestIds snapshot_ids_;
   const std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object

@@ -137,12 +137,14 @@ v1::Sandbox SandboxManager::AddCopy(Copy copy) {
   return sandbox->ToProto();
 }
 
-absl::Status SandboxManager::CheckRoomFor(int count) const {
-  return draining_ ? DrainingError() : CheckRoom(count);
+absl::StatusOr<std::shared_ptr<Reservation>> SandboxManager::Reserve(int count) {
+  if (draining_) return DrainingError();
+  CLOISTER_RETURN_IF_ERROR(CheckRoom(count));
+  return Reservation::Take(reserved_, count);
 }
 
 absl::Status SandboxManager::CheckRoom(int wanted) const {
-  if (count() + wanted <= options_.maximum_count) return absl::OkStatus();
+  if (count() + *reserved_ + wanted <= options_.maximum_count) return absl::OkStatus();
   const std::string maximum = absl::StrCat(options_.maximum_count);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED,

@@ -22,6 +22,7 @@
 #include "service/core/observer.h"
 #include "service/core/request_ids.h"
 #include "service/core/request_memory.h"
+#include "service/core/reservation.h"
 #include "service/core/sandbox_source.h"
 #include "service/core/turn_source.h"
 
@@ -106,8 +107,8 @@ class SandboxManager final : public InterpreterDirectory {
 
   // For sandboxes made from snapshots; outlives it.
   void SetSnapshots(SnapshotSource* snapshots) { snapshots_ = snapshots; }
-  // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED, and as Get.
-  absl::Status CheckRoomFor(int count) const;
+  // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED.
+  absl::StatusOr<std::shared_ptr<Reservation>> Reserve(int count);
   absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
   // A copy, ready.
   struct Copy {
@@ -158,6 +159,7 @@ class SandboxManager final : public InterpreterDirectory {
   RequestIds request_ids_;
   std::deque<std::string> gone_;  // oldest first
   std::unordered_map<std::string, LiveEnd> gone_names_;
+  const Reservation::Total reserved_ = std::make_shared<int>(0);
   bool draining_ = false;
 };
 

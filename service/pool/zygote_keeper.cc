@@ -43,12 +43,12 @@ void ZygoteKeeper::CountFork() {
   // Only a zygote whose clones live has earned it: one that dies at its first fork, again and
   // again, is to be left alone for longer each time.
   back_off_.Reset();
-  last_fork_ = loop_->Now();
   if (++forks_ >= options_.maximum_forks) StartNext();
 }
 
 void ZygoteKeeper::OnForkOverdue(int64_t zygote_id, absl::Time asked) {
-  if (zygote_id != current_ || zygote_id == aborted_ || last_fork_ > asked) return;
+  if (zygote_id != current_ || zygote_id == aborted_) return;
+  if (factory_->LastClone(zygote_id) > asked) return;
   aborted_ = zygote_id;
   factory_->AbortZygote(zygote_id);
 }

@@ -52,8 +52,8 @@ class ZygoteKeeper {
   // A sandbox of the current zygote became ready.
   void CountFork();
 
-  // A sandbox asked of this zygote at `asked` was not ready in time. If none has become ready
-  // since, the zygote is taken for stopped or hung, and ended with everything that is left of it.
+  // A sandbox asked of this zygote at `asked` was not ready in time. If it has made nothing since, for
+  // nobody, the zygote is taken for stopped or hung, and ended with everything that is left of it.
   void OnForkOverdue(int64_t zygote_id, absl::Time asked);
 
   // From the factory. Unknown ids are ignored.
@@ -86,7 +86,6 @@ class ZygoteKeeper {
   int64_t starting_ = 0;
   std::unordered_set<int64_t> retired_;  // stopped, with sandboxes left
   int64_t forks_ = 0;                    // of current_
-  absl::Time last_fork_ = absl::InfinitePast();
   int64_t aborted_ = 0;
   std::string python_version_;
   std::string last_error_;

@@ -209,6 +209,7 @@ void FakeSandboxFactory::Deliver(PendingSandbox pending) {
 std::unique_ptr<FakeSandbox> FakeSandboxFactory::Make(int64_t zygote_id) {
   const int64_t id = ++last_id_;
   ++created_count_;
+  last_clones_[zygote_id] = loop_->Now();
   auto sandbox = std::make_unique<FakeSandbox>(this, id, zygote_id);
   live_[id] = sandbox.get();
   return sandbox;

@@ -171,6 +171,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   void AnswerZygote();   // the one asked for first
   void AnswerSandbox();  // the one asked for first
   void KillZygote(int64_t zygote_id, const std::string& reason);
+  void CloneForOthers(int64_t zygote_id) { last_clones_[zygote_id] = loop_->Now(); }
   void LoseIdleSandbox(int64_t sandbox_id);
   void ReportGone();  // all that were destroyed
   void LoseSpawner(const std::string& reason);
@@ -195,6 +196,10 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   void StopZygote(int64_t zygote_id) override { stopped_.push_back(zygote_id); }
   void AbortZygote(int64_t zygote_id) override { KillZygote(zygote_id, "killed"); }
   void CreateSandbox(int64_t zygote_id, SandboxCallback done) override;
+  absl::Time LastClone(int64_t zygote_id) const override {
+    const auto found = last_clones_.find(zygote_id);
+    return found == last_clones_.end() ? absl::InfinitePast() : found->second;
+  }
 
  private:
   friend class FakeSandbox;
@@ -217,6 +222,7 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   std::deque<std::pair<int64_t, ZygoteCallback>> pending_zygotes_;
   std::deque<PendingSandbox> pending_sandboxes_;
   std::map<int64_t, FakeSandbox*> live_;
+  std::map<int64_t, absl::Time> last_clones_;  // by zygote
   std::vector<int64_t> unreported_;
   int64_t last_id_ = 0;
   int64_t created_count_ = 0;

@@ -146,14 +146,31 @@ TEST_F(ForkManagerTest, AParentThatEndsRefusesAndTheIdIsNewAgain) {
 
 TEST_F(ForkManagerTest, ThereAreAtMostSoMany) {
   const std::string parent = MakeReady();
-  Forked told, raced;
+  Forked told, made;
   EXPECT_EQ(ReasonOf(Fork(ForkOf(parent, 3), &told)), v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED);
-  ASSERT_TRUE(Fork(ForkOf(parent, 2), &raced).ok());
-  (void)Create(NewRequest());
+  ASSERT_TRUE(Fork(ForkOf(parent, 2), &made).ok());
+  // What is under way counts.
+  EXPECT_EQ(ReasonOf(Create(NewRequest()).status()), v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED);
+  EXPECT_EQ(ReasonOf(Fork(ForkOf(parent, 1), &told)), v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED);
+  guest_->AnswerFork(absl::InternalError("no"));
+  loop_.Run();
+  ASSERT_FALSE(made->ok());
+  ASSERT_TRUE(Fork(ForkOf(parent, 2), &made).ok()) << "its room was given back";
   guest_->AnswerFork();
   loop_.Run();
-  EXPECT_EQ(ReasonOf(raced->status()), v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED);
-  EXPECT_TRUE(factory_.live().empty()) << "the copies are gone";
+  EXPECT_TRUE(made->ok()) << made->status();
+  EXPECT_EQ(sandboxes_.count(), 3);
+}
+
+TEST_F(ForkManagerTest, SnapshotsUnderWayCount) {
+  const std::string parent = MakeReady();
+  for (int i = 1; i < ForkManager::kDefaultMaximumSnapshots; ++i) (void)MakeSnapshot(parent);
+  Frozen last, raced;
+  ASSERT_TRUE(Freeze(parent, &last).ok());
+  EXPECT_EQ(ReasonOf(Freeze(parent, &raced)), v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED);
+  guest_->AnswerFork();
+  loop_.Run();
+  EXPECT_TRUE(last->ok()) << last->status();
 }
 
 TEST_F(ForkManagerTest, SnapshotsAreFoundListedAndGo) {

@@ -84,6 +84,19 @@ TEST_F(ZygoteTest, OneThatOnlyForksSlowlyIsNot) {
   EXPECT_TRUE(observer_.zygote_ends.empty());
 }
 
+TEST_F(ZygoteTest, OneThatIsKeptBusyByOthersIsNot) {
+  StartPool();
+  factory_.answer_sandboxes = false;
+  Ask();
+  loop_.Advance(absl::Seconds(5));
+  factory_.CloneForOthers(factory_.zygotes()[0]);
+  factory_.sandbox_error = absl::DeadlineExceededError("the sandbox was not ready within 10s");
+  loop_.Advance(absl::Seconds(5));
+  factory_.AnswerSandbox();
+  loop_.Run();
+  EXPECT_TRUE(observer_.zygote_ends.empty());
+}
+
 TEST_F(ZygoteTest, AWarmUpThatNeverEndsIsGivenUp) {
   factory_.answer_zygotes = false;
   StartPool();
