@@ -35,6 +35,7 @@ void AsioLoop::Discard() {
       const absl::MutexLock lock(&posted_mutex_);
       posted.swap(posted_);
     }
+    due_.clear();
     const auto timers = std::exchange(timers_, {});
     if (posted.empty() && timers.empty()) return;
   }
