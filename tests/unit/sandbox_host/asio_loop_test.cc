@@ -194,6 +194,40 @@ TEST(AsioLoopTest, ACancelledTimerNeverRunsEvenIfItIsDue) {
   loop.Run();
 }
 
+// The alarm for the first goes off all the same.
+TEST(AsioLoopTest, ATimerRunsThoughAnEarlierOneWasCancelled) {
+  AsioLoop loop;
+  const Loop::TimerId first =
+      loop.CallAfter(absl::Milliseconds(5), [] { ADD_FAILURE() << "cancelled, yet it ran"; });
+  bool ran = false;
+  const absl::Time begin = loop.Now();
+  loop.CallAfter(absl::Milliseconds(20), [&] {
+    ran = true;
+    EXPECT_GE(loop.Now() - begin, absl::Milliseconds(20));
+    loop.Stop();
+  });
+  loop.Cancel(first);
+  loop.Run();
+  EXPECT_TRUE(ran);
+}
+
+TEST(AsioLoopTest, WhatIsDueWhenTheLoopStopsRunsWhenItGoesOn) {
+  AsioLoop loop;
+  std::string order;
+  loop.CallAfter(absl::ZeroDuration(), [&] {
+    order += 'a';
+    loop.Stop();
+  });
+  loop.CallAfter(absl::ZeroDuration(), [&] {
+    order += 'b';
+    loop.Stop();
+  });
+  loop.Run();
+  EXPECT_EQ(order, "a");
+  loop.Run();
+  EXPECT_EQ(order, "ab");
+}
+
 TEST(AsioLoopTest, ATimerMayCancelItselfAndSetItselfAgain) {
   AsioLoop loop;
   int runs = 0;
