@@ -54,6 +54,10 @@ namespace {
 
 constexpr uint32_t kX8664 = 0xc000003e;  // AUDIT_ARCH_X86_64
 constexpr int kCallStop = SIGTRAP | 0x80;
+// Of the flags register: a trap after the next instruction. The system call instruction clears it for the
+// kernel, and only for that.
+constexpr unsigned long long kTrapFlag = 0x100;
+constexpr size_t kInstructionBytes = 4;  // syscall, ud2
 constexpr unsigned long kOptions =
     PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK;
 constexpr uint64_t kSharingFlags =
@@ -118,13 +122,13 @@ absl::Status TracedProcess::AwaitStop() const {
     if (errno == EINTR) {
       return absl::DeadlineExceededError("a traced process does not stop");
     }
-    return SyscallError("wait for a traced process");
+    return Lost("wait", strerror(errno));
   }
   if (info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED) {
     return absl::AbortedError("a traced process has ended");
   }
   if (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG | __WALL) != 0) {
-    return SyscallError("wait for a traced process");
+    return Lost("wait", strerror(errno));
   }
   return absl::OkStatus();
 }
@@ -177,8 +181,20 @@ absl::Status TracedProcess::CheckEntry(std::string_view name, long number,
   return same ? absl::OkStatus() : Lost(name, "the process wanted another system call");
 }
 
+absl::Status TracedProcess::CheckMemory(std::string_view name,
+                                        absl::Span<const Memory> pointed_to) const {
+  for (const Memory& memory : pointed_to) {
+    const absl::StatusOr<std::string> found = Read(memory.address, memory.bytes.size());
+    if (!found.ok() || *found != memory.bytes) {
+      return Lost(name, "the process changed what the call would read");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<int64_t> TracedProcess::Call(std::string_view name, long number,
-                                            const Arguments& arguments) const {
+                                            const Arguments& arguments,
+                                            absl::Span<const Memory> pointed_to) const {
   CLOISTER_ASSIGN_OR_RETURN(user_regs_struct registers, Registers());
   registers.rip = ToWord(cloister_traced_call);
   registers.rax = static_cast<uint64_t>(number);
@@ -189,10 +205,12 @@ absl::StatusOr<int64_t> TracedProcess::Call(std::string_view name, long number,
   registers.r10 = arguments[3];
   registers.r8 = arguments[4];
   registers.r9 = arguments[5];
+  registers.eflags |= kTrapFlag;
   if (ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) != 0) return Lost(name, "it is gone");
   CLOISTER_RETURN_IF_ERROR(Resume(name));
   CLOISTER_RETURN_IF_ERROR(AwaitCallStop(name));
   CLOISTER_RETURN_IF_ERROR(CheckEntry(name, number, arguments));
+  CLOISTER_RETURN_IF_ERROR(CheckMemory(name, pointed_to));
   CLOISTER_RETURN_IF_ERROR(Resume(name));
   CLOISTER_RETURN_IF_ERROR(AwaitCallStop(name));
   CLOISTER_ASSIGN_OR_RETURN(registers, Registers());
@@ -206,10 +224,13 @@ absl::Status TracedProcess::Write(uint64_t address, std::string_view bytes) cons
   // Word by word, as it is little. /proc/PID/mem belongs to a root whom a rootless user namespace does not
   // have, and process_vm_writev is refused by the filter that the tracer has for its clones.
   while (!bytes.empty()) {
-    errno = 0;
-    long word = ptrace(PTRACE_PEEKDATA, pid_, address, nullptr);
-    if (errno != 0) return SyscallError("read the memory of a traced process");
+    long word = 0;
     const size_t size = std::min(bytes.size(), sizeof(word));
+    if (size < sizeof(word)) {
+      errno = 0;
+      word = ptrace(PTRACE_PEEKDATA, pid_, address, nullptr);
+      if (errno != 0) return SyscallError("read the memory of a traced process");
+    }
     std::memcpy(&word, bytes.data(), size);
     if (ptrace(PTRACE_POKEDATA, pid_, address, word) != 0) {
       return SyscallError("write to the memory of a traced process");
@@ -220,6 +241,21 @@ absl::Status TracedProcess::Write(uint64_t address, std::string_view bytes) cons
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::string> TracedProcess::Read(uint64_t address, size_t size) const {
+  std::string bytes;
+  while (bytes.size() < size) {
+    errno = 0;
+    const long word = ptrace(PTRACE_PEEKDATA, pid_, address + bytes.size(), nullptr);
+    if (errno != 0) return SyscallError("read the memory of a traced process");
+    bytes.append(reinterpret_cast<const char*>(&word), std::min(size - bytes.size(), sizeof(word)));
+  }
+  return bytes;
+}
+
+absl::Status TracedProcess::RestoreInstruction() const {
+  return Write(ToWord(cloister_traced_call), {cloister_traced_call, kInstructionBytes});
+}
+
 absl::Status TracedProcess::Release(uint64_t instruction, uint64_t stack,
                                     uint64_t argument) const {
   CLOISTER_ASSIGN_OR_RETURN(user_regs_struct registers, Registers());
@@ -228,6 +264,7 @@ absl::Status TracedProcess::Release(uint64_t instruction, uint64_t stack,
   registers.rbp = 0;
   registers.rdi = argument;
   registers.orig_rax = ~uint64_t{0};
+  registers.eflags &= ~kTrapFlag;
   if (ptrace(PTRACE_SETREGS, pid_, nullptr, &registers) != 0 ||
       ptrace(PTRACE_DETACH, pid_, nullptr, nullptr) != 0) {
     return Lost("release", "it is gone");

@@ -1,14 +1,15 @@
 // ptrace(2) as a way to have a stopped process make system calls, one at a time and each approved.
 //
 // The process is never trusted: its memory, code included, may belong to somebody hostile. It is let
-// run only as far as its next system call, which can do nothing yet; number and arguments, as the
-// kernel has them, are compared with those asked for; only then does the call happen, and the process
-// stops again before its next instruction.
+// run one instruction, by the processor's trap flag. Where that is no system call, it is lost. Where it
+// is one, the process stops at its entry; number and arguments, as the kernel has them, and the memory
+// that the arguments point to are compared with what was asked for; only then does the call happen, and
+// the process stops again before its next instruction.
 //
 // Thread-safety: none; every call on the thread that became the tracer. Ownership: none of the
 // process: it is the caller's child and the caller reaps it. Errors: those of the call, naming it;
-// ABORTED where the process did something else than asked or is gone, DEADLINE_EXCEEDED where it did
-// nothing; it is of no use then and should be killed.
+// ABORTED where the process did something else than asked or is gone, DEADLINE_EXCEEDED where the kernel
+// is not done with it in time; it is of no use then and should be killed (`IsLost`).
 
 #ifndef CLOISTER_SANDBOX_LINUX_TRACED_PROCESS_H_
 #define CLOISTER_SANDBOX_LINUX_TRACED_PROCESS_H_
@@ -19,10 +20,12 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 
 namespace cloister::sandbox {
 
@@ -68,14 +71,29 @@ class TracedProcess {
   absl::Status Keep() const;
 
   using Arguments = std::array<uint64_t, 6>;
+  // Memory of the process, and what it must hold.
+  struct Memory {
+    uint64_t address = 0;
+    std::string_view bytes = {};
+  };
 
   // Has it make a system call and returns what that returned. Negative results are errors, with
-  // errno set.
-  absl::StatusOr<int64_t> Call(std::string_view name, long number,
-                               const Arguments& arguments = {}) const;
+  // errno set. `pointed_to` is what the kernel will read through the arguments: memory that nobody but
+  // stopped processes has, compared at the call's entry, when this one runs no more either.
+  absl::StatusOr<int64_t> Call(std::string_view name, long number, const Arguments& arguments = {},
+                               absl::Span<const Memory> pointed_to = {}) const;
+  // Of a status of `Call`, or of any other here: not an error of the call, but of the process.
+  static bool IsLost(const absl::Status& status) {
+    return absl::IsAborted(status) || absl::IsDeadlineExceeded(status);
+  }
 
-  // Writes to memory that it may write itself, and that nobody but stopped processes has.
+  // Puts the instruction for `Call` back to where it was, whatever the process has there. Only in a
+  // process whose memory nobody shares but stopped ones.
+  absl::Status RestoreInstruction() const;
+
+  // Writes to memory that nobody but stopped processes has, and reads from it.
   absl::Status Write(uint64_t address, std::string_view bytes) const;
+  absl::StatusOr<std::string> Read(uint64_t address, size_t size) const;
 
   absl::StatusOr<user_regs_struct> Registers() const;
 
@@ -86,6 +104,7 @@ class TracedProcess {
   absl::Status Resume(std::string_view name) const;
   absl::Status AwaitCallStop(std::string_view name) const;
   absl::Status CheckEntry(std::string_view name, long number, const Arguments& arguments) const;
+  absl::Status CheckMemory(std::string_view name, absl::Span<const Memory> pointed_to) const;
   absl::Status Lost(std::string_view name, std::string_view what) const;
 
   pid_t pid_ = 0;

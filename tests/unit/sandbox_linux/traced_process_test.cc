@@ -14,6 +14,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "sandbox/base/monotonic_time.h"
+
 extern "C" const char cloister_traced_call[];
 
 namespace cloister::sandbox {
@@ -102,8 +104,52 @@ TEST_F(TracedProcessTest, NoticesWhoTrapsOrDiesOnTheWay) {
 
 TEST_F(TracedProcessTest, WaitsForNoLoopInPlaceOfTheCall) {
   Poison("\xeb\xfe");  // jmp to itself
+  const int64_t start = MonotonicNanoseconds();
   const auto result = process_.Call("getpid", SYS_getpid);
-  EXPECT_TRUE(absl::IsDeadlineExceeded(result.status())) << result.status();
+  EXPECT_TRUE(absl::IsAborted(result.status())) << result.status();
+  EXPECT_LT(MonotonicNanoseconds() - start, 1'000'000'000) << "one round of the loop is too many";
+}
+
+TEST_F(TracedProcessTest, LetsItRunOneInstruction) {
+  Poison("\x49\xff\xc4\x49\xff\xc4\xeb\xfe");  // inc r12; inc r12; jmp to itself
+  const unsigned long long before = process_.Registers()->r12;
+  EXPECT_TRUE(absl::IsAborted(process_.Call("getpid", SYS_getpid).status()));
+  EXPECT_EQ(process_.Registers()->r12, before + 1);
+}
+
+TEST_F(TracedProcessTest, ApprovesNoCallOfAnotherArchitecture) {
+  Poison("\xcd\x80");  // int 0x80
+  EXPECT_TRUE(absl::IsAborted(process_.Call("getpid", SYS_getpid).status()));
+}
+
+TEST_F(TracedProcessTest, ApprovesNoOtherMemory) {
+  constexpr char kAsked[] = "/asked-for";
+  char found[sizeof(kAsked)] = "/something";  // at the same address here and there
+  const auto address = reinterpret_cast<uint64_t>(found);
+  const std::string_view asked(kAsked, sizeof(kAsked));
+  ASSERT_TRUE(process_.Write(address, asked).ok());
+  const auto same = process_.Call("chdir", SYS_chdir, {address}, {{address, asked}});
+  EXPECT_FALSE(TracedProcess::IsLost(same.status())) << same.status();
+  EXPECT_EQ(errno, ENOENT);
+  ASSERT_TRUE(process_.Write(address, "/other").ok());
+  const auto other = process_.Call("chdir", SYS_chdir, {address}, {{address, asked}});
+  EXPECT_TRUE(TracedProcess::IsLost(other.status())) << other.status();
+  const auto nowhere = process_.Call("chdir", SYS_chdir, {8}, {{8, asked}});
+  EXPECT_TRUE(TracedProcess::IsLost(nowhere.status())) << nowhere.status();
+}
+
+TEST_F(TracedProcessTest, PutsTheInstructionBack) {
+  Poison("\xcc");
+  ASSERT_TRUE(process_.RestoreInstruction().ok());
+  EXPECT_EQ(*process_.Call("getpid", SYS_getpid), pid_);
+}
+
+TEST_F(TracedProcessTest, ReadsWhatItWrote) {
+  char room[32] = {};
+  const auto address = reinterpret_cast<uint64_t>(room);
+  ASSERT_TRUE(process_.Write(address + 1, "thirteen byte").ok());
+  EXPECT_EQ(*process_.Read(address, 15), std::string_view("\0thirteen byte\0", 15));
+  EXPECT_FALSE(process_.Read(8, 1).ok());
 }
 
 TEST_F(TracedProcessTest, ClonesACopyThatIsStoppedAndHasItsOwnMemory) {
