@@ -18,6 +18,17 @@ using internal::v1::SpawnerEvent;
 // Events handled before others get their turn on the loop.
 constexpr int kEventsPerTurn = 64;
 
+absl::Status StatusOf(const internal::v1::SandboxFailed& failed) {
+  switch (failed.cause()) {
+    case internal::v1::FAILURE_CAUSE_REFUSED:
+      return absl::FailedPreconditionError(failed.message());
+    case internal::v1::FAILURE_CAUSE_UNSUPPORTED:
+      return absl::UnimplementedError(failed.message());
+    default:
+      return absl::InternalError(failed.message());
+  }
+}
+
 }  // namespace
 
 void SpawnerClient::ReceiveEvents() {
@@ -46,8 +57,7 @@ void SpawnerClient::HandleEvent(const SpawnerEvent& event, std::vector<UniqueFd>
     case SpawnerEvent::kSandboxCreated:
       return OnSandboxCreated(event.sandbox_created(), std::move(descriptors));
     case SpawnerEvent::kSandboxFailed:
-      FailSandbox(event.sandbox_failed().sandbox_id(),
-                  absl::InternalError(event.sandbox_failed().message()));
+      FailSandbox(event.sandbox_failed().sandbox_id(), StatusOf(event.sandbox_failed()));
       sandboxes_.erase(event.sandbox_failed().sandbox_id());
       return;
     case SpawnerEvent::kSandboxLimitsSet: {

@@ -38,17 +38,20 @@ absl::Status LiveSandbox::Adopt(Processes processes, const internal::v1::ZygoteS
   }
   if (cgroups_ == nullptr) return absl::OkStatus();
   return JoinCgroup(copy_.has_value() ? copy_->limits() : spec.default_limits(),
-                    processes.shadow.get());
+                    processes);
 }
 
-absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow) {
+absl::Status LiveSandbox::JoinCgroup(const internal::v1::CgroupLimits& limits,
+                                     const Processes& processes) {
   limits_ = limits;
   CLOISTER_ASSIGN_OR_RETURN(cgroup_, cgroups_->Acquire(WithShadow(limits)));
   CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(host_pid_));
-  if (has_shadow_) {
-    // The kernel charges memory to the group of the process that made the address space.
-    CLOISTER_ASSIGN_OR_RETURN(const pid_t shadow_pid, PidOfPidfd(shadow));
-    CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(shadow_pid));
+  // The kernel charges memory to the group of the process that made the address space, and files in memory
+  // to that of the process that writes them.
+  for (const UniqueFd* other : {&processes.shadow, &processes.file_copier}) {
+    if (!*other) continue;
+    CLOISTER_ASSIGN_OR_RETURN(const pid_t pid, PidOfPidfd(other->get()));
+    CLOISTER_RETURN_IF_ERROR(cgroup_->Attach(pid));
   }
   // One process has a clock of its own, which costs less to read; more have the group's, if any.
   const absl::StatusOr<int64_t> cpu =

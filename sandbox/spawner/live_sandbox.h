@@ -61,6 +61,7 @@ class LiveSandbox {
     UniqueFd first;
     UniqueFd init;
     UniqueFd shadow;
+    UniqueFd file_copier;
   };
   // Takes over what the zygote cloned, in a cgroup of its own from here on.
   absl::Status Adopt(Processes processes, const internal::v1::ZygoteSpec& spec);
@@ -102,7 +103,7 @@ class LiveSandbox {
  private:
   void StopWatching();
   void EndFirstProcess();
-  absl::Status JoinCgroup(const internal::v1::CgroupLimits& limits, int shadow);
+  absl::Status JoinCgroup(const internal::v1::CgroupLimits& limits, const Processes& processes);
   void ChangeCopies(int change);
   // What the group is told to allow: shadows, copies and further processes are not the program's, and
   // count.

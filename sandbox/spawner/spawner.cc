@@ -12,6 +12,7 @@
 
 namespace cloister::sandbox {
 
+using internal::v1::FailureCause;
 using internal::v1::SpawnerEvent;
 using internal::v1::SpawnerRequest;
 using internal::v1::ZygoteEvent;
@@ -83,6 +84,12 @@ void Spawner::HandleZygoteEvents(int64_t zygote_id) {
     ZygoteEvent event;
     std::vector<UniqueFd> descriptors;
     const absl::Status status = zygote->second->Receive(&event, &descriptors);
+    if (absl::IsDataLoss(status)) {
+      // It would be waited for forever, whatever it was.
+      fprintf(stderr, "cloister-spawner: zygote %lld is ended: %s\n",
+              static_cast<long long>(zygote_id), status.ToString().c_str());
+      return zygote->second->Kill();
+    }
     // At its end nothing more is read; what became of it the nursery's pidfd will say.
     if (!status.ok()) return;
     DispatchZygoteEvent(*zygote->second, event, std::move(descriptors));
@@ -124,14 +131,20 @@ void Spawner::OnCloned(ZygoteProcess& zygote, const internal::v1::SandboxCloned&
                        std::vector<UniqueFd> descriptors) {
   constexpr size_t kPipes = 3;  // the channel, stdout, stderr
   LiveSandbox* sandbox = FindSandbox(cloned.sandbox_id());
-  if (sandbox == nullptr || descriptors.size() < kPipes + 1) return;
+  if (sandbox == nullptr) return;
+  if (descriptors.size() < kPipes + 1) return zygote.Kill();
   LiveSandbox::Processes processes;
   processes.first = std::move(descriptors[0]);
-  const size_t others = descriptors.size() - kPipes;
-  if (others > 1) processes.init = std::move(descriptors[1]);
-  if (others > 2 && cloned.has_shadow()) processes.shadow = std::move(descriptors[2]);
   std::vector<UniqueFd> pipes(std::make_move_iterator(descriptors.end() - kPipes),
                               std::make_move_iterator(descriptors.end()));
+  descriptors.resize(descriptors.size() - kPipes);
+  if (descriptors.size() > 1) processes.init = std::move(descriptors[1]);
+  size_t next = 2;
+  for (const auto& [is_there, process] :
+       {std::pair(cloned.has_shadow(), &processes.shadow),
+        std::pair(cloned.has_file_copier(), &processes.file_copier)}) {
+    if (is_there && next < descriptors.size()) *process = std::move(descriptors[next++]);
+  }
   absl::Status status = sandbox->Adopt(std::move(processes), zygote.spec());
   if (LiveSandbox* parent = FindSandbox(sandbox->parent_id())) parent->EndCopy();
   if (status.ok() && sandbox->kill_when_adopted()) {
@@ -156,16 +169,19 @@ void Spawner::OnCopyFinished(int64_t sandbox_id) {
 
 void Spawner::OnCloneFailed(const internal::v1::CloneFailed& failed) {
   LiveSandbox* sandbox = FindSandbox(failed.sandbox_id());
-  if (sandbox != nullptr && sandbox->is_adopted()) return FailAdopted(*sandbox, failed.stage());
+  if (sandbox != nullptr && sandbox->is_adopted()) {
+    return FailAdopted(*sandbox, failed.stage(), failed.cause());
+  }
   LiveSandbox* const parent = sandbox == nullptr ? nullptr : FindSandbox(sandbox->parent_id());
   if (parent != nullptr) parent->EndCopy();
-  FailSandbox(failed.sandbox_id(), failed.stage());
+  FailSandbox(failed.sandbox_id(), failed.stage(), failed.cause());
 }
 
-void Spawner::FailAdopted(LiveSandbox& sandbox, const std::string& message) {
+void Spawner::FailAdopted(LiveSandbox& sandbox, const std::string& message, FailureCause cause) {
   SpawnerEvent event;
   event.mutable_sandbox_failed()->set_sandbox_id(sandbox.id());
   event.mutable_sandbox_failed()->set_message(message);
+  event.mutable_sandbox_failed()->set_cause(cause);
   Tell(event);
   TearDown(sandbox);
 }
@@ -190,6 +206,11 @@ void Spawner::OnChildExited(const internal::v1::ChildExited& exited) {
   LiveSandbox* sandbox = FindSandbox(exited.sandbox_id());
   if (sandbox == nullptr) return;
   sandbox->OnChildExited(exited);
+  if (sandbox->TakeAnnouncement().has_value() && !sandbox->is_ending()) {
+    return FailAdopted(*sandbox, "the copy was ended while its files were copied: they may be more "
+                                 "than its memory limit",
+                       internal::v1::FAILURE_CAUSE_REFUSED);
+  }
   // What it started does not outlive it.
   TearDown(*sandbox);
 }
@@ -271,11 +292,12 @@ void Spawner::FinishIfOver(int64_t sandbox_id) {
   if (home != nullptr) FinishIfOver(home->id());
 }
 
-void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message) {
+void Spawner::FailSandbox(int64_t sandbox_id, const std::string& message, FailureCause cause) {
   const std::unique_ptr<LiveSandbox> sandbox = Remove(sandbox_id);
   SpawnerEvent event;
   event.mutable_sandbox_failed()->set_sandbox_id(sandbox_id);
   event.mutable_sandbox_failed()->set_message(message);
+  event.mutable_sandbox_failed()->set_cause(cause);
   Tell(event);
   const bool was_awaited = sandbox != nullptr && sandbox->home() != nullptr;
   if (was_awaited) FinishIfOver(sandbox->home()->id());

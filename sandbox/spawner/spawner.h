@@ -59,7 +59,8 @@ class Spawner {
   void OnCopyFinished(int64_t sandbox_id);
   void OnCloneFailed(const internal::v1::CloneFailed& failed);
   // Of one that was adopted; its end is told as well.
-  void FailAdopted(LiveSandbox& sandbox, const std::string& message);
+  void FailAdopted(LiveSandbox& sandbox, const std::string& message,
+                   internal::v1::FailureCause cause = {});
   void OnChildExited(const internal::v1::ChildExited& exited);
   void OnNurseryExited(int64_t zygote_id);
 
@@ -73,7 +74,8 @@ class Spawner {
   // Forgets it, and ends what waited for that.
   std::unique_ptr<LiveSandbox> Remove(int64_t sandbox_id);
   void FinishIfOver(int64_t sandbox_id);
-  void FailSandbox(int64_t sandbox_id, const std::string& message);
+  void FailSandbox(int64_t sandbox_id, const std::string& message,
+                   internal::v1::FailureCause cause = {});
   LiveSandbox* FindSandbox(int64_t sandbox_id);
   void Tell(const internal::v1::SpawnerEvent& event, absl::Span<const int> descriptors = {});
   void EndEverything();

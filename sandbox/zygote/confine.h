@@ -79,7 +79,7 @@ class ConfinePlan {
   absl::Status DieWithZygote() const;
   absl::Status EnforceLandlock(const std::string& workspace, const std::string& tmp) const;
   absl::Status TakeCopyPrivileges(const TracedProcess& copy, const CopyPlace& place,
-                                  StageClock& clock) const;
+                                  const TracedProcess::Memory& written, StageClock& clock) const;
   std::string CopyScratch(uint64_t address) const;
 
   internal::v1::ZygoteConfig config_;

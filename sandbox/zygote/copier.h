@@ -22,7 +22,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <vector>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -30,6 +30,8 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/linux/traced_process.h"
 #include "sandbox/zygote/confine.h"
+#include "sandbox/zygote/copy_checks.h"
+#include "sandbox/zygote/hand_over.h"
 #include "sandbox/zygote/sandbox_process.h"
 #include "sandbox/zygote/stage_clock.h"
 
@@ -69,24 +71,28 @@ class SandboxCopier {
     pid_t shadow = 0;
   };
   // Copies the sandbox, or snapshot, `request.parent_id`. Its first process is confined and stopped.
-  // Errors: NOT_FOUND (no such shadow), FAILED_PRECONDITION (memory that would stay shared), the
-  // kernel's; then every process it made is killed.
+  // Errors: NOT_FOUND (no such shadow), Refusal (memory that would stay shared, or is too much; a shadow
+  // that was lost and killed, from when on the sandbox is never copied), the kernel's; then every process
+  // it made is killed.
   absl::StatusOr<Copy> CopySandbox(const internal::v1::CopySandbox& request, Init init,
                                    const SandboxDescriptors& descriptors, StageClock& clock);
 
   // Whether /workspace or /tmp of the copy's parent hold anything; then clone a process for
   // CopyFiles.
   absl::StatusOr<bool> HasFilesToCopy(int64_t sandbox_id) const;
-  // In a new child of the zygote: copies them, confined to that. Returns its exit status, having said on
-  // `report` what went wrong.
-  int CopyFiles(int64_t sandbox_id, int report) const;
+  // In a new child of the zygote: once a byte arrives on `go`, copies them, confined to that. Returns its
+  // exit status, having said on `report` what went wrong.
+  int CopyFiles(int64_t sandbox_id, int go, int report) const;
+  static constexpr int kFilesFailed = 1;
+  static constexpr int kFilesRefused = 2;  // they are more, or other, than a copy can hold
   // Lets the copy run.
   absl::Status Release(int64_t sandbox_id);
 
   // Kills what only the sandbox's first process needed, or all there is of a copy not yet released. The
   // shadow's pid, where there was one still.
   std::optional<pid_t> Forget(int64_t sandbox_id);
-  // It has been reaped.
+  // Until it has been reaped.
+  bool HasShadow(int64_t sandbox_id) const { return shadows_.contains(sandbox_id); }
   void OnShadowGone(int64_t sandbox_id) { shadows_.erase(sandbox_id); }
 
  private:
@@ -102,15 +108,17 @@ class SandboxCopier {
     int64_t parent_id = 0;
   };
 
-  SandboxCopier(const ConfinePlan& plan, const internal::v1::ZygoteConfig& config)
-      : plan_(plan), config_(config) {}
+  SandboxCopier(const ConfinePlan& plan, const internal::v1::ZygoteConfig& config,
+                HandOver hand_over)
+      : plan_(plan), config_(config), hand_over_(std::move(hand_over)) {}
 
+  static absl::StatusOr<UniqueFd> OpenDirectoryOf(const Init& init, const char* directory);
   absl::Status CheckProgram(const Shadow& shadow) const;
-  absl::Status CheckMemory(pid_t shadow) const;
+  absl::StatusOr<pid_t> CloneShadow(int64_t sandbox_id, const Shadow& source);
   absl::Status CopyDirectories(const Init& from, const Init& to) const;
   absl::StatusOr<uint64_t> MapScratch(const TracedProcess& shadow) const;
-  absl::Status HandOver(const TracedProcess& shadow, uint64_t scratch, const Init& init,
-                        const SandboxDescriptors& descriptors) const;
+  absl::Status GiveDescriptors(const TracedProcess& shadow, uint64_t scratch, const Init& init,
+                               const SandboxDescriptors& descriptors);
   absl::StatusOr<TracedProcess> CloneFirstProcess(const TracedProcess& shadow) const;
   absl::Status MakeFirstProcess(const internal::v1::CopySandbox& request, const Init& init,
                                 const SandboxDescriptors& descriptors, StageClock& clock,
@@ -119,12 +127,13 @@ class SandboxCopier {
 
   const ConfinePlan& plan_;
   const internal::v1::ZygoteConfig& config_;
-  UniqueFd hand_over_;           // the zygote's end
-  UniqueFd receive_;             // the shadows', at kReceiveDescriptor
-  UniqueFd home_;                // the zygote's own pidfd, at kHomeDescriptor
-  std::vector<std::string> image_devices_;
+  HandOver hand_over_;
+  UniqueFd home_;  // the zygote's own pidfd, at kHomeDescriptor
+  const MappingCheck mappings_ = MappingCheck::OfThisProcess();
   std::unordered_map<int64_t, Shadow> shadows_;
   std::unordered_map<int64_t, Waiting> waiting_;
+  // Sandboxes whose shadow had to be killed, and why.
+  std::unordered_map<int64_t, std::string> lost_;
 };
 
 }  // namespace cloister::sandbox

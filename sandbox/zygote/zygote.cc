@@ -24,7 +24,9 @@
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/clone.h"
 #include "sandbox/linux/namespaces.h"
+#include "sandbox/wire/foreign_text.h"
 #include "sandbox/wire/packet_socket.h"
+#include "sandbox/zygote/refusal.h"
 #include "sandbox/zygote/sandbox_process.h"
 #include "sandbox/zygote/stage_clock.h"
 
@@ -38,6 +40,9 @@ using internal::v1::ZygoteRequest;
 
 // Inits kept ready: one being taken, one being made.
 constexpr int kReadyInits = 2;
+
+// What is told of a clone that failed, at most.
+constexpr size_t kMaxFailureBytes = 600;
 
 absl::StatusOr<UniqueFd> BlockAndWatchChildSignals() {
   sigset_t signals;
@@ -136,7 +141,7 @@ absl::Status Zygote::Serve() {
   while (!finished()) {
     // The nursery is listened to only while somebody waits for an init: what it offers early stays
     // in the socket.
-    const int nursery = pending_.empty() ? -1 : nursery_.get();
+    const int nursery = has_pending() ? nursery_.get() : -1;
     pollfd polled[] = {
         {child_signals_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {nursery, POLLIN, 0}};
     if (poll(polled, 3, -1) < 0) {
@@ -145,32 +150,9 @@ absl::Status Zygote::Serve() {
     }
     // Reaping first: a sandbox's teardown waits for it.
     if (polled[0].revents != 0) CLOISTER_RETURN_IF_ERROR(ReapChildren());
-    if (polled[1].revents != 0) CLOISTER_RETURN_IF_ERROR(HandleRequest());
+    if (polled[1].revents != 0) CLOISTER_RETURN_IF_ERROR(HandleRequests());
     const bool can_clone = !has_nursery() || polled[2].revents != 0;
-    if (!pending_.empty() && can_clone) CLOISTER_RETURN_IF_ERROR(CloneNext());
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Zygote::HandleRequest() {
-  ZygoteRequest request;
-  std::vector<UniqueFd> descriptors;
-  CLOISTER_RETURN_IF_ERROR(ReceivePacket(control_.get(), &request, &descriptors));
-  if (request.has_retire()) {
-    retired_ = true;
-  } else if (request.clone_sandbox().joined_sandbox_id() != 0) {
-    return JoinSandbox(request.clone_sandbox(), std::move(descriptors));
-  } else if (request.has_clone_sandbox()) {
-    pending_.push_back({.sandbox_id = request.clone_sandbox().sandbox_id(),
-                        .asked_at = MonotonicNanoseconds(),
-                        .forkable = request.clone_sandbox().forkable(),
-                        .copy = std::nullopt});
-  } else if (request.has_copy_sandbox()) {
-    pending_.push_back({.sandbox_id = request.copy_sandbox().sandbox_id(),
-                        .asked_at = MonotonicNanoseconds(),
-                        .copy = request.copy_sandbox()});
-  } else if (request.has_finish_copy()) {
-    return FinishCopy(request.finish_copy().sandbox_id());
+    if (has_pending() && can_clone) CLOISTER_RETURN_IF_ERROR(CloneNext());
   }
   return absl::OkStatus();
 }
@@ -195,48 +177,46 @@ absl::Status Zygote::ReapChildren() {
 }
 
 absl::Status Zygote::OnReaped(pid_t pid, const internal::v1::ChildExited& exited) {
-  if (auto copy = file_copies_.extract(pid); !copy.empty()) {
-    return OnFilesCopied(copy.mapped(),
-                         exited.wait_code() == CLD_EXITED && exited.wait_status() == 0);
+  if (auto copier = file_copiers_.extract(pid); !copier.empty()) {
+    const int64_t id = copier.mapped().sandbox_id;
+    return ended_.contains(id) ? TellEnd(id) : OnFilesCopied(copier.mapped(), exited);
   }
   const auto found = children_.find(pid);
   if (found == children_.end()) return absl::OkStatus();  // of a clone that failed
   const Child child = found->second;
   children_.erase(found);
-  ZygoteEvent event;
   if (child.role == Role::kShadow) {
     copier_->OnShadowGone(child.sandbox_id);
-    const auto ended = ended_.extract(child.sandbox_id);
-    if (ended.empty()) return absl::OkStatus();  // it lives, and cannot be copied any more
-    *event.mutable_child_exited() = ended.mapped();
-    return Send(event);
+    return TellEnd(child.sandbox_id);  // or it lives, and cannot be copied any more
   }
   RemoveResident(child.home);
-  *event.mutable_child_exited() = exited;
-  event.mutable_child_exited()->set_sandbox_id(child.sandbox_id);
-  if (copier_ != nullptr) {
-    const std::optional<pid_t> shadow = copier_->Forget(child.sandbox_id);
-    if (shadow == pid) {
-      copier_->OnShadowGone(child.sandbox_id);
-    } else if (shadow.has_value()) {
-      ended_.emplace(child.sandbox_id, event.child_exited());
-      return absl::OkStatus();
-    }
+  ended_[child.sandbox_id] = exited;
+  if (copier_ != nullptr && copier_->Forget(child.sandbox_id) == pid) {
+    copier_->OnShadowGone(child.sandbox_id);  // a snapshot's
   }
+  const auto copying = FindFileCopier(child.sandbox_id);
+  if (copying != file_copiers_.end()) kill(copying->first, SIGKILL);
+  return TellEnd(child.sandbox_id);
+}
+
+absl::Status Zygote::TellEnd(int64_t sandbox_id) {
+  const bool is_served = (copier_ != nullptr && copier_->HasShadow(sandbox_id)) ||
+                         FindFileCopier(sandbox_id) != file_copiers_.end();
+  if (is_served || !ended_.contains(sandbox_id)) return absl::OkStatus();
+  ZygoteEvent event;
+  *event.mutable_child_exited() = ended_.extract(sandbox_id).mapped();
+  event.mutable_child_exited()->set_sandbox_id(sandbox_id);
   return Send(event);
 }
 
 absl::Status Zygote::CloneNext() {
-  const PendingClone pending = std::move(pending_.front());
-  pending_.pop_front();
+  const PendingClone pending = TakeNext();
   Init init;
   if (has_nursery()) {
     absl::StatusOr<Init> taken = TakeInit();
     // OUT_OF_RANGE: the nursery is gone, and with it soon this process.
     if (absl::IsOutOfRange(taken.status())) return taken.status();
-    if (!taken.ok()) {
-      return ReportCloneFailure(pending.sandbox_id, std::string(taken.status().message()));
-    }
+    if (!taken.ok()) return ReportCloneFailure(pending.sandbox_id, taken.status());
     init = *std::move(taken);
   }
   const absl::Status status =
@@ -246,7 +226,7 @@ absl::Status Zygote::CloneNext() {
     (void)SignalPidfd(init.pidfd.get(), SIGKILL);
     user_ids_.Return(init.user);
   }
-  return ReportCloneFailure(pending.sandbox_id, std::string(status.message()));
+  return ReportCloneFailure(pending.sandbox_id, status);
 }
 
 absl::Status Zygote::ChooseNamespace(const PendingClone& pending, const Init& init) {
@@ -296,14 +276,14 @@ absl::StatusOr<Zygote::Cloned> Zygote::AdoptClone(const PendingClone& pending, c
     const bool joins = pending.joined_sandbox_id != 0;
     AddResident(clone.pid, pending.sandbox_id,
                 joins ? pending.joined_sandbox_id : pending.sandbox_id, init.user);
-    return Cloned{std::move(clone.pidfd), UniqueFd()};
+    return Cloned{.first_process = std::move(clone.pidfd)};
   }
   CLOISTER_ASSIGN_OR_RETURN(
       const pid_t first, copier_->AdoptShadow(pending.sandbox_id, clone.pid, init.Duplicate()));
   children_[clone.pid] = {pending.sandbox_id, Role::kShadow, pending.sandbox_id};
   AddResident(first, pending.sandbox_id, pending.sandbox_id, init.user);
   CLOISTER_ASSIGN_OR_RETURN(UniqueFd first_process, OpenPidfd(first));
-  return Cloned{std::move(first_process), std::move(clone.pidfd)};
+  return Cloned{.first_process = std::move(first_process), .shadow = std::move(clone.pidfd)};
 }
 
 absl::Status Zygote::TellCloned(const PendingClone& pending, const StageClock& clock,
@@ -319,18 +299,24 @@ absl::Status Zygote::TellCloned(const PendingClone& pending, const StageClock& c
   if (init.pidfd && pending.joined_sandbox_id == 0) sent.push_back(init.pidfd.get());
   event.mutable_cloned()->set_has_shadow(static_cast<bool>(cloned.shadow));
   event.mutable_cloned()->set_memory_bytes(cloned.memory_bytes);
+  event.mutable_cloned()->set_has_file_copier(static_cast<bool>(cloned.file_copier));
   if (cloned.shadow) sent.push_back(cloned.shadow.get());
+  if (cloned.file_copier) sent.push_back(cloned.file_copier.get());
   sent.insert(sent.end(),
               {pipes.host_channel.get(), pipes.host_output.get(), pipes.host_error.get()});
   return Send(event, sent);
 }
 
-absl::Status Zygote::ReportCloneFailure(int64_t sandbox_id, const std::string& stage) {
+absl::Status Zygote::ReportCloneFailure(int64_t sandbox_id, const absl::Status& status) {
   const int error_number = errno;
   ZygoteEvent event;
-  event.mutable_clone_failed()->set_sandbox_id(sandbox_id);
-  event.mutable_clone_failed()->set_stage(stage);
-  event.mutable_clone_failed()->set_error_number(error_number);
+  internal::v1::CloneFailed& failed = *event.mutable_clone_failed();
+  failed.set_sandbox_id(sandbox_id);
+  const absl::string_view message = status.message();
+  failed.set_stage(ForeignText({message.data(), message.size()}, kMaxFailureBytes));
+  failed.set_error_number(error_number);
+  if (IsRefusal(status)) failed.set_cause(internal::v1::FAILURE_CAUSE_REFUSED);
+  if (absl::IsUnimplemented(status)) failed.set_cause(internal::v1::FAILURE_CAUSE_UNSUPPORTED);
   return Send(event);
 }
 

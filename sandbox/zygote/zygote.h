@@ -64,11 +64,14 @@ class Zygote {
   struct Cloned {
     UniqueFd first_process = {};
     UniqueFd shadow = {};  // or none
+    UniqueFd file_copier = {};  // or none
     int64_t memory_bytes = 0;  // of a copy: above the zygote's own
   };
-  // A process that copies files into a sandbox, and the pipe on which it says what went wrong.
-  struct FileCopy {
+  // A process that copies files into a copy: a byte on `go` has it begin, and on `report` it says what went
+  // wrong.
+  struct FileCopier {
     int64_t sandbox_id;
+    UniqueFd go;
     UniqueFd report;
   };
 
@@ -76,11 +79,19 @@ class Zygote {
   absl::Status SetUp();
   absl::Status WarmUp(const internal::v1::ZygoteConfig& config);
   absl::Status Serve();
-  absl::Status HandleRequest();
+  absl::Status HandleRequests();
+  absl::Status HandleRequest(const internal::v1::ZygoteRequest& request,
+                             std::vector<UniqueFd> descriptors);
   absl::Status ReapChildren();
   absl::Status OnReaped(pid_t pid, const internal::v1::ChildExited& exited);
+  // Once nothing is left that serves the sandbox and nobody else.
+  absl::Status TellEnd(int64_t sandbox_id);
   void AddResident(pid_t pid, int64_t sandbox_id, int64_t home, uid_t user);
   void RemoveResident(int64_t home);
+  // Copies take as long as guests make them: at most one between looks at the queue, and after those who
+  // wait for a fresh sandbox.
+  PendingClone TakeNext();
+  bool has_pending() const { return !pending_.empty() || !pending_copies_.empty(); }
   absl::Status CloneNext();
 
   // Clones one sandbox into the namespaces of `init`, and tells the spawner.
@@ -96,20 +107,24 @@ class Zygote {
                                     CloneResult clone);
   // The same for a copy of another sandbox.
   absl::Status CopySandbox(const PendingClone& pending, const Init& init);
+  absl::StatusOr<Cloned> DescribeCopy(int64_t sandbox_id, const SandboxCopier::Copy& copy);
   absl::Status FinishCopy(int64_t sandbox_id);
   absl::Status ReleaseCopy(int64_t sandbox_id);
-  absl::Status OnFilesCopied(const FileCopy& copy, bool succeeded);
+  // In time for the spawner to put it into the copy's cgroup. No process where there are no files.
+  absl::StatusOr<UniqueFd> StartFileCopier(int64_t sandbox_id);
+  std::unordered_map<pid_t, FileCopier>::iterator FindFileCopier(int64_t sandbox_id);
+  absl::Status OnFilesCopied(const FileCopier& copier, const internal::v1::ChildExited& exited);
   absl::Status TellCloned(const PendingClone& pending, const StageClock& clock,
                           const Cloned& cloned, const Init& init, const SandboxPipes& pipes);
   absl::Status FailCopy(int64_t sandbox_id, const absl::Status& status);
-  absl::Status ReportCloneFailure(int64_t sandbox_id, const std::string& stage);
+  absl::Status ReportCloneFailure(int64_t sandbox_id, const absl::Status& status);
   absl::Status RequestInit();
   absl::StatusOr<Init> TakeInit();
   absl::Status Send(const internal::v1::ZygoteEvent& event, absl::Span<const int> descriptors = {});
 
   bool has_nursery() const { return static_cast<bool>(nursery_); }
   bool finished() const {
-    return retired_ && children_.empty() && file_copies_.empty() && pending_.empty();
+    return retired_ && children_.empty() && file_copiers_.empty() && !has_pending();
   }
 
   GuestRuntime& runtime_;
@@ -121,13 +136,15 @@ class Zygote {
   std::string stage_;  // of the set-up, for ZygoteBroken
   bool retired_ = false;
   std::deque<PendingClone> pending_;
+  std::deque<PendingClone> pending_copies_;
+  int clones_in_a_row_ = 0;
   std::unordered_map<pid_t, Child> children_;
   std::unordered_map<int64_t, Home> homes_;
   UserIds user_ids_;
   std::deque<uid_t> promised_;  // to the inits asked for, in their order
-  // Of sandboxes whose shadow has not been reaped yet: what they shared is not gone before.
+  // Of sandboxes whose shadow or file copier has not been reaped yet: what they shared is not gone before.
   std::unordered_map<int64_t, internal::v1::ChildExited> ended_;
-  std::unordered_map<pid_t, FileCopy> file_copies_;
+  std::unordered_map<pid_t, FileCopier> file_copiers_;
   std::unique_ptr<SandboxCopier> copier_;  // none without a nursery
 };
 

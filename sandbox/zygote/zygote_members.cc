@@ -16,7 +16,7 @@ absl::Status Zygote::JoinSandbox(const internal::v1::CloneSandbox& request,
   const auto home = homes_.find(request.joined_sandbox_id());
   if (home == homes_.end() || descriptors.size() != (has_nursery() ? 1 : 0)) {
     errno = 0;
-    return ReportCloneFailure(id, "the sandbox has ended");
+    return ReportCloneFailure(id, absl::NotFoundError("the sandbox has ended"));
   }
   Init init;
   init.user = home->second.user;
@@ -26,7 +26,7 @@ absl::Status Zygote::JoinSandbox(const internal::v1::CloneSandbox& request,
                                 .joined_sandbox_id = request.joined_sandbox_id(),
                                 .copy = std::nullopt};
   const absl::Status status = CloneSandbox(pending, init);
-  return status.ok() ? status : ReportCloneFailure(id, std::string(status.message()));
+  return status.ok() ? status : ReportCloneFailure(id, status);
 }
 
 void Zygote::AddResident(pid_t pid, int64_t sandbox_id, int64_t home, uid_t user) {

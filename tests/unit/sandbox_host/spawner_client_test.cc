@@ -174,6 +174,23 @@ TEST_F(SpawnerClientTest, ACloneThatFailsSaysWhichStep) {
   EXPECT_THAT(status.message(), HasSubstr("clone3"));
 }
 
+TEST_F(SpawnerClientTest, ACloneThatFailsSaysWhatItLiesIn) {
+  const int64_t zygote = StartZygote();
+  for (const auto& [cause, code] :
+       {std::pair(internal::v1::FAILURE_CAUSE_REFUSED, absl::StatusCode::kFailedPrecondition),
+        std::pair(internal::v1::FAILURE_CAUSE_UNSUPPORTED, absl::StatusCode::kUnimplemented)}) {
+    absl::Status status;
+    SpawnerEvent event;
+    event.mutable_sandbox_failed()->set_sandbox_id(RequestSandbox(zygote, &status));
+    event.mutable_sandbox_failed()->set_message("why");
+    event.mutable_sandbox_failed()->set_cause(cause);
+    spawner_.Say(event);
+    RunUntil(&loop_, [&] { return !status.ok(); });
+    EXPECT_EQ(status.code(), code);
+    EXPECT_THAT(status.message(), HasSubstr("why"));
+  }
+}
+
 TEST_F(SpawnerClientTest, AConfinementThatFailsSaysWhichStepAndIsKilled) {
   absl::Status status;
   FakeGuest guest(RequestSandbox(StartZygote(), &status));
