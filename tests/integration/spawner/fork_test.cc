@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -210,6 +211,149 @@ TEST_F(ForkTest, RefusesSharedMemory) {
   EXPECT_THAT(client_->Fork(7, 8).event.sandbox_failed().message(), HasSubstr("stay shared"));
   ResumeParent(parent);
   EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+}
+
+std::set<std::string> Names(const std::vector<pid_t>& pids) {
+  std::set<std::string> names;
+  for (pid_t pid : pids) names.insert(ProcessName(pid));
+  return names;
+}
+
+// As nobody prepared it: hostile programs need not stand still as others do.
+TEST_F(ForkTest, KillsAShadowWhoseCodeWasChangedAndSaysSo) {
+  const CreatedSandbox other = CreateParent(6);
+  int64_t id = 10;
+  for (int patch = 0; patch < 3; ++patch) {
+    const CreatedSandbox parent = CreateParent(id++);
+    const std::string limit = CgroupFile(parent.host_pid, "pids", "pids.max");
+    Run(parent, absl::StrCat("patch ", patch), 0);
+    PrepareFork(parent);
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      const Received refused = client_->Fork(parent.id, id++);
+      EXPECT_EQ(refused.event.sandbox_failed().cause(), internal::v1::FAILURE_CAUSE_REFUSED)
+          << refused.event.ShortDebugString();
+      EXPECT_THAT(refused.event.sandbox_failed().message(), HasSubstr("cannot be copied any more"));
+    }
+    EXPECT_EQ(CgroupFile(parent.host_pid, "pids", "pids.max"), limit);
+    ResumeParent(parent);
+    EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+    client_->Kill(parent.id);
+    client_->WaitForExit(parent.id);
+    // All others of the zygote go on.
+    const CreatedSandbox fork = Fork(other, id++);
+    EXPECT_EQ(Run(fork, "count 1", 1), "counter=1\n");
+    client_->Kill(fork.id);
+    client_->WaitForExit(fork.id);
+  }
+  client_->Kill(other.id);
+  client_->WaitForExit(other.id);
+  EXPECT_FALSE(Names(ProcessTree(client_->pid())).contains("sandbox-shadow"));
+}
+
+TEST_F(ForkTest, KillsSuchAShadowWhileItsSandboxLives) {
+  const CreatedSandbox parent = CreateParent();
+  EXPECT_TRUE(Names(ProcessTree(client_->pid())).contains("sandbox-shadow"));
+  Run(parent, "patch 0", 0);
+  PrepareFork(parent);
+  (void)client_->Fork(7, 8);
+  ResumeParent(parent);
+  EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+  // It was told to die before the answer; the next clone comes after its end was seen.
+  const CreatedSandbox next = client_->Create(9, 1);
+  EXPECT_TRUE(ReadGuestFrame(next).has_ready());
+  EXPECT_FALSE(Names(ProcessTree(client_->pid())).contains("sandbox-shadow"));
+}
+
+TEST_F(ForkTest, TellsOfFilesWhateverTheirNames) {
+  const CreatedSandbox parent = CreateParent();
+  const std::string limit = CgroupFile(parent.host_pid, "pids", "pids.max");
+  ASSERT_NE(limit, "");
+  Run(parent, "map_latin", 0);
+  PrepareFork(parent);
+  for (int64_t id = 10; id < 30; ++id) {
+    const Received refused = client_->Fork(7, id);
+    EXPECT_EQ(refused.event.sandbox_failed().sandbox_id(), id);
+    EXPECT_EQ(refused.event.sandbox_failed().cause(), internal::v1::FAILURE_CAUSE_REFUSED);
+    EXPECT_THAT(refused.event.sandbox_failed().message(), HasSubstr("/workspace/caf\\xe9 ("));
+  }
+  EXPECT_EQ(CgroupFile(parent.host_pid, "pids", "pids.max"), limit);
+  ResumeParent(parent);
+  EXPECT_EQ(Run(parent, "count 1", 1), "counter=1\n");
+}
+
+TEST_F(ForkTest, PaysForItsFiles) {
+  constexpr int kMebibytes = 7;
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, absl::StrCat("fill ", kMebibytes), 0);
+  const CreatedSandbox fork = Fork(parent, 8);
+  std::string charged = CgroupFile(fork.host_pid, "memory", "memory.usage_in_bytes");
+  if (charged.empty()) charged = CgroupFile(fork.host_pid, "memory", "memory.current");
+  EXPECT_GE(atoll(charged.c_str()), int64_t{kMebibytes} << 20);
+}
+
+TEST_F(ForkTest, IsRefusedWhereItsFilesAreMoreThanItMayHave) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "fill 7", 0);
+  const std::string limit = CgroupFile(parent.host_pid, "pids", "pids.max");
+  PrepareFork(parent);
+  internal::v1::CgroupLimits limits = client_->Spec().default_limits();
+  const int64_t workspace_bytes = client_->Spec().default_workspace_bytes();
+  limits.set_memory_bytes(4 << 20);
+  for (const bool snapshot : {false, true}) {
+    const int64_t id = snapshot ? 9 : 8;
+    client_->SendFork(7, id, limits, workspace_bytes, snapshot);
+    const Received refused = client_->Next(internal::v1::SpawnerEvent::kSandboxFailed);
+    EXPECT_EQ(refused.event.sandbox_failed().cause(), internal::v1::FAILURE_CAUSE_REFUSED);
+    EXPECT_THAT(refused.event.sandbox_failed().message(), HasSubstr("memory"));
+    client_->WaitForExit(id);
+  }
+  client_->SendFork(7, 10, client_->Spec().default_limits(), 2 << 20);
+  const Received refused = client_->Next(internal::v1::SpawnerEvent::kSandboxFailed);
+  EXPECT_EQ(refused.event.sandbox_failed().cause(), internal::v1::FAILURE_CAUSE_REFUSED);
+  EXPECT_THAT(refused.event.sandbox_failed().message(), HasSubstr("do not fit into the copy"));
+  client_->WaitForExit(10);
+  EXPECT_EQ(CgroupFile(parent.host_pid, "pids", "pids.max"), limit);
+  const CreatedSandbox fork = ForkPrepared(parent, 11);
+  ResumeParent(parent);
+  EXPECT_EQ(Run(fork, "count 1", 1), "counter=1\n");
+}
+
+TEST_F(ForkTest, EndsWithTheCopyingOfItsFilesWhenItIsKilled) {
+  const CreatedSandbox parent = CreateParent();
+  Run(parent, "fill 7", 0);
+  const size_t before = ProcessTree(client_->pid()).size();
+  PrepareFork(parent);
+  const internal::v1::ZygoteSpec spec = client_->Spec();
+  for (int64_t id = 10; id < 20; ++id) {
+    client_->SendFork(7, id, spec.default_limits(), spec.default_workspace_bytes());
+    client_->Kill(id);
+    client_->WaitForExit(id);
+  }
+  ResumeParent(parent);
+  // Another init may wait.
+  EXPECT_LE(ProcessTree(client_->pid()).size(), before + 1);
+}
+
+TEST_F(ForkTest, LetsFreshSandboxesGoFirst) {
+  const CreatedSandbox parent = CreateParent();
+  PrepareFork(parent);
+  const internal::v1::ZygoteSpec spec = client_->Spec();
+  constexpr int kCopies = 30;
+  for (int64_t id = 100; id < 100 + kCopies; ++id) {
+    client_->SendFork(7, id, spec.default_limits(), spec.default_workspace_bytes());
+  }
+  internal::v1::SpawnerRequest request;
+  request.mutable_create_sandbox()->set_sandbox_id(8);
+  request.mutable_create_sandbox()->set_zygote_id(1);
+  client_->Send(request);
+  int copies_before = 0;
+  std::vector<CreatedSandbox> made;
+  for (int i = 0; i < kCopies + 1; ++i) {
+    made.push_back(TakeCreated(client_->Next(internal::v1::SpawnerEvent::kSandboxCreated)));
+    if (made.back().id == 8) copies_before = i;
+  }
+  EXPECT_LT(copies_before, kCopies / 2);
+  ResumeParent(parent);
 }
 
 TEST_F(ForkTest, LeavesNothingBehind) {

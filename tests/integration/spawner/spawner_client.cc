@@ -145,15 +145,22 @@ CreatedSandbox SpawnerClient::Create(int64_t sandbox_id, int64_t zygote_id, bool
 }
 
 Received SpawnerClient::Fork(int64_t parent_id, int64_t sandbox_id, bool snapshot) {
+  const internal::v1::ZygoteSpec spec = Spec();
+  SendFork(parent_id, sandbox_id, spec.default_limits(), spec.default_workspace_bytes(), snapshot);
+  return Next();
+}
+
+void SpawnerClient::SendFork(int64_t parent_id, int64_t sandbox_id,
+                             const internal::v1::CgroupLimits& limits, int64_t workspace_bytes,
+                             bool snapshot) {
   SpawnerRequest request;
   internal::v1::ForkSandbox& fork = *request.mutable_fork_sandbox();
   fork.set_parent_id(parent_id);
   fork.set_sandbox_id(sandbox_id);
-  *fork.mutable_limits() = Spec().default_limits();
-  fork.set_workspace_bytes(Spec().default_workspace_bytes());
+  *fork.mutable_limits() = limits;
+  fork.set_workspace_bytes(workspace_bytes);
   fork.set_snapshot(snapshot);
   Send(request);
-  return Next();
 }
 
 Received SpawnerClient::AddProcess(int64_t sandbox_id, int64_t process_id) {
@@ -289,6 +296,21 @@ std::string NamespaceOf(pid_t pid, const char* name) {
 std::string CgroupOf(pid_t pid) {
   std::ifstream file(absl::StrCat("/proc/", pid, "/cgroup"));
   return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::string CgroupFile(pid_t pid, const std::string& controller, const std::string& file) {
+  std::ifstream groups(absl::StrCat("/proc/", pid, "/cgroup"));
+  for (std::string line; std::getline(groups, line);) {
+    // number:controllers:path; version 2 names none
+    const size_t names = line.find(':') + 1;
+    const size_t path = line.find(':', names) + 1;
+    const std::string controllers = line.substr(names, path - 1 - names);
+    if (!controllers.empty() && controllers != controller) continue;
+    const fs::path root = fs::path("/sys/fs/cgroup") / controllers;
+    std::ifstream found(root.string() + line.substr(path) + "/" + file);
+    if (std::string text; std::getline(found, text)) return text;
+  }
+  return "";
 }
 
 std::string StatusLine(pid_t pid, const std::string& name) {

@@ -52,6 +52,9 @@ class SpawnerClient {
   CreatedSandbox Create(int64_t sandbox_id, int64_t zygote_id, bool forkable = false);
   // Copies a sandbox that stands still; whichever event answers.
   Received Fork(int64_t parent_id, int64_t sandbox_id, bool snapshot = false);
+  // The same with other limits, without waiting for the answer.
+  void SendFork(int64_t parent_id, int64_t sandbox_id, const internal::v1::CgroupLimits& limits,
+                int64_t workspace_bytes, bool snapshot = false);
   // Adds a process to a sandbox; whichever event answers.
   Received AddProcess(int64_t sandbox_id, int64_t process_id);
   void Signal(int64_t sandbox_id, int signal);
@@ -91,6 +94,8 @@ std::string ProcessName(pid_t pid);
 std::string NamespaceOf(pid_t pid, const char* name);
 std::string CgroupOf(pid_t pid);
 std::string StatusLine(pid_t pid, const std::string& name);
+// A file of the process's cgroup, "pids.max" say, of version 1 or 2, without the end of its line.
+std::string CgroupFile(pid_t pid, const std::string& controller, const std::string& file);
 // Waits until none of them exists any more.
 bool AllGone(const std::vector<pid_t>& pids);
 
