@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <string>
@@ -22,6 +23,7 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/late_output.h"
 #include "sandbox/guest/open_files.h"
+#include "sandbox/wire/foreign_text.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/zygote/fork_point.h"
 
@@ -30,6 +32,10 @@ namespace {
 
 using internal::v1::GuestFrame;
 using internal::v1::HostFrame;
+
+// With one that says how many more there are.
+constexpr size_t kMaxObstacles = 15;
+constexpr size_t kMaxObstacleBytes = 300;
 
 // The names of Python's threads but the main one; empty where they cannot be had.
 std::string ThreadNames() {
@@ -145,7 +151,9 @@ absl::Status BeginCopy(Session* session, const OpenFiles& files, PyObject* renew
   const absl::Status status = files.Restore();
   if (!status.ok()) {
     frame.mutable_setup_failed()->set_stage("open files");
-    frame.mutable_setup_failed()->set_message(std::string(status.message()));
+    const absl::string_view why = status.message();
+    frame.mutable_setup_failed()->set_message(
+        ForeignText({why.data(), why.size()}, kMaxObstacleBytes));
     (void)session->Send(frame);
     return status;
   }
@@ -163,6 +171,20 @@ void FindObstacles(std::vector<std::string>* obstacles) {
   FindThreads(obstacles);
   FindInterpreters(obstacles);
   FindChildren(obstacles);
+}
+
+// Programs choose names of files as they like, in whatever encoding, and have as many as they like.
+GuestFrame Refused(const std::vector<std::string>& obstacles) {
+  GuestFrame frame;
+  internal::v1::ForkPrepared& refused = *frame.mutable_fork_prepared();
+  const size_t told = std::min(obstacles.size(), kMaxObstacles);
+  for (size_t i = 0; i < told; ++i) {
+    refused.add_obstacles(ForeignText(obstacles[i], kMaxObstacleBytes));
+  }
+  if (told < obstacles.size()) {
+    refused.add_obstacles(absl::StrCat("and ", obstacles.size() - told, " more"));
+  }
+  return frame;
 }
 
 }  // namespace
@@ -183,11 +205,7 @@ absl::Status StandStillForCopies(Session* session, int channel, PyObject* renew)
   }
   if (!obstacles.empty()) {
     session->AfterCopy();
-    GuestFrame refused;
-    for (std::string& obstacle : obstacles) {
-      refused.mutable_fork_prepared()->add_obstacles(std::move(obstacle));
-    }
-    return session->Send(refused);
+    return session->Send(Refused(obstacles));
   }
   GuestFrame frame;
   frame.mutable_fork_prepared();

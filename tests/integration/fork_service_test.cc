@@ -104,6 +104,56 @@ TEST_F(ForkServiceTest, RefusesWithTheReason) {
   EXPECT_EQ(TryFork(request, &names).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(ForkServiceTest, TellsOfObstaclesWhateverTheirNamesAndNumber) {
+  const std::string parent = Create().name();
+  (void)Cell(parent, "import mmap, os\nx = 41\nkept = []\n"
+                     "def keep(name):\n"
+                     "    fd = os.open(name, os.O_RDWR | os.O_CREAT)\n"
+                     "    os.write(fd, b'x' * 4096)\n"
+                     "    kept.append(mmap.mmap(fd, 4096, access=mmap.ACCESS_COPY))\n"
+                     "    os.close(fd)\n"
+                     "keep(b'/workspace/caf\\xe9')");
+  std::vector<std::string> names;
+  v1::ForkSandboxRequest request;
+  request.set_name(parent);
+  grpc::Status status = TryFork(request, &names);
+  EXPECT_EQ(Reason(status), "FORK_REFUSED");
+  EXPECT_THAT(status.error_message(), HasSubstr("/workspace/caf\\xe9 (an mmap"));
+  (void)Cell(parent, "for i in range(200): keep(f'/workspace/{i:03}' + 'n' * 200)");
+  status = TryFork(request, &names);
+  EXPECT_EQ(Reason(status), "FORK_REFUSED");
+  EXPECT_LT(status.error_message().size(), 8000u);
+  EXPECT_EQ(Value(parent, "x"), "41") << "an honest program keeps its sandbox";
+  (void)Cell(parent, "for one in kept: one.close()\nkept.clear()");
+  EXPECT_EQ(Value(Fork(parent)[0], "x + 1"), "42");
+}
+
+// What a guest that lies about standing still cannot hide from the zygote.
+TEST_F(ForkServiceTest, RefusesByNameWhatTheZygoteFinds) {
+  const std::string parent = Create().name();
+  (void)Cell(parent, "import mmap, os\n"
+                     "fd = os.open(b'/workspace/caf\\xe9', os.O_RDWR | os.O_CREAT)\n"
+                     "os.write(fd, b'x' * 4096)\n"
+                     "kept = mmap.mmap(fd, 4096, access=mmap.ACCESS_COPY)\n"
+                     "os.close(fd)\n"
+                     // A ForkPrepared of its own, without obstacles.
+                     "def lie():\n"
+                     "    os.write(3, bytes([2, 0, 0, 0, 12 << 3 | 2, 0]))\n"
+                     "    import time; time.sleep(300)\n"
+                     "os.register_at_fork(before=lie)");
+  std::vector<std::string> names;
+  v1::ForkSandboxRequest request;
+  request.set_name(parent);
+  request.set_count(5);
+  const grpc::Status status = TryFork(request, &names);
+  EXPECT_EQ(Reason(status), "FORK_REFUSED") << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("memory would stay shared with the copy"));
+  // Others are copied as ever.
+  const std::string other = Create().name();
+  (void)Cell(other, "x = 1");
+  EXPECT_EQ(Value(Fork(other)[0], "x + 1"), "2");
+}
+
 TEST_F(ForkServiceTest, SurvivesAwaitsBetweenCells) {
   const std::string parent = Create().name();
   (void)Cell(parent, "import asyncio\nawait asyncio.sleep(0)\nx = 3");
