@@ -31,6 +31,8 @@ using std::chrono::steady_clock;
 constexpr char kConfig[] =
     "templates { name: \"python3.14\" pool { minimum_ready: 4 maximum_ready: 4 maximum: 256 } }\n"
     "live_sandboxes { maximum_count: 200 }\n"
+    // Nothing here ends by time but what has a limit of its own, however busy the machine is.
+    "default_limits { wall_time { seconds: 60 } cpu_time { seconds: 60 } }\n"
     // Ended executions are kept for a while, and with them memory that is no leak.
     "execution_retention { seconds: 1 }\n"
     // A call that was refused as the server's fault is told why there.
