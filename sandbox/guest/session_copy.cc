@@ -23,7 +23,7 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/late_output.h"
 #include "sandbox/guest/open_files.h"
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/zygote/fork_point.h"
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/notebook_frame.h"
 #include "sandbox/wire/frame.h"
@@ -85,8 +85,12 @@ void Execution::HandOver() {
   phase_ = Phase::kHandingOver;
   parts_->channel.AllowLongFrames();
   parts_->meter.Start();
+  // What is sent at once may be done before the sender looks at a clock again.
+  start_ = parts_->loop->Now();
+  is_sent_at_once_ = true;
   parts_->channel.Send(std::move(frame_),
                        [this](const absl::Status& status) { OnHandedOver(status); });
+  is_sent_at_once_ = false;
   if (phase_ == Phase::kHandingOver) LookAgainAt(phase_deadline_);
 }
 
@@ -94,7 +98,7 @@ void Execution::OnHandedOver(const absl::Status& status) {
   if (phase_ != Phase::kHandingOver) return;
   if (!status.ok()) return AwaitExit();
   phase_ = Phase::kRunning;
-  start_ = parts_->loop->Now();
+  if (!is_sent_at_once_) start_ = parts_->loop->Now();
   parts_->output.Start(
       limits_.output_bytes, observer_,
       session_ != nullptr ? OutputReader::PastLimit::kDiscard : OutputReader::PastLimit::kStop,
@@ -130,7 +134,7 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
     return Stop(
         HostStop::kLost,
         absl::StrCat("the interpreter says that it could not begin: ",
-                     TameGuestText(frame->setup_failed().message(), kMaxQuotedBytes)));
+                     ForeignLine(frame->setup_failed().message(), kMaxQuotedBytes)));
   }
   if (session_ != nullptr && !frame->has_finished()) {
     const std::weak_ptr<char> alive = alive_;

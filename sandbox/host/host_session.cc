@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/host/cell_frame.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/wire/frame.h"
@@ -124,7 +124,7 @@ void HostSession::OnForkPrepared(const internal::v1::ForkPrepared& prepared) {
   std::string obstacles;
   for (const std::string& one : prepared.obstacles()) {
     if (obstacles.size() >= kObstaclesBytes) break;
-    absl::StrAppend(&obstacles, obstacles.empty() ? "" : "; ", TameGuestText(one));
+    absl::StrAppend(&obstacles, obstacles.empty() ? "" : "; ", ForeignLine(one));
   }
   EndStandStill(absl::FailedPreconditionError(obstacles));
 }

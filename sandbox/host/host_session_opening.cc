@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/host/host_session.h"
 
 namespace cloister::sandbox {
@@ -90,7 +90,7 @@ void HostSession::AwaitFailedExit() {
 
 bool HostSession::TakeOpening(const internal::v1::GuestFrame& frame) {
   if (frame.has_setup_failed()) {
-    ReportOpened(absl::ResourceExhaustedError(TameGuestText(frame.setup_failed().message())));
+    ReportOpened(absl::ResourceExhaustedError(ForeignLine(frame.setup_failed().message())));
     return true;
   }
   if (frame.has_import_failed()) {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/thread_clock.h"
 #include "sandbox/wire/frame.h"
@@ -194,7 +194,7 @@ absl::Status InterpretersProcess::TakeFrame(const GuestFrame& frame) {
       return absl::OkStatus();
     }
     if (!frame.has_setup_failed()) return OutOfTurn();
-    const std::string message = TameGuestText(frame.setup_failed().message());
+    const std::string message = ForeignLine(frame.setup_failed().message());
     ReportOpened(frame.setup_failed().stage() == "interpreters" ? absl::UnimplementedError(message)
                                                                 : absl::InternalError(message));
     return absl::OkStatus();
@@ -228,7 +228,7 @@ absl::Status InterpretersProcess::OnFailed(const internal::v1::InterpreterFailed
   if (slot == slots_.end() || slot->second.is_made) return OutOfTurn();
   Resident* const resident = slot->second.resident;
   Forget(failed.interpreter());
-  if (resident != nullptr) resident->OnFailed(absl::InternalError(TameGuestText(failed.message())));
+  if (resident != nullptr) resident->OnFailed(absl::InternalError(ForeignLine(failed.message())));
   return absl::OkStatus();
 }
 

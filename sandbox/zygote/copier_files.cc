@@ -14,7 +14,7 @@
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/copy_tree.h"
 #include "sandbox/linux/landlock.h"
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/zygote/copier.h"
 
 namespace cloister::sandbox {

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/zygote/refusal.h"
 
 namespace cloister::sandbox {

@@ -24,7 +24,7 @@
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/linux/clone.h"
 #include "sandbox/linux/namespaces.h"
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/wire/packet_socket.h"
 #include "sandbox/zygote/refusal.h"
 #include "sandbox/zygote/sandbox_process.h"

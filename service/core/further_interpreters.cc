@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/base/status_macros.h"
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
@@ -29,12 +29,12 @@ absl::Status ImportError(const internal::v1::ImportFailed& failed,
   } else if (failed.is_refused_by_profile()) {
     hint = "; PROCESS may load it";
   }
-  const std::string module = sandbox::TameGuestText(failed.module());
+  const std::string module = sandbox::ForeignLine(failed.module());
   return WithMetadata(
       WithMetadata(MakeError(v1::ERROR_REASON_IMPORT_FAILED,
                              absl::StrCat("the module ", module, " could not be imported into an ",
                                           "interpreter of profile ", ProfileName(profile), ": ",
-                                          sandbox::TameGuestText(failed.message(), kImportTextBytes), hint)),
+                                          sandbox::ForeignLine(failed.message(), kImportTextBytes), hint)),
                    "module", module),
       "profile", ProfileName(profile));
 }
@@ -258,7 +258,7 @@ void FurtherInterpreters::OnNotMade(const EntryPtr& entry,
   if (entry->is_choice_ours && entry->spec.profile == v1::Interpreter::PROFILE_ISOLATED &&
       (is_refused || absl::IsUnimplemented(made.status))) {
     entry->profile_reason =
-        is_refused ? absl::StrCat("The module ", sandbox::TameGuestText(made.import_failed->module()),
+        is_refused ? absl::StrCat("The module ", sandbox::ForeignLine(made.import_failed->module()),
                                   " refuses to load into an ISOLATED interpreter.")
                    : "This server cannot offer ISOLATED interpreters.";
     entry->spec.profile = v1::Interpreter::PROFILE_PROCESS;

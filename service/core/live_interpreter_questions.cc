@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "sandbox/base/guest_text.h"
+#include "sandbox/base/foreign_text.h"
 #include "service/core/error.h"
 #include "service/core/live_interpreter.h"
 
@@ -13,7 +13,7 @@ namespace {
 absl::Status LookupError(const absl::Status& why) {
   return MakeError(v1::ERROR_REASON_LOOKUP_FAILED,
                    absl::StrCat("looking the interpreter's objects up failed: ",
-                                sandbox::TameGuestText(std::string(why.message()))));
+                                sandbox::ForeignLine(std::string(why.message()))));
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "service/server/config.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -108,9 +109,14 @@ absl::StatusOr<ServerConfig> ParseConfig(const std::string& text, const std::str
 }
 
 absl::StatusOr<ServerConfig> LoadConfig(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--config: ", path, " is a directory; name a text proto file"));
+  }
   std::ifstream file(path);
   if (!file) {
-    return absl::NotFoundError(absl::StrCat("--config: cannot read ", path));
+    return absl::ErrnoToStatus(errno, absl::StrCat("--config: cannot read ", path));
   }
   const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   return ParseConfig(text, path);

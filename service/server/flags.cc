@@ -16,7 +16,7 @@ constexpr char kDescription[] =
     "code,\n"
     "and itself becomes an ordinary user (service_user). Started as an ordinary user it uses user\n"
     "namespaces. There is no authentication yet: only unix sockets (mode 0660, for root and the\n"
-    "service user's group) and loopback addresses are served.";
+    "service user's group) and loopback addresses are served. Metrics may be served anywhere.";
 
 constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT stop after running programs have ended (drain_timeout at most);\n"

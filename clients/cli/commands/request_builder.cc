@@ -67,7 +67,8 @@ absl::Status CheckCombination(const RunOptions& options) {
 absl::Status AddCode(const RunOptions& options, v1::Program* program) {
   if (options.code) {
     program->set_code(*options.code);
-    program->set_file_name("<string>");  // as python -c
+    // As python -c; a live sandbox names its cells itself, so that tracebacks show each one's lines.
+    if (options.interpreter.empty()) program->set_file_name("<string>");
     return absl::OkStatus();
   }
   absl::StatusOr<std::string> code = ReadInput(options.source);

@@ -101,7 +101,7 @@ TEST_F(HostForkTest, WhatAGuestNamesAsObstaclesIsTameAndShort) {
   SayPrepared(obstacles);
   RunUntil(&loop_, [this] { return status_.has_value(); });
   EXPECT_TRUE(absl::IsFailedPrecondition(*status_));
-  EXPECT_THAT(status_->message(), HasSubstr("a thread ?[31m is alive; xxx"));
+  EXPECT_THAT(status_->message(), HasSubstr("a thread \\x1b[31m is alive; xxx"));
   EXPECT_THAT(status_->message(), Not(HasSubstr("\n")));
   EXPECT_LT(status_->message().size(), 1400u);
 }

@@ -258,7 +258,7 @@ TEST_F(QuestionTest, WhatTheUsersObjectsRaiseIsToldAndTheSandboxGoesOn) {
   const auto answer = Ask(name);
   std::exchange(guest_->answer, nullptr)(absl::UnknownError("ValueError:\n\x07 no"));
   EXPECT_EQ(ReasonOf(answer->value().status()), v1::ERROR_REASON_LOOKUP_FAILED);
-  EXPECT_THAT(std::string(answer->value().status().message()), HasSubstr("ValueError: ? no"));
+  EXPECT_THAT(std::string(answer->value().status().message()), HasSubstr("ValueError: \\x07 no"));
   EXPECT_EQ(State(name), v1::Sandbox::STATE_READY);
 }
 

@@ -1,6 +1,6 @@
 // Whatever a guest names its files: what is told of them is UTF-8, and short.
 
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
 
 #include <gtest/gtest.h>
 
@@ -49,6 +49,13 @@ TEST(ForeignTextTest, EveryByteMakesAMessageThatParses) {
           << first << ' ' << second;
     }
   }
+}
+
+TEST(ForeignTextTest, ProseIsOneLine) {
+  EXPECT_EQ(ForeignLine("\n\none\r\n\ttwo   three \x07\n"), "one two three \\x07");
+  EXPECT_EQ(ForeignLine(""), "");
+  EXPECT_EQ(ForeignLine("one two three", 9), "one tw...");
+  EXPECT_LE(ForeignLine(std::string(1 << 20, 'x')).size(), 300u);
 }
 
 }  // namespace

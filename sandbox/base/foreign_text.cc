@@ -1,4 +1,8 @@
-#include "sandbox/wire/foreign_text.h"
+#include "sandbox/base/foreign_text.h"
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -51,6 +55,14 @@ std::string ForeignText(std::string_view text, size_t max_bytes) {
     text.remove_prefix(is_kept ? size : 1);
   }
   return safe;
+}
+
+std::string ForeignLine(std::string_view text, size_t max_bytes) {
+  // Enough of it for words that are far apart, and for a cut to be told.
+  text = text.substr(0, 4 * max_bytes);
+  const auto words = absl::StrSplit(absl::string_view(text.data(), text.size()),
+                                    absl::ByAnyChar(" \t\r\n\v\f"), absl::SkipEmpty());
+  return ForeignText(absl::StrJoin(words, " "), max_bytes);
 }
 
 }  // namespace cloister::sandbox

@@ -1,8 +1,8 @@
 // Text that a guest had a hand in, names of its files above all, on its way into a message: a string of
 // a message is UTF-8 or the whole message does not parse at its other end.
 
-#ifndef CLOISTER_SANDBOX_WIRE_FOREIGN_TEXT_H_
-#define CLOISTER_SANDBOX_WIRE_FOREIGN_TEXT_H_
+#ifndef CLOISTER_SANDBOX_BASE_FOREIGN_TEXT_H_
+#define CLOISTER_SANDBOX_BASE_FOREIGN_TEXT_H_
 
 #include <cstddef>
 #include <string>
@@ -14,6 +14,10 @@ namespace cloister::sandbox {
 // is longer than `max_bytes`, cut between characters and ended with "...".
 std::string ForeignText(std::string_view text, size_t max_bytes);
 
+// The same of prose, such as an exception's message, for an error or a log of ours: what white space
+// there is between words is one blank.
+std::string ForeignLine(std::string_view text, size_t max_bytes = 300);
+
 }  // namespace cloister::sandbox
 
-#endif  // CLOISTER_SANDBOX_WIRE_FOREIGN_TEXT_H_
+#endif  // CLOISTER_SANDBOX_BASE_FOREIGN_TEXT_H_
