@@ -86,11 +86,10 @@ void Execution::HandOver() {
   parts_->channel.AllowLongFrames();
   parts_->meter.Start();
   // What is sent at once may be done before the sender looks at a clock again.
-  start_ = parts_->loop->Now();
-  is_sent_at_once_ = true;
+  sending_since_ = parts_->loop->Now();
   parts_->channel.Send(std::move(frame_),
                        [this](const absl::Status& status) { OnHandedOver(status); });
-  is_sent_at_once_ = false;
+  sending_since_ = absl::InfinitePast();
   if (phase_ == Phase::kHandingOver) LookAgainAt(phase_deadline_);
 }
 
@@ -98,7 +97,8 @@ void Execution::OnHandedOver(const absl::Status& status) {
   if (phase_ != Phase::kHandingOver) return;
   if (!status.ok()) return AwaitExit();
   phase_ = Phase::kRunning;
-  if (!is_sent_at_once_) start_ = parts_->loop->Now();
+  const bool was_sent_at_once = sending_since_ != absl::InfinitePast();
+  start_ = was_sent_at_once ? sending_since_ : parts_->loop->Now();
   parts_->output.Start(
       limits_.output_bytes, observer_,
       session_ != nullptr ? OutputReader::PastLimit::kDiscard : OutputReader::PastLimit::kStop,

@@ -126,7 +126,7 @@ class Execution {
   Phase phase_ = Phase::kPreparing;
   bool frames_left_ = false;                 // unread, because output is paused
   absl::Time start_ = absl::InfinitePast();  // when the guest had all of its program
-  bool is_sent_at_once_ = false;
+  absl::Time sending_since_ = absl::InfinitePast();  // while it is tried to send it at once
   absl::Time phase_deadline_ = absl::InfiniteFuture();
   InterruptLadder ladder_;
   absl::Duration cpu_time_;  // as last looked at

@@ -21,6 +21,8 @@ struct InterruptCase {
   bool is_answered = true;
   // What has to be done before the interrupt can come.
   const char* preparation = "";
+  // The code says itself that it is on: where nothing of Python may come between that and the loop.
+  bool says_on = false;
 };
 class InterruptTest : public LiveTest, public ::testing::WithParamInterface<InterruptCase> {};
 
@@ -29,7 +31,9 @@ TEST_P(InterruptTest, EndsItAndSaysWhetherStateSurvived) {
   const std::string name = Create().name();
   (void)Cell(name, "kept = 'kept'");
   RunningCell cell(server_->executions(), name,
-                   absl::StrCat(GetParam().preparation, "print('on', flush=True)\n", GetParam().code));
+                   GetParam().says_on ? GetParam().code
+                                      : absl::StrCat(GetParam().preparation,
+                                                     "print('on', flush=True)\n", GetParam().code));
   cell.AwaitOutput("on");
   const auto begin = std::chrono::steady_clock::now();
   const Outcome outcome = Interrupt(name, kGrace).outcome();
@@ -71,10 +75,15 @@ INSTANTIATE_TEST_SUITE_P(
             "daemon=True)\nt.start(); t.join()"},
         InterruptCase{"CatchesOnce",
                       "try:\n  while True: pass\nexcept BaseException: pass\nwhile True: pass"},
-        InterruptCase{"LoopInC", "sum(range(10 ** 12))", false},
+        InterruptCase{"LoopInC",
+                      "import itertools, os\n"
+                      "sum(itertools.chain(map(os.write, [1], [b'on']), range(10 ** 12)))",
+                      false, "", true},
         InterruptCase{"CatchesAlways",
-                      "while True:\n  try:\n    while True: pass\n  except BaseException: pass",
-                      false},
+                      "said = False\nwhile True:\n  try:\n    if not said:\n      said = True\n"
+                      "      print('on', flush=True)\n    while True: pass\n"
+                      "  except BaseException: pass",
+                      false, "", true},
         InterruptCase{"Ignores", "while True: pass", false,
                       "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"}),
     [](const auto& info) { return info.param.name; });

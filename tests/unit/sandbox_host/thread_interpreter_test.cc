@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <functional>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,7 +12,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/sandbox_host/member_fixture.h"
+#include "tests/unit/sandbox_host/thread_interpreter_fixture.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -24,117 +23,6 @@ using internal::v1::HostFrame;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using v1::Outcome;
-
-// One interpreter, with the test as its guest.
-struct Made {
-  RecordingSession session;
-  std::optional<CreatedInterpreter> created;
-  std::unique_ptr<FakeGuest> guest;
-  internal::v1::CreateInterpreter request;
-  std::optional<CellObserver> cell;
-  std::optional<absl::Status> ended;
-};
-
-class ThreadInterpreterTest : public MemberTest {
- protected:
-  void TearDown() override {
-    made_.clear();
-    MemberTest::TearDown();
-  }
-
-  Made& Ask(InterpreterSpec spec = {}) {
-    Made& made = made_.emplace_back();
-    sandbox_->CreateInterpreter(std::move(spec), &made.session, [&made](CreatedInterpreter created) {
-      made.created = std::move(created);
-    });
-    return made;
-  }
-
-  // The process, as far as it has read what it is to be.
-  HostFrame BeginProcess() {
-    process_ = AnswerAddProcess();
-    process_->SayReady();
-    RunUntil(&loop_, [this] { return process_->CanRead(); });
-    return process_->ReadHostFrame();
-  }
-  void StartProcess() {
-    EXPECT_TRUE(BeginProcess().has_serve_interpreters());
-    GuestFrame frame;
-    frame.mutable_session_opened();
-    process_->Say(frame);
-  }
-
-  HostFrame NextFrame(std::vector<UniqueFd>* descriptors = nullptr) {
-    RunUntil(&loop_, [this] { return process_->CanRead(); });
-    return process_->ReadHostFrame(descriptors);
-  }
-  void TakeRequest(Made& made) {
-    std::vector<UniqueFd> ends;
-    made.request = NextFrame(&ends).create_interpreter();
-    ASSERT_EQ(ends.size(), 3u);
-    made.guest = std::make_unique<FakeGuest>(0, std::move(ends));
-  }
-  void SayCreated(Made& made) {
-    GuestFrame frame;
-    frame.mutable_interpreter_created()->set_interpreter(made.request.interpreter());
-    frame.mutable_interpreter_created()->set_thread_id(12345);
-    process_->Say(frame);
-    frame.mutable_session_opened();
-    made.guest->Say(frame);
-    RunUntil(&loop_, [&] { return made.created.has_value(); });
-    ASSERT_TRUE(made.created->status.ok()) << made.created->status;
-  }
-  Made& Create(InterpreterSpec spec = {}) {
-    Made& made = Ask(std::move(spec));
-    if (process_ == nullptr) StartProcess();
-    TakeRequest(made);
-    SayCreated(made);
-    return made;
-  }
-
-  void BeginCell(Made& made, int64_t number = 1) {
-    made.cell.emplace();
-    made.created->interpreter->RunCell({.number = number}, v1::Program(), Limits(), &*made.cell);
-    RunUntil(&loop_, [&] { return made.guest->CanRead(); });
-    EXPECT_EQ(made.guest->ReadHostFrame().execute_cell().number(), number);
-  }
-  static void Finish(Made& made, const std::string& exception = "", int64_t number = 1) {
-    GuestFrame frame;
-    frame.mutable_finished()->set_cell(number);
-    frame.mutable_finished()->set_kind(exception.empty() ? Finished::KIND_SUCCEEDED
-                                                         : Finished::KIND_RAISED);
-    frame.mutable_finished()->mutable_exception()->set_type(exception);
-    frame.mutable_finished()->mutable_memory()->set_current_bytes(77);
-    made.guest->Say(frame);
-  }
-  Outcome AwaitCell(Made& made) {
-    RunUntil(&loop_, [&] { return made.cell->finished(); });
-    return made.cell->outcome();
-  }
-  Outcome AwaitLoss(Made& made) {
-    RunUntil(&loop_, [&] { return made.session.lost.has_value(); });
-    return made.session.lost.value_or(Outcome());
-  }
-  void End(Made& made) {
-    made.created->interpreter->End([&made](const absl::Status& status) { made.ended = status; });
-  }
-  void SayEnded(Made& made) {
-    made.guest.reset();  // its channel closes
-    GuestFrame frame;
-    frame.mutable_interpreter_ended()->set_interpreter(made.request.interpreter());
-    process_->Say(frame);
-  }
-  bool ProcessIsKilled() {
-    bool killed = false;
-    while (!spawner_->Silent()) {
-      killed |= spawner_->Next().kill_sandbox().sandbox_id() == process_->sandbox_id();
-    }
-    return killed;
-  }
-
-  std::list<Made> made_;
-  std::unique_ptr<FakeGuest> process_;
-};
 
 TEST_F(ThreadInterpreterTest, SharesOneProcess) {
   Made& one = Ask({.profile = InterpreterProfile::kIsolated,
@@ -248,126 +136,6 @@ TEST_F(ThreadInterpreterTest, TakesItsProcessAlongWhereNoInterruptHelps) {
   StartProcess();
   TakeRequest(next);
   SayCreated(next);
-}
-
-TEST_F(ThreadInterpreterTest, EndsWithAProcessThatDies) {
-  Made& one = Create();
-  Made& idle = Create();
-  BeginCell(one);
-  spawner_->SayExited(process_->Die(SIGSEGV));
-  EXPECT_EQ(AwaitCell(one).kind(), Outcome::KIND_SIGNALED);
-  EXPECT_EQ(AwaitLoss(idle).kind(), Outcome::KIND_SIGNALED);
-}
-
-TEST_F(ThreadInterpreterTest, EndsInGoodOrder) {
-  Made& one = Create();
-  Made& two = Create();
-  BeginCell(one);
-  End(one);
-  EXPECT_EQ(NextFrame().interrupt_interpreter().interpreter(), one.request.interpreter());
-  EXPECT_EQ(NextFrame().end_interpreter().interpreter(), one.request.interpreter());
-  Finish(one, "KeyboardInterrupt");
-  SayEnded(one);
-  RunUntil(&loop_, [&] { return one.ended.has_value(); });
-  EXPECT_TRUE(one.ended->ok()) << *one.ended;
-  ASSERT_TRUE(one.cell->finished());
-  EXPECT_EQ(one.cell->outcome().kind(), Outcome::KIND_INTERRUPTED);
-  EXPECT_FALSE(one.session.lost.has_value());
-  one.created->interpreter.reset();
-  Settle();
-  EXPECT_TRUE(spawner_->Silent()) << "the process goes on for the other";
-  two.created->interpreter.reset();
-  EXPECT_EQ(NextFrame().end_interpreter().interpreter(), two.request.interpreter());
-  SayEnded(two);
-  Settle();
-  EXPECT_TRUE(ProcessIsKilled()) << "with its last interpreter it has nothing to do";
-}
-
-TEST_F(ThreadInterpreterTest, IsKilledWhereItDoesNotEnd) {
-  Made& one = Create();
-  Made& two = Create();
-  End(one);
-  one.guest.reset();  // its channel alone is no end
-  RunUntil(&loop_, [&] { return one.ended.has_value(); });
-  EXPECT_EQ(one.ended->code(), absl::StatusCode::kDeadlineExceeded);
-  Settle();
-  EXPECT_TRUE(ProcessIsKilled());
-  spawner_->SayExited(process_->Die(SIGKILL));
-  EXPECT_EQ(AwaitLoss(two).kind(), Outcome::KIND_INTERPRETER_LOST);
-}
-
-TEST_F(ThreadInterpreterTest, ThatClosesItsChannelIsKilled) {
-  Made& one = Create();
-  Made& two = Create();
-  one.guest.reset();
-  EXPECT_TRUE(RunUntil(&loop_, [&] { return !spawner_->Silent(); }));
-  EXPECT_TRUE(ProcessIsKilled());
-  spawner_->SayExited(process_->Die(SIGKILL));
-  EXPECT_EQ(AwaitLoss(one).kind(), Outcome::KIND_INTERPRETER_LOST);
-  EXPECT_THAT(one.session.lost->detail(), HasSubstr("closed its channel"));
-  EXPECT_THAT(AwaitLoss(two).detail(), HasSubstr("another interpreter in it"));
-}
-
-TEST_F(ThreadInterpreterTest, EndsWithAProcessThatDiedBeforeItWasKilled) {
-  Made& one = Create();
-  Made& two = Create();
-  one.guest.reset();
-  EXPECT_TRUE(RunUntil(&loop_, [&] { return !spawner_->Silent(); }));
-  EXPECT_TRUE(ProcessIsKilled());
-  spawner_->SayExited(process_->Die(SIGABRT));
-  EXPECT_EQ(AwaitLoss(two).kind(), Outcome::KIND_SIGNALED);
-  EXPECT_EQ(AwaitLoss(one).kind(), Outcome::KIND_SIGNALED);
-}
-
-TEST_F(ThreadInterpreterTest, IsLostAfterItsSandbox) {
-  Made& one = Create();
-  BeginCell(one);
-  one.cell->on_finished = [this] { EXPECT_TRUE(session_.lost.has_value()); };
-  spawner_->SayExited(EndWithSandbox(process_.get()));
-  spawner_->SayExited(guest_->Die(SIGSEGV));
-  EXPECT_THAT(AwaitCell(one).detail(), HasSubstr("its sandbox was lost"));
-}
-
-TEST_F(ThreadInterpreterTest, StandsInTheWayOfAFork) {
-  Made& one = Create({.profile = InterpreterProfile::kIsolated});
-  absl::Status status;
-  sandbox_->Fork({}, [&](const auto& forks) { status = forks.status(); });
-  EXPECT_TRUE(RunUntil(&loop_, [&] { return !status.ok(); }));
-  EXPECT_EQ(status, absl::FailedPreconditionError("an isolated interpreter is alive"));
-  one.created->interpreter.reset();
-}
-
-TEST_F(ThreadInterpreterTest, MayGoWithItsSandboxAtAnyTime) {
-  Made& one = Create();
-  Made& two = Ask();
-  one.created->interpreter.reset();
-  sandbox_.reset();
-  EXPECT_FALSE(two.created.has_value());
-  Settle();
-}
-
-TEST_F(ThreadInterpreterTest, MayOutliveItsSandbox) {
-  Made& one = Create();
-  spawner_->SayExited(process_->Die(SIGKILL));
-  EXPECT_EQ(AwaitLoss(one).kind(), Outcome::KIND_SIGNALED);
-  sandbox_.reset();
-  one.created->interpreter.reset();
-  Settle();
-}
-
-TEST_F(ThreadInterpreterTest, MayEndItsSandboxWhileAnotherIsOpened) {
-  Made& one = Create();
-  Made& two = Ask();
-  TakeRequest(two);
-  BeginCell(one);
-  one.cell->on_finished = [&] {
-    one.created->interpreter.reset();
-    sandbox_.reset();
-  };
-  spawner_->SayExited(process_->Die(SIGKILL));
-  EXPECT_EQ(AwaitCell(one).kind(), Outcome::KIND_SIGNALED);
-  EXPECT_FALSE(two.created.has_value());
-  Settle();
 }
 
 // What no guest of ours says on the process's channel.
