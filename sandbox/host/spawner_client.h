@@ -39,8 +39,8 @@ class SpawnerClient final : public SandboxFactory, private SandboxControl {
   // The same for a copy, whose files are copied first.
   static constexpr absl::Duration kCopyTimeout = absl::Seconds(60);
 
-  // Of one zygote, which makes one after the other: what else it is asked for waits behind these at most.
-  static constexpr int kCopiesAtOnce = 4;
+  // Of one zygote, which makes one after the other, and others' clones first: more than one call has.
+  static constexpr int kCopiesAtOnce = 16;
 
   // Waits, at most `timeout`, for the spawner to say what the machine offers. Errors: UNAVAILABLE
   // (the spawner ended; its own messages say why), DEADLINE_EXCEEDED, and what the socket said.
