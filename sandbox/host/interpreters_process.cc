@@ -252,7 +252,6 @@ absl::Status InterpretersProcess::OnEnded(int64_t number) {
 // ---- ends ---------------------------------------------------------------------------------------
 
 void InterpretersProcess::Break(const std::string& what) {
-  broken_ = what;
   process_->Kill();
   if (phase_ == Phase::kOpening) return ReportOpened(absl::InternalError(what));
   phase_ = Phase::kEnded;

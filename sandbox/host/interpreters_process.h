@@ -141,7 +141,6 @@ class InterpretersProcess final : public std::enable_shared_from_this<Interprete
   std::map<int64_t, Slot> slots_;
   int64_t next_number_ = 1;
   int64_t culprit_ = 0;   // for whose sake the process is killed
-  std::string broken_;    // how it broke the protocol, if it did
   std::deque<Outgoing> outgoing_;
   absl::Duration ended_cpu_;    // of interpreters' threads that are gone
   absl::Duration charged_cpu_;  // of other threads

@@ -26,10 +26,10 @@ bool HasMemoryOnV1(const std::vector<CgroupMount>& mounts) {
 // a sandbox still have its pages: such a group is not used again.
 constexpr int64_t kMaxInheritedBytes = int64_t{4} << 20;
 
-// Ready for another sandbox: empty, without its predecessor's pages and peak.
 // Slots set aside that one request looks at again.
 constexpr size_t kTriedAtOnce = 16;
 
+// Ready for another sandbox: empty, without its predecessor's pages and peak.
 absl::Status Reset(Cgroup& group) {
   CLOISTER_ASSIGN_OR_RETURN(const bool empty, group.IsEmpty());
   if (!empty) {
