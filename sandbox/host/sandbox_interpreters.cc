@@ -44,8 +44,11 @@ void SandboxInterpreters::CreateThread(InterpreterSpec spec, const Limits& limit
   if (is_starting_) return;
   is_starting_ = true;
   if (shared_ == nullptr || !shared_->is_usable()) return StartShared(limits);
-  loop_->Post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired()) OnSharedStarted(absl::OkStatus());
+  loop_->Post([this, limits, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    // It may have ended since.
+    if (shared_ == nullptr || !shared_->is_usable()) return StartShared(limits);
+    OnSharedStarted(absl::OkStatus());
   });
 }
 

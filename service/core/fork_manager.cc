@@ -71,10 +71,11 @@ absl::Status ForkManager::CopyInTurn(const std::shared_ptr<LiveSandbox>& parent,
 
 // ---- forks --------------------------------------------------------------------------------------
 
-void ForkManager::Repeat(const std::string& request_id, RequestIds* ids,
+absl::Status ForkManager::Repeat(const std::string& request_id, RequestIds* ids,
                          const RequestIds::Earlier& earlier, RequestIds::Waiter tell) {
   if (earlier.names.empty()) return ids->Await(request_id, std::move(tell));
   tell(earlier.names);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::Sandbox>> ForkManager::Forks(const Names& names) const {
@@ -90,11 +91,10 @@ absl::Status ForkManager::Fork(ForkRequest request, ForkCallback done) {
   CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
                             fork_ids_.Find(request.request_id, request.payload_digest));
   if (earlier.exists) {
-    Repeat(request.request_id, &fork_ids_, earlier,
-           [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
-             done(names.ok() ? Forks(*names) : names.status());
-           });
-    return absl::OkStatus();
+    return Repeat(request.request_id, &fork_ids_, earlier,
+                  [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
+                    done(names.ok() ? Forks(*names) : names.status());
+                  });
   }
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<Reservation> room, sandboxes_->Reserve(request.count));
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.parent));
@@ -164,11 +164,10 @@ absl::Status ForkManager::CreateSnapshot(SnapshotRequest request, SnapshotCallba
   CLOISTER_ASSIGN_OR_RETURN(const RequestIds::Earlier earlier,
                             snapshot_ids_.Find(request.request_id, request.payload_digest));
   if (earlier.exists) {
-    Repeat(request.request_id, &snapshot_ids_, earlier,
-           [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
-             done(names.ok() ? GetSnapshot(names->front()) : names.status());
-           });
-    return absl::OkStatus();
+    return Repeat(request.request_id, &snapshot_ids_, earlier,
+                  [this, done = std::move(done)](const absl::StatusOr<Names>& names) {
+                    done(names.ok() ? GetSnapshot(names->front()) : names.status());
+                  });
   }
   CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckNotDraining());
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.sandbox));

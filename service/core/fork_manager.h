@@ -107,7 +107,7 @@ class ForkManager final : public SnapshotSource {
 
   absl::StatusOr<std::vector<v1::Sandbox>> Forks(const Names& names) const;
   // A repetition: `tell` gets the names that the request made, now or when it has.
-  static void Repeat(const std::string& request_id, RequestIds* ids,
+  static absl::Status Repeat(const std::string& request_id, RequestIds* ids,
                      const RequestIds::Earlier& earlier, RequestIds::Waiter tell);
   std::vector<v1::Sandbox> AddForks(const LiveSandbox& parent, const ForkRequest& request,
                                     const sandbox::Limits& limits,

@@ -32,8 +32,17 @@ RequestIds::Hold RequestIds::Begin(const std::string& id, const std::string& pay
   });
 }
 
-void RequestIds::Await(const std::string& id, Waiter waiter) {
-  memory_->by_id.at(id).waiters.push_back(std::move(waiter));
+absl::Status RequestIds::Await(const std::string& id, Waiter waiter) {
+  std::vector<Waiter>& waiters = memory_->by_id.at(id).waiters;
+  if (waiters.size() >= kMaximumWaiters) {
+    return WithRetryDelay(
+        MakeError(v1::ERROR_REASON_OVERLOADED,
+                  absl::StrCat("this request was repeated ", waiters.size(),
+                               " times while it is under way; wait for its answer")),
+        absl::Seconds(1));
+  }
+  waiters.push_back(std::move(waiter));
+  return absl::OkStatus();
 }
 
 void RequestIds::Complete(const std::string& id, const std::vector<std::string>& names) {

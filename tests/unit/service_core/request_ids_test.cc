@@ -34,7 +34,7 @@ TEST_F(RequestIdsTest, ARepetitionJoinsWhatIsUnderWayAndFindsWhatWasMade) {
   EXPECT_TRUE(ids_.Find("a", "digest")->exists);
   EXPECT_TRUE(ids_.Find("a", "digest")->names.empty());
   std::vector<std::string> told;
-  ids_.Await("a", [&](const auto& names) { told = *names; });
+  EXPECT_TRUE(ids_.Await("a", [&](const auto& names) { told = *names; }).ok());
   ids_.Complete("a", {"x", "y"});
   EXPECT_EQ(told, (std::vector<std::string>{"x", "y"}));
   EXPECT_EQ(ids_.Find("a", "digest")->names, told);
@@ -45,7 +45,7 @@ TEST_F(RequestIdsTest, ARepetitionJoinsWhatIsUnderWayAndFindsWhatWasMade) {
 TEST_F(RequestIdsTest, WhatFailedTellsThoseWhoJoinedAndIsNewAgain) {
   RequestIds::Hold hold = ids_.Begin("a", "digest");
   std::optional<absl::Status> told;
-  ids_.Await("a", [&](const auto& names) { told = names.status(); });
+  EXPECT_TRUE(ids_.Await("a", [&](const auto& names) { told = names.status(); }).ok());
   ids_.Fail("a", absl::UnavailableError("no"));
   EXPECT_TRUE(told.has_value() && absl::IsUnavailable(*told));
   EXPECT_FALSE(ids_.Find("a", "other")->exists);
@@ -54,6 +54,18 @@ TEST_F(RequestIdsTest, WhatFailedTellsThoseWhoJoinedAndIsNewAgain) {
   hold.reset();
   for (const char* id : {"b", "c", "d"}) (void)ids_.Begin(id, "digest");
   EXPECT_TRUE(ids_.Find("a", "other")->exists);
+}
+
+TEST_F(RequestIdsTest, SoManyWaitAndNoMore) {
+  const RequestIds::Hold hold = ids_.Begin("a", "digest");
+  size_t told = 0;
+  const auto count = [&told](const auto&) { ++told; };
+  for (size_t i = 0; i < RequestIds::kMaximumWaiters; ++i) {
+    EXPECT_TRUE(ids_.Await("a", count).ok());
+  }
+  EXPECT_EQ(ReasonOf(ids_.Await("a", count)), v1::ERROR_REASON_OVERLOADED);
+  ids_.Complete("a", {"x"});
+  EXPECT_EQ(told, RequestIds::kMaximumWaiters);
 }
 
 TEST_F(RequestIdsTest, WhatIsHeldStaysAndOfTheRestOnlyTheLatest) {
