@@ -76,8 +76,9 @@ TEST(ClosedLoopTest, KeepsEveryClientBusyAndCounts) {
   std::vector<std::thread> threads;
   // Answers inline would recurse; a thread per client answers from elsewhere, as gRPC does.
   std::atomic<int> calls{0};
+  // Long enough for a few calls on any machine.
   const LoadResult result =
-      RunClosedLoop(3, absl::ZeroDuration(), absl::Milliseconds(50), [&](int, Done done) {
+      RunClosedLoop(3, absl::ZeroDuration(), absl::Seconds(1), [&](int, Done done) {
         const int now = ++in_flight;
         for (int seen = most; now > seen && !most.compare_exchange_weak(seen, now);) {
         }
@@ -91,7 +92,7 @@ TEST(ClosedLoopTest, KeepsEveryClientBusyAndCounts) {
   EXPECT_LE(most, 3);
   EXPECT_GT(result.latency.count(), 0u);
   EXPECT_GT(result.failed_count, 0);
-  EXPECT_DOUBLE_EQ(result.SucceededPerSecond(), static_cast<double>(result.latency.count()) / 0.05);
+  EXPECT_DOUBLE_EQ(result.SucceededPerSecond(), static_cast<double>(result.latency.count()));
 }
 
 TEST(ClosedLoopTest, GivesUpOnAServiceThatOnlyFails) {
