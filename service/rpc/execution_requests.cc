@@ -17,11 +17,7 @@ absl::StatusOr<core::ExecutionRequest> Take(const Backend& backend, core::Execut
   CLOISTER_ASSIGN_OR_RETURN(
       taken.memory,
       backend.request_memory->Take(static_cast<int64_t>(request->program().SpaceUsedLong())));
-  if (!request->request_id().empty()) {
-    taken.request_id = request->request_id();
-    taken.payload_digest =
-        RequestDigest(mode == core::ExecutionMode::kCollect ? "RunCode" : "Execute", *request);
-  }
+  TakeRequestId(mode == core::ExecutionMode::kCollect ? "RunCode" : "Execute", *request, &taken);
   if (request->interpreter().empty()) {
     taken.template_name =
         request->template_().empty() ? backend.default_template : request->template_();

@@ -30,10 +30,7 @@ class CreateInterpreterCall final : public UnaryCall {
  private:
   absl::Status Prepare() override {
     CLOISTER_RETURN_IF_ERROR(CheckRequest(*request_, *backend().validator));
-    if (!request_->request_id().empty()) {
-      wish_.request_id = request_->request_id();
-      wish_.payload_digest = RequestDigest("CreateInterpreter", *request_);
-    }
+    TakeRequestId("CreateInterpreter", *request_, &wish_);
     wish_.sandbox = request_->sandbox();
     wish_.spec.id = request_->interpreter_id();
     wish_.spec.profile = request_->profile();

@@ -27,8 +27,7 @@ absl::StatusOr<core::ForkRequest> TakeRequest(const Backend& backend,
                                               const v1::ForkSandboxRequest& request) {
   CLOISTER_ASSIGN_OR_RETURN(const CheckedFork checked, backend.sandbox_validator->Check(request));
   core::ForkRequest taken;
-  taken.request_id = request.request_id();
-  taken.payload_digest = RequestDigest("ForkSandbox", request);
+  TakeRequestId("ForkSandbox", request, &taken);
   taken.parent = request.name();
   taken.count = checked.count;
   taken.limits = LimitsFrom(backend, request.limits());
@@ -41,8 +40,7 @@ absl::StatusOr<core::SnapshotRequest> TakeRequest(const Backend& backend,
                                                   const v1::CreateSnapshotRequest& request) {
   core::SnapshotRequest taken;
   CLOISTER_ASSIGN_OR_RETURN(taken.ttl, backend.sandbox_validator->Check(request));
-  taken.request_id = request.request_id();
-  taken.payload_digest = RequestDigest("CreateSnapshot", request);
+  TakeRequestId("CreateSnapshot", request, &taken);
   taken.sandbox = request.sandbox();
   return taken;
 }
@@ -54,10 +52,7 @@ absl::StatusOr<core::CreateSandboxRequest> TakeRequest(const Backend& backend,
   core::CreateSandboxRequest taken;
   CLOISTER_ASSIGN_OR_RETURN(
       taken.memory, backend.request_memory->Take(static_cast<int64_t>(request->SpaceUsedLong())));
-  if (!request->request_id().empty()) {
-    taken.request_id = request->request_id();
-    taken.payload_digest = RequestDigest("CreateSandbox", *request);
-  }
+  TakeRequestId("CreateSandbox", *request, &taken);
   taken.spec.template_name =
       request->template_().empty() ? backend.default_template : request->template_();
   taken.spec.limits = checked.limits;
