@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/utf8.h"
 #include "service/rpc/request_validator.h"
 #include "service/rpc/violations.h"
 
@@ -55,23 +56,6 @@ v1::FileInfo::Kind KindOf(PathInfo::Kind kind) {
     default:
       return v1::FileInfo::KIND_OTHER;
   }
-}
-
-// How many bytes the character at the front has; 0 where it is none.
-size_t CharacterBytes(std::string_view bytes) {
-  const auto at = [bytes](size_t i) { return static_cast<uint8_t>(bytes[i]); };
-  const uint8_t first = at(0);
-  if (first < 0x80) return 1;
-  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4 || bytes.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xC0) != 0x80) return 0;
-  }
-  // Overlong, surrogates, past the last character.
-  const uint8_t second = at(1);
-  if ((first == 0xE0 && second < 0xA0) || (first == 0xED && second > 0x9F)) return 0;
-  if ((first == 0xF0 && second < 0x90) || (first == 0xF4 && second > 0x8F)) return 0;
-  return length;
 }
 
 }  // namespace
@@ -168,7 +152,7 @@ std::string ToUtf8(std::string_view bytes) {
   std::string text;
   text.reserve(bytes.size());
   while (!bytes.empty()) {
-    const size_t length = CharacterBytes(bytes);
+    const size_t length = sandbox::Utf8CharacterBytes(bytes);
     if (length == 0) {
       text += "\xEF\xBF\xBD";
     } else {

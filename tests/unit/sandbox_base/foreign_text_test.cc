@@ -56,6 +56,7 @@ TEST(ForeignTextTest, ProseIsOneLine) {
   EXPECT_EQ(ForeignLine(""), "");
   EXPECT_EQ(ForeignLine("one two three", 9), "one tw...");
   EXPECT_LE(ForeignLine(std::string(1 << 20, 'x')).size(), 300u);
+  EXPECT_EQ(ForeignLine("one" + std::string(5000, ' ') + "two"), "one...") << "a cut is told";
 }
 
 }  // namespace
