@@ -20,8 +20,8 @@ namespace cloister::sandbox {
 
 class SandboxFork : public std::enable_shared_from_this<SandboxFork> {
  public:
-  // Of one call: a large one lets the copies of others through. Enough for all that work on a copy after
-  // the zygote; with three at once a hundred copies took half as long again.
+  // Of one call: a large one lets the copies of others through. Enough for the zygote to have work while
+  // others finish what it made.
   static constexpr int kCopiesAtOnce = 8;
 
   // `done` follows, never inline: with all copies, or with why one of them failed and no more were made.

@@ -23,12 +23,7 @@ constexpr size_t kMiB = size_t{1} << 20;
 class FileServiceTest : public ::testing::Test {
  protected:
   FileServiceTest() {
-    grpc::ClientContext context;
-    v1::CreateSandboxResponse response;
-    const grpc::Status status =
-        server_.sandboxes().CreateSandbox(&context, v1::CreateSandboxRequest(), &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    sandbox_ = response.sandbox().name();
+    sandbox_ = server_.MakeSandbox();
     server_.OnLoop(
         [this] { guest()->on_file = [this](const auto& asked) { return Serve(asked); }; });
   }

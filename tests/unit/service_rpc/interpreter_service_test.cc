@@ -32,12 +32,7 @@ std::vector<std::string> FieldsIn(const grpc::Status& status) {
 class InterpreterServiceTest : public ::testing::Test {
  protected:
   InterpreterServiceTest() {
-    grpc::ClientContext context;
-    v1::CreateSandboxResponse response;
-    const grpc::Status status =
-        server_.sandboxes().CreateSandbox(&context, v1::CreateSandboxRequest(), &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    sandbox_ = response.sandbox().name();
+    sandbox_ = server_.MakeSandbox();
     request_.set_sandbox(sandbox_);
     request_.set_interpreter_id("two");
   }

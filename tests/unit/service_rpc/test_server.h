@@ -139,6 +139,16 @@ class TestServer {
     }
   }
 
+  // A live sandbox's name.
+  std::string MakeSandbox() {
+    grpc::ClientContext context;
+    v1::CreateSandboxResponse response;
+    const grpc::Status status =
+        sandboxes().CreateSandbox(&context, v1::CreateSandboxRequest(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response.sandbox().name();
+  }
+
   // Asks the loop again and again until `condition` holds there; false after ten seconds.
   bool WaitOnLoop(const std::function<bool()>& condition) {
     const absl::Time deadline = absl::Now() + absl::Seconds(10);
