@@ -11,6 +11,19 @@
 #include "service/core/limits_proto.h"
 
 namespace cloister::core {
+namespace {
+
+absl::Status TooManyInterruptsError() {
+  const std::string maximum = absl::StrCat(Execution::kMaximumInterrupts);
+  return WithRetryDelay(
+      WithMetadata(MakeError(v1::ERROR_REASON_EXECUTION_QUEUE_FULL,
+                             absl::StrCat(maximum, " calls that interrupt this execution wait for "
+                                                   "its end already; it is being interrupted")),
+                   "maximum", maximum),
+      absl::Seconds(1));
+}
+
+}  // namespace
 
 Subscription::~Subscription() { execution_->Leave(&reader_); }
 
@@ -85,21 +98,23 @@ absl::StatusOr<std::unique_ptr<Subscription>> Execution::Subscribe(ExecutionList
   return subscription;
 }
 
-void Execution::Interrupt(absl::Duration grace, InterruptCallback done) {
+absl::Status Execution::Interrupt(absl::Duration grace, InterruptCallback done) {
   if (state_ == State::kEnded) {
     done(result_);
-    return;
+    return absl::OkStatus();
   }
+  if (interrupt_callbacks_.size() >= kMaximumInterrupts) return TooManyInterruptsError();
   interrupt_callbacks_.push_back(std::move(done));
   if (!interrupt_) interrupt_ = PendingInterrupt{context_.loop->Now(), grace};
   interrupt_->grace = std::min(interrupt_->grace, grace);
   if (state_ == State::kRunning) {
     runner_->Interrupt(grace);
-    return;
+    return absl::OkStatus();
   }
   result_.outcome.set_kind(v1::Outcome::KIND_INTERRUPTED);
   result_.outcome.set_detail("interrupted before the program started");
   EndQueued(absl::OkStatus());
+  return absl::OkStatus();
 }
 
 absl::Status Execution::SendInput(int64_t request, std::optional<std::string> text) {

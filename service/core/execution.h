@@ -90,6 +90,8 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   static constexpr absl::Duration kCallerGoneGrace = absl::Seconds(2);
 
   using InterruptCallback = std::function<void(const ExecutionResult&)>;
+  // Who may wait for the end of one execution by interrupting it; callers that have gone are among them.
+  static constexpr size_t kMaximumInterrupts = 64;
 
   Execution(Context context, ExecutionRequest request);
   ~Execution() override;
@@ -105,8 +107,9 @@ class Execution final : public std::enable_shared_from_this<Execution>,
                                                           int64_t after_sequence = 0);
 
   // KeyboardInterrupt, and a kill after `grace`; one that is still queued ends at once. `done`
-  // follows at the end, inline where it has ended already. Idempotent.
-  void Interrupt(absl::Duration grace, InterruptCallback done);
+  // follows at the end, inline where it has ended already. Idempotent. EXECUTION_QUEUE_FULL, with no
+  // effect, where as many wait as may.
+  absl::Status Interrupt(absl::Duration grace, InterruptCallback done);
 
   // Answers the input request of that number, 0 for whichever is open. Errors: INPUT_NOT_EXPECTED.
   absl::Status SendInput(int64_t request, std::optional<std::string> text);

@@ -87,11 +87,13 @@ class InterruptCall final : public UnaryCall {
     if (!execution.ok()) return Complete(execution.status());
     // The caller may go before the end; the interrupt goes on.
     auto self = std::static_pointer_cast<InterruptCall>(shared_from_this());
-    (*execution)->Interrupt(grace_, [self](const core::ExecutionResult& result) {
-      if (self->completed()) return;
-      if (result.status.ok()) *self->response_->mutable_outcome() = result.outcome;
-      self->Complete(result.status);
-    });
+    const absl::Status asked =
+        (*execution)->Interrupt(grace_, [self](const core::ExecutionResult& result) {
+          if (self->completed()) return;
+          if (result.status.ok()) *self->response_->mutable_outcome() = result.outcome;
+          self->Complete(result.status);
+        });
+    if (!asked.ok()) Complete(asked);
   }
 
   const v1::InterruptExecutionRequest* const request_;

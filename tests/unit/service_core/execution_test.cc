@@ -156,14 +156,14 @@ TEST_F(ExecutionTest, InterruptReachesTheSandboxAndReportsTheEnd) {
     EXPECT_EQ(result.outcome.kind(), v1::Outcome::KIND_INTERRUPTED);
     ++done;
   };
-  execution->Interrupt(absl::Seconds(2), count);
-  execution->Interrupt(absl::Seconds(1), count);
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(2), count).ok());
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(1), count).ok());
   EXPECT_THAT(sandbox->interrupts(), ElementsAre(absl::Seconds(2), absl::Seconds(1)));
   EXPECT_EQ(done, 0);
   loop_.Advance(absl::Milliseconds(500));
   sandbox->Finish(v1::Outcome::KIND_INTERRUPTED);
   EXPECT_EQ(done, 2);
-  execution->Interrupt(absl::Seconds(1), count);
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(1), count).ok());
   EXPECT_EQ(done, 3) << "an ended one tells its end";
   EXPECT_THAT(observer_.interrupts, ElementsAre(InterruptResult::kStopped));
 }
@@ -171,20 +171,38 @@ TEST_F(ExecutionTest, InterruptReachesTheSandboxAndReportsTheEnd) {
 TEST_F(ExecutionTest, InterruptThatTookTheWholeGraceWasEscalated) {
   auto execution = Start(Request(ExecutionMode::kCollect));
   testing::FakeSandbox* sandbox = source_.Grant();
-  execution->Interrupt(absl::Seconds(2), [](const ExecutionResult&) {});
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(2), [](const ExecutionResult&) {}).ok());
   loop_.Advance(absl::Seconds(2));
   sandbox->Finish(v1::Outcome::KIND_INTERRUPTED);
   EXPECT_THAT(observer_.interrupts, ElementsAre(InterruptResult::kEscalated));
 }
 
+TEST_F(ExecutionTest, OnlySoManyWaitForTheEndOfAnInterrupt) {
+  auto execution = Start(Request(ExecutionMode::kCollect));
+  testing::FakeSandbox* sandbox = source_.Grant();
+  size_t done = 0;
+  const auto count = [&done](const ExecutionResult&) { ++done; };
+  for (size_t i = 0; i < Execution::kMaximumInterrupts; ++i) {
+    ASSERT_TRUE(execution->Interrupt(absl::Seconds(2), count).ok());
+  }
+  const absl::Status refused = execution->Interrupt(absl::Seconds(1), count);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused), v1::ERROR_REASON_EXECUTION_QUEUE_FULL);
+  EXPECT_EQ(sandbox->interrupts().back(), absl::Seconds(2)) << "refused, without an effect";
+  sandbox->Finish(v1::Outcome::KIND_INTERRUPTED);
+  EXPECT_EQ(done, Execution::kMaximumInterrupts);
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(1), count).ok()) << "nobody has to wait any more";
+}
+
 TEST_F(ExecutionTest, InterruptInTheQueueEndsItAtOnce) {
   auto execution = Start(Request(ExecutionMode::kCollect));
   bool done = false;
-  execution->Interrupt(absl::Seconds(2), [&](const ExecutionResult& result) {
+  const auto told = [&](const ExecutionResult& result) {
     done = true;
     EXPECT_TRUE(result.status.ok());
     EXPECT_EQ(result.outcome.kind(), v1::Outcome::KIND_INTERRUPTED);
-  });
+  };
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(2), told).ok());
   EXPECT_TRUE(done);
   EXPECT_TRUE(source_.pending.empty());
 }

@@ -50,7 +50,7 @@ TEST_F(FurtherInterpretersTest, AnInterruptReachesTheOneItIsMeantFor) {
   const std::string one = Make("one");
   (void)Execute(sandbox_);
   const auto execution = Execute(one);
-  execution->Interrupt(absl::Seconds(1), [](const ExecutionResult&) {});
+  EXPECT_TRUE(execution->Interrupt(absl::Seconds(1), [](const ExecutionResult&) {}).ok());
   EXPECT_THAT(fake(0)->interrupts(), ElementsAre(absl::Seconds(1)));
   EXPECT_THAT(guest_->interrupts(), IsEmpty());
   fake(0)->Finish(v1::Outcome::KIND_INTERRUPTED);

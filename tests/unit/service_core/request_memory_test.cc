@@ -71,7 +71,7 @@ TEST_F(RequestMemoryTest, AnExecutionThatEndsBeforeItStartsHoldsNothing) {
   source_.Refuse(MakeError(v1::ERROR_REASON_POOL_EXHAUSTED, "none"));
   EXPECT_EQ(memory_.held_bytes(), 0);
   auto interrupted = Start(RequestOf(60, "retained"));
-  interrupted->Interrupt(absl::ZeroDuration(), [](const ExecutionResult&) {});
+  EXPECT_TRUE(interrupted->Interrupt(absl::ZeroDuration(), [](const ExecutionResult&) {}).ok());
   EXPECT_EQ(memory_.held_bytes(), 0);
 }
 
