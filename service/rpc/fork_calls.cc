@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "grpcpp/server_context.h"
 #include "sandbox/base/status_macros.h"
@@ -15,7 +16,8 @@
 namespace cloister::rpc {
 namespace {
 
-// Goes on where the caller has gone: with a request_id it can ask again what became of it.
+// Goes on where the caller has gone: with a request_id it can ask again what became of it. Without
+// one, nobody will ever know of the forks, so they are ended.
 class ForkSandboxCall final : public UnaryCall {
  public:
   ForkSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
@@ -32,27 +34,44 @@ class ForkSandboxCall final : public UnaryCall {
   }
 
   void Begin() override {
+    can_be_asked_for_again_ = !fork_.request_id.empty();
     fork_.deadline = LoopDeadline(*backend().loop, context_->deadline());
     auto self = std::static_pointer_cast<ForkSandboxCall>(shared_from_this());
     const absl::Status started = backend().forks->Fork(
         std::move(fork_), [self](absl::StatusOr<std::vector<v1::Sandbox>> sandboxes) {
-          if (self->completed()) return;
-          if (sandboxes.ok()) {
-            for (v1::Sandbox& sandbox : *sandboxes) {
-              *self->response_->add_sandboxes() = std::move(sandbox);
-            }
-          }
-          self->Complete(sandboxes.status());
+          self->OnForked(std::move(sandboxes));
         });
     if (!started.ok()) Complete(started);
+  }
+
+  void OnForked(absl::StatusOr<std::vector<v1::Sandbox>> sandboxes) {
+    if (sandboxes.ok() && !can_be_asked_for_again_) {
+      for (const v1::Sandbox& sandbox : *sandboxes) made_.push_back(sandbox.name());
+    }
+    if (completed()) return TakeBack();
+    if (sandboxes.ok()) {
+      for (v1::Sandbox& sandbox : *sandboxes) {
+        *response_->add_sandboxes() = std::move(sandbox);
+      }
+    }
+    Complete(sandboxes.status());
+  }
+
+  void TakeBack() override {
+    for (const std::string& name : std::exchange(made_, {})) {
+      (void)backend().sandboxes->Delete(name);
+    }
   }
 
   grpc::CallbackServerContext* const context_;
   const v1::ForkSandboxRequest* const request_;
   v1::ForkSandboxResponse* const response_;
   core::ForkRequest fork_;
+  bool can_be_asked_for_again_ = false;
+  std::vector<std::string> made_;  // while they may be taken back
 };
 
+// As ForkSandboxCall.
 class CreateSnapshotCall final : public UnaryCall {
  public:
   CreateSnapshotCall(const Backend& backend, grpc::CallbackServerContext* context,
@@ -69,21 +88,29 @@ class CreateSnapshotCall final : public UnaryCall {
   }
 
   void Begin() override {
+    can_be_asked_for_again_ = !snapshot_.request_id.empty();
     snapshot_.deadline = LoopDeadline(*backend().loop, context_->deadline());
     auto self = std::static_pointer_cast<CreateSnapshotCall>(shared_from_this());
     const absl::Status started = backend().forks->CreateSnapshot(
         std::move(snapshot_), [self](absl::StatusOr<v1::Snapshot> snapshot) {
-          if (self->completed()) return;
+          if (snapshot.ok() && !self->can_be_asked_for_again_) self->made_ = snapshot->name();
+          if (self->completed()) return self->TakeBack();
           if (snapshot.ok()) *self->response_->mutable_snapshot() = *std::move(snapshot);
           self->Complete(snapshot.status());
         });
     if (!started.ok()) Complete(started);
   }
 
+  void TakeBack() override {
+    if (!made_.empty()) (void)backend().forks->DeleteSnapshot(made_);
+  }
+
   grpc::CallbackServerContext* const context_;
   const v1::CreateSnapshotRequest* const request_;
   v1::CreateSnapshotResponse* const response_;
   core::SnapshotRequest snapshot_;
+  bool can_be_asked_for_again_ = false;
+  std::string made_;  // where it may be taken back
 };
 
 // A call that is over when the loop has done one thing.

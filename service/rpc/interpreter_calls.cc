@@ -43,12 +43,16 @@ class CreateInterpreterCall final : public UnaryCall {
   }
 
   void Begin() override {
+    can_be_asked_for_again_ = !wish_.request_id.empty();
     wish_.deadline = LoopDeadline(*backend().loop, context_->deadline());
     auto self = std::static_pointer_cast<CreateInterpreterCall>(shared_from_this());
     auto creation = backend().interpreters->Create(
         std::move(wish_), [self](absl::StatusOr<v1::Interpreter> interpreter) {
           if (self->completed()) return;
-          if (interpreter.ok()) *self->response_->mutable_interpreter() = *std::move(interpreter);
+          if (interpreter.ok()) {
+            if (!self->can_be_asked_for_again_) self->made_ = interpreter->name();
+            *self->response_->mutable_interpreter() = *std::move(interpreter);
+          }
           self->Complete(interpreter.status());
         });
     if (!creation.ok()) return Complete(creation.status());
@@ -57,11 +61,18 @@ class CreateInterpreterCall final : public UnaryCall {
 
   void Abandon() override { backend().interpreters->Abandon(creation_); }
 
+  void TakeBack() override {
+    if (made_.empty()) return;
+    (void)backend().interpreters->Delete(made_, [](const std::vector<std::string>&) {});
+  }
+
   grpc::CallbackServerContext* const context_;
   const v1::CreateInterpreterRequest* const request_;
   v1::CreateInterpreterResponse* const response_;
   core::CreateInterpreterRequest wish_;
   core::InterpreterManager::Creation creation_;
+  bool can_be_asked_for_again_ = false;
+  std::string made_;  // where it may be taken back
 };
 
 // Goes on where the caller has gone.

@@ -30,6 +30,7 @@ class CreateSandboxCall final : public UnaryCall {
   }
 
   void Begin() override {
+    can_be_asked_for_again_ = !create_request_.request_id.empty();
     create_request_.deadline = LoopDeadline(*backend().loop, context_->deadline());
     auto self = std::static_pointer_cast<CreateSandboxCall>(shared_from_this());
     auto name = backend().sandboxes->Create(
@@ -44,10 +45,15 @@ class CreateSandboxCall final : public UnaryCall {
 
   void Abandon() override { backend().sandboxes->Abandon(name_); }
 
+  void TakeBack() override {
+    if (!can_be_asked_for_again_) (void)backend().sandboxes->Delete(name_);
+  }
+
   grpc::CallbackServerContext* const context_;
   v1::CreateSandboxRequest* const request_;
   v1::CreateSandboxResponse* const response_;
   core::CreateSandboxRequest create_request_;
+  bool can_be_asked_for_again_ = false;
   std::string name_;
 };
 

@@ -24,7 +24,8 @@ void UnaryCall::Complete(const absl::Status& status) {
 
 void UnaryCall::OnCancel() {
   backend_.loop->Post([self = shared_from_this()] {
-    if (self->completed_) return;
+    // gRPC tells of no cancellation once the answer is on its way.
+    if (self->completed_) return self->TakeBack();
     self->Abandon();
     self->Complete(absl::CancelledError("the caller has gone"));
   });

@@ -33,6 +33,9 @@ class UnaryCall : public grpc::ServerUnaryReactor, public std::enable_shared_fro
   virtual void Begin() = 0;
   // Loop: the caller has gone and Complete was not called yet; it will be, after this.
   virtual void Abandon() {}
+  // Loop: the caller had gone before the answer of Complete was sent, so it does not know of what the
+  // call has made. Of an answer that was sent nobody learns whether it arrived.
+  virtual void TakeBack() {}
 
   // Loop: ends the call, once; later calls are ignored.
   void Complete(const absl::Status& status);

@@ -48,6 +48,7 @@ void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
 void FakeSandbox::OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) {
   session_ = std::move(spec);
   session_observer_ = observer;
+  if (!factory_->answer_sessions) return;
   factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
     if (!alive.expired()) session_observer_->OnOpened(factory_->session_error);
   });

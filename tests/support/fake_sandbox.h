@@ -53,6 +53,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   const sandbox::CellSettings& cell() const { return cell_; }
   const std::vector<std::string>& inputs() const { return inputs_; }
   // What the guest of a session does beside cells.
+  void SayOpened() { session_observer_->OnOpened(absl::OkStatus()); }
   void Lose(v1::Outcome::Kind kind);
   void SayLate(int64_t cell, const std::string& text);
   // Its further interpreters that exist, oldest first.
@@ -161,6 +162,8 @@ class FakeSandboxFactory final : public sandbox::SandboxFactory {
   int64_t peak_memory_bytes = 0;
   // Not OK: opening a session fails so.
   absl::Status session_error;
+  // False: sessions are opened by FakeSandbox::SayOpened only.
+  bool answer_sessions = true;
   // False: further interpreters are made by FakeSandbox::AnswerInterpreter only.
   bool answer_interpreters = true;
   // Called at the end of every Sandbox::Run and RunCell, if set.

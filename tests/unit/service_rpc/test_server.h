@@ -168,6 +168,7 @@ class TestServer {
   v1::InfoService::Stub& info() { return *info_stub_; }
   v1::FileService::Stub& files() { return *files_stub_; }
   core::FileManager& file_manager() { return *files_; }
+  core::ForkManager& forks() { return *forks_; }
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
   core::ExecutionManager& manager() { return *manager_; }
