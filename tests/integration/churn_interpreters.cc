@@ -200,9 +200,15 @@ void ChurnClient::WedgeInterpreter() {
   const std::string other = MakeInterpreter(held.name, Interpreter::PROFILE_ISOLATED);
   if (wedged.empty() || other.empty()) return DeleteNamed(held.name);
   {
-    // Swallows an interrupt that comes before the loop in C has begun.
+    // Swallows interrupts that come before the loop in C has begun, and one that meets the swallowing.
     RunningCell cell(server_->executions(), wedged,
-                     "while True:\n  try:\n    print('on', flush=True)\n    sum(range(10**12))\n"
+                     "while True:\n"
+                     "  try:\n"
+                     "    while True:\n"
+                     "      try:\n"
+                     "        print('on', flush=True)\n"
+                     "        sum(range(10**12))\n"
+                     "      except BaseException: pass\n"
                      "  except BaseException: pass");
     cell.AwaitOutput("on");
     Expect(absl::StrCat(DeleteInterpreter(wedged)), "1", "lost by the deletion");
