@@ -1,5 +1,6 @@
 #include "sandbox/host/host_files.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -12,6 +13,16 @@ namespace {
 using internal::v1::FileReply;
 using internal::v1::FileRequest;
 using internal::v1::HostFrame;
+
+// What a request may take of the sandbox's memory, where it makes files larger or more: the pages of
+// the file, and the process's own copy of them. What other requests take is in the reserve.
+int64_t NeededBytes(const FileRequest& request) {
+  constexpr int64_t kEntryBytes = int64_t{64} << 10;
+  if (request.has_write_part()) {
+    return 2 * static_cast<int64_t>(request.write_part().data().size()) + kEntryBytes;
+  }
+  return request.has_open_to_write() || request.has_make_directory() ? kEntryBytes : 0;
+}
 
 absl::Status LostError(std::string_view why) {
   return absl::UnavailableError(absl::StrCat("the process of the sandbox's files was lost: ",
@@ -55,6 +66,11 @@ void HostFiles::Serve() {
   is_asked_ = true;
   FileRequest& request = questions_.front().request;
   request.set_number(++last_number_);
+  if (const int64_t needed = NeededBytes(request); needed > 0 && !process_->HasMemoryFor(needed)) {
+    FileReply refusal;
+    refusal.set_error_number(ENOMEM);
+    return Finish(std::move(refusal));
+  }
   HostFrame frame;
   frame.mutable_file_request()->Swap(&request);
   SetTimer();

@@ -33,6 +33,8 @@ class FileProcess {
   virtual ~FileProcess() = default;
   virtual GuestChannel& channel() = 0;
   virtual internal::v1::GuestLimits limits() const = 0;
+  // Whether so much more may be used of the sandbox's memory, in which its files lie.
+  virtual bool HasMemoryFor(int64_t bytes) const = 0;
 };
 
 class HostFiles {

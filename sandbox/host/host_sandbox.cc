@@ -1,5 +1,6 @@
 #include "sandbox/host/host_sandbox.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,12 +16,17 @@ namespace {
 class MemberFileProcess final : public FileProcess, private MemberProcess::User {
  public:
   MemberFileProcess(std::unique_ptr<MemberProcess> process, const Limits& limits)
-      : process_(std::move(process)), limits_(GuestLimitsOf(limits, *process_->parts())) {
+      : process_(std::move(process)),
+        limits_(GuestLimitsOf(limits, *process_->parts())),
+        memory_bytes_(limits.memory_bytes) {
     process_->SetUser(this);
   }
 
   GuestChannel& channel() override { return process_->parts()->channel; }
   internal::v1::GuestLimits limits() const override { return limits_; }
+  bool HasMemoryFor(int64_t bytes) const override {
+    return process_->parts()->memory.Has(bytes, memory_bytes_);
+  }
 
  private:
   void OnExited(const internal::v1::SandboxExited& /*exit*/) override {}
@@ -28,6 +34,7 @@ class MemberFileProcess final : public FileProcess, private MemberProcess::User 
 
   const std::unique_ptr<MemberProcess> process_;
   const internal::v1::GuestLimits limits_;
+  const int64_t memory_bytes_;
 };
 
 }  // namespace

@@ -14,6 +14,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/guest_channel.h"
+#include "sandbox/host/memory_room.h"
 #include "sandbox/host/output_reader.h"
 #include "sandbox/host/resource_meter.h"
 #include "sandbox/sandbox.h"
@@ -79,6 +80,7 @@ struct SandboxParts {
   GuestChannel channel;
   OutputReader output;
   ResourceMeter meter;
+  MemoryRoom memory = MemoryRoom(UniqueFd(), UniqueFd());  // known to further processes only
   int unanswered_signals = 0;  // asked for, and not known to have been sent
 };
 

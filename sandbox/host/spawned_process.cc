@@ -8,11 +8,30 @@
 namespace cloister::sandbox {
 namespace {
 
-// The order of SandboxCreated's descriptors; the last come with a memory cgroup only, the very last
-// only where there may be subprocesses.
-enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak, kCpu };
+// The order of SandboxCreated's descriptors. With a memory cgroup its files follow.
+enum Descriptor { kPidfd, kChannel, kStdout, kStderr, kPeak };
 constexpr size_t kFewestDescriptors = kStderr + 1;
-constexpr size_t kMostDescriptors = kCpu + 1;
+
+struct CgroupFiles {
+  UniqueFd peak;
+  UniqueFd cpu;    // where there may be subprocesses
+  UniqueFd usage;  // these two of a further process
+  UniqueFd memory_stat;
+};
+constexpr size_t kMostDescriptors = kFewestDescriptors + 4;
+
+// Their number tells which they are.
+CgroupFiles TakeCgroupFiles(std::vector<UniqueFd>* descriptors) {
+  CgroupFiles files;
+  size_t left = descriptors->size();
+  if (left >= kFewestDescriptors + 3) {
+    files.memory_stat = std::move((*descriptors)[--left]);
+    files.usage = std::move((*descriptors)[--left]);
+  }
+  if (left > kPeak + 1) files.cpu = std::move((*descriptors)[kPeak + 1]);
+  if (left > kPeak) files.peak = std::move((*descriptors)[kPeak]);
+  return files;
+}
 
 }  // namespace
 
@@ -27,7 +46,7 @@ absl::Status CheckDescriptors(const std::vector<UniqueFd>& descriptors) {
 SandboxParts MakeSandboxParts(AsioLoop* loop, SandboxControl* control,
                               const internal::v1::SandboxCreated& created,
                               std::vector<UniqueFd> descriptors) {
-  descriptors.resize(kMostDescriptors);
+  CgroupFiles files = TakeCgroupFiles(&descriptors);
   return {.id = created.sandbox_id(),
           .host_pid = static_cast<pid_t>(created.host_pid()),
           .shares_user = created.shares_user(),
@@ -37,8 +56,9 @@ SandboxParts MakeSandboxParts(AsioLoop* loop, SandboxControl* control,
           .channel = GuestChannel(loop, std::move(descriptors[kChannel])),
           .output =
               OutputReader(loop, std::move(descriptors[kStdout]), std::move(descriptors[kStderr])),
-          .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()),
-                                 std::move(descriptors[kPeak]), std::move(descriptors[kCpu]))};
+          .meter = ResourceMeter(static_cast<pid_t>(created.host_pid()), std::move(files.peak),
+                                 std::move(files.cpu)),
+          .memory = MemoryRoom(std::move(files.usage), std::move(files.memory_stat))};
 }
 
 absl::Status OpenParts(SandboxParts* parts) {

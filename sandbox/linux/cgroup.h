@@ -61,6 +61,10 @@ class Cgroup {
   // group is released.
   virtual absl::StatusOr<UniqueFd> OpenPeakFile() = 0;
   virtual absl::StatusOr<UniqueFd> OpenCpuFile() = 0;
+  // The same for what is in use now: v1 memory.usage_in_bytes, v2 memory.current; and for what that
+  // consists of, memory.stat of both.
+  virtual absl::StatusOr<UniqueFd> OpenUsageFile() = 0;
+  virtual absl::StatusOr<UniqueFd> OpenMemoryStatFile() = 0;
 
   // Closes the descriptors it can open again, as its next use does: for one that is left alone for long.
   virtual void Rest() = 0;

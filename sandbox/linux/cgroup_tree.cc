@@ -160,6 +160,13 @@ absl::StatusOr<UniqueFd> ControlFile::Duplicate() const {
   return copy;
 }
 
+absl::StatusOr<UniqueFd> ControlFile::OpenToRead() const {
+  CLOISTER_RETURN_IF_ERROR(Prepare());
+  UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return SyscallError(absl::StrCat("open ", path_));
+  return fd;
+}
+
 absl::Status KillMembers(const std::string& directory) {
   std::set<pid_t> told;
   for (int pass = 0; pass < kMaxKillPasses; ++pass) {

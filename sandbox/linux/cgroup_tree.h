@@ -67,6 +67,8 @@ class ControlFile {
   absl::Status Write(int64_t value) const;
   // Another descriptor of a file that is kept open.
   absl::StatusOr<UniqueFd> Duplicate() const;
+  // A descriptor of its own, for reading, of a file that is opened for each use.
+  absl::StatusOr<UniqueFd> OpenToRead() const;
 
   // Closes it until its next use, which keeps it open again.
   void Rest() { fd_.reset(); }

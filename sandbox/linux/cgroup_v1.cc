@@ -78,6 +78,8 @@ class CgroupV1 final : public Cgroup {
 
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
   absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_usage_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenUsageFile() override { return usage_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenMemoryStatFile() override { return stat_.OpenToRead(); }
 
   void Rest() override {
     for (Member& member : members_) member.procs.Rest();
@@ -153,6 +155,7 @@ class CgroupV1 final : public Cgroup {
     limit_ = ControlFile::OpenedOnUse(prefix + "memory.limit_in_bytes");
     swap_limit_ = ControlFile::OpenedOnUse(prefix + "memory.memsw.limit_in_bytes");
     force_empty_ = ControlFile::OpenedOnUse(prefix + "memory.force_empty");
+    stat_ = ControlFile::OpenedOnUse(prefix + "memory.stat");
     CLOISTER_ASSIGN_OR_RETURN(usage_,
                               ControlFile::Open(prefix + "memory.usage_in_bytes", O_RDONLY));
     CLOISTER_ASSIGN_OR_RETURN(peak_,
@@ -214,7 +217,7 @@ class CgroupV1 final : public Cgroup {
   const std::string name_;
   std::vector<Member> members_;  // memory first, where there is one
   Member cpu_;                   // where it is a hierarchy of its own
-  ControlFile limit_, swap_limit_, peak_, usage_, force_empty_, oom_control_;
+  ControlFile limit_, swap_limit_, peak_, usage_, force_empty_, stat_, oom_control_;
   ControlFile pids_max_, pids_current_, cpu_usage_, cpu_quota_;
   int64_t memory_bytes_ = kUnlimited;
   int64_t process_count_ = 0;

@@ -73,6 +73,8 @@ class CgroupV2 final : public Cgroup {
 
   absl::StatusOr<UniqueFd> OpenPeakFile() override { return peak_.Duplicate(); }
   absl::StatusOr<UniqueFd> OpenCpuFile() override { return cpu_stat_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenUsageFile() override { return current_.Duplicate(); }
+  absl::StatusOr<UniqueFd> OpenMemoryStatFile() override { return stat_.OpenToRead(); }
 
   // Not the peak, which starts anew for readers of one open file only.
   void Rest() override {
@@ -122,6 +124,7 @@ class CgroupV2 final : public Cgroup {
     CLOISTER_ASSIGN_OR_RETURN(current_, ControlFile::Open(Path("memory.current"), O_RDONLY));
     CLOISTER_ASSIGN_OR_RETURN(events_, ControlFile::Open(Path("memory.events"), O_RDONLY));
     reclaim_ = ControlFile::OpenedOnUse(Path("memory.reclaim"));
+    stat_ = ControlFile::OpenedOnUse(Path("memory.stat"));
     // Where the peak cannot be reset, the kernel does not let even root open it for writing; root's
     // open succeeds all the same, so the first reset is what tells.
     absl::StatusOr<ControlFile> peak = ControlFile::OpenIfPresent(Path("memory.peak"), O_RDWR);
@@ -140,7 +143,7 @@ class CgroupV2 final : public Cgroup {
   const std::string directory_;
   const std::string name_;
   ControlFile procs_, state_, kill_, cpu_stat_, cpu_max_, pids_max_;
-  ControlFile max_, current_, peak_, events_, reclaim_;
+  ControlFile max_, current_, peak_, events_, reclaim_, stat_;
   bool peak_resets_ = false;
 };
 

@@ -112,6 +112,12 @@ absl::StatusOr<std::vector<UniqueFd>> LiveSandbox::OpenCgroupFiles() const {
     CLOISTER_ASSIGN_OR_RETURN(UniqueFd cpu, group->OpenCpuFile());
     files.push_back(std::move(cpu));
   }
+  if (home_ != nullptr) {
+    CLOISTER_ASSIGN_OR_RETURN(UniqueFd usage, group->OpenUsageFile());
+    files.push_back(std::move(usage));
+    CLOISTER_ASSIGN_OR_RETURN(UniqueFd stat, group->OpenMemoryStatFile());
+    files.push_back(std::move(stat));
+  }
   // Those with a shadow live for long, and thousands beside one another.
   if (whole().has_shadow_) group->Rest();
   return files;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <cerrno>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,6 +40,7 @@ class HostFilesTest : public ::testing::Test {
       limits.set_open_file_count(4);
       return limits;
     }
+    bool HasMemoryFor(int64_t bytes) const override { return bytes <= test_.memory_; }
 
    private:
     HostFilesTest& test_;
@@ -108,6 +110,7 @@ class HostFilesTest : public ::testing::Test {
   AsioLoop loop_;
   absl::Status make_error_;
   int made_ = 0, ended_ = 0;
+  int64_t memory_ = INT64_MAX;
   UniqueFd guest_;
   std::optional<HostFiles> files_;
 };
@@ -268,6 +271,34 @@ TEST_F(HostFilesTest, WrittenDataTravelsWhole) {
   Say(reply);
   Await(result);
   EXPECT_TRUE((*result)->ok());
+}
+
+TEST_F(HostFilesTest, WhatDoesNotFitIntoMemoryIsNotSent) {
+  memory_ = 1 << 20;
+  FileRequest write, open, make;
+  write.mutable_write_part()->set_data(std::string(size_t{1} << 20, 'x'));
+  open.mutable_open_to_write()->set_path("a");
+  make.mutable_make_directory()->set_path("b");
+  const auto first = Stat("a");
+  const auto large = Ask(write);
+  write.mutable_write_part()->set_data("x");
+  const auto small = Ask(write);
+  const auto last = Stat("c");
+  OpenGuest();
+  (void)AnswerStat();
+  const FileRequest sent = Read().file_request();
+  EXPECT_EQ(sent.write_part().data(), "x");
+  EXPECT_EQ((*large)->value().error_number(), ENOMEM);
+  memory_ = 0;
+  GuestFrame reply;
+  reply.mutable_file_reply()->set_number(sent.number());
+  Say(reply);
+  const auto opened = Ask(open), made = Ask(make), removed = Stat("d");
+  EXPECT_EQ(AnswerStat().stat().path(), "c");
+  EXPECT_EQ(AnswerStat().stat().path(), "d");
+  Await(removed);
+  EXPECT_EQ((*opened)->value().error_number(), ENOMEM);
+  EXPECT_EQ((*made)->value().error_number(), ENOMEM);
 }
 
 }  // namespace

@@ -35,6 +35,7 @@ class CgroupV1Test : public ::testing::Test {
                                     {"memory.max_usage_in_bytes", "0\n"},
                                     {"memory.usage_in_bytes", "0\n"},
                                     {"memory.force_empty", ""},
+                                    {"memory.stat", "inactive_file 0\n"},
                                     {"memory.oom_control", "oom_kill 0\n"}});
     tree_->SetFiles("/pids", {{"cgroup.procs", ""}, {"pids.max", "max\n"}, {"pids.current", "0\n"}});
     tree_->SetFiles("/cpu", {{"cgroup.procs", ""},
@@ -169,6 +170,8 @@ TEST_F(CgroupV1Test, ReadsCounters) {
   EXPECT_EQ(group->OomKillCount().value(), 2);
   EXPECT_EQ(group->CurrentBytes().value(), 4096);
   EXPECT_TRUE(group->OpenPeakFile().ok());
+  EXPECT_TRUE(group->OpenUsageFile().ok());
+  EXPECT_TRUE(group->OpenMemoryStatFile().ok());
   EXPECT_FALSE(group->OpenCpuFile().ok()) << "no cpuacct";
   // cpuacct is not mounted here.
   EXPECT_TRUE(absl::IsUnimplemented(group->CpuNanoseconds().status()));

@@ -106,6 +106,8 @@ TEST_F(CgroupV2Test, AtRestHoldsNoOtherDescriptors) {
   EXPECT_EQ(Read(Base() + "/s0/cgroup.procs"), "41");
   EXPECT_TRUE(group->OomKillCount().ok());
   EXPECT_TRUE(group->OpenPeakFile().ok());
+  EXPECT_TRUE(group->OpenUsageFile().ok());
+  EXPECT_TRUE(group->OpenMemoryStatFile().ok());
   EXPECT_TRUE(group->ResetPeak().ok());
   EXPECT_TRUE(group->IsEmpty().ok());
   EXPECT_GT(FakeCgroupTree::OpenFiles(), before + 1);

@@ -79,6 +79,7 @@ CgroupSystem MakeV2System(const std::shared_ptr<FakeCgroupTree>& tree) {
                            {"memory.current", "0\n"},
                            {"memory.peak", "0\n"},
                            {"memory.events", "oom_kill 0\n"},
+                           {"memory.stat", "inactive_file 0\n"},
                            {"memory.oom.group", "0\n"},
                            {"memory.reclaim", ""}});
   EXPECT_TRUE(tree->MakeDirectory(tree->root() + "/unit").ok());

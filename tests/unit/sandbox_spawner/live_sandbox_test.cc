@@ -127,7 +127,8 @@ TEST_F(LiveSandboxTest, MembersAreInItsGroupAndDoNotCount) {
   EXPECT_EQ(Read("s0", "cgroup.procs"), absl::StrCat(member_.pid()));
   EXPECT_TRUE(absl::IsFailedPrecondition(member->SetLimits(Limits(1, 1), 0)));
   EXPECT_FALSE(home->IsOver());
-  EXPECT_EQ(member->OpenCgroupFiles().value().size(), 1u);
+  EXPECT_EQ(home->OpenCgroupFiles().value().size(), 1u);    // the peak
+  EXPECT_EQ(member->OpenCgroupFiles().value().size(), 3u);  // and what is in use, and of what
   const SandboxExited exited = End(member.get(), SIGKILL);
   EXPECT_FALSE(exited.with_sandbox());
   EXPECT_EQ(exited.oom_kill_count(), 0);
@@ -195,7 +196,7 @@ TEST_F(LiveSandboxTest, HoldsThreeDescriptorsWhileItLives) {
   EXPECT_EQ(sandbox->OpenCgroupFiles().value().size(), 2u);  // the peak and the processor time
   EXPECT_EQ(FakeCgroupTree::OpenFiles(), before + 3);        // two processes, the peak
   const auto member = AddMember(sandbox.get(), 8);
-  EXPECT_EQ(member->OpenCgroupFiles().value().size(), 2u);
+  EXPECT_EQ(member->OpenCgroupFiles().value().size(), 4u);
   EXPECT_EQ(FakeCgroupTree::OpenFiles(), before + 4);
 }
 
