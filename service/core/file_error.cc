@@ -47,6 +47,30 @@ absl::Status FilesInterruptedError() {
                         kRetryDelay);
 }
 
+absl::Status StandstillError(absl::Duration limit) {
+  return WithRetryDelay(
+      MakeError(v1::ERROR_REASON_FILES_INTERRUPTED,
+                absl::StrCat("nothing was sent, or taken, for ", absl::FormatDuration(limit),
+                             ": the stream was ended, and what it had written is gone. Try again")),
+      kRetryDelay);
+}
+
+absl::Status StartFilesError(const sandbox::Limits& limits) {
+  const std::string bounds = absl::StrCat("memory_bytes is ", limits.memory_bytes,
+                                          ", workspace_bytes is ", limits.workspace_bytes);
+  return WithQuotaFailure(
+      MakeError(v1::ERROR_REASON_WORKSPACE_FULL,
+                absl::StrCat("the environment and files do not fit into the sandbox's limits: ", bounds,
+                             "; raise them, or give fewer files and write the others afterwards")),
+      "memory_bytes, workspace_bytes", bounds);
+}
+
+absl::Status RefilledError(std::string_view path) {
+  return Refused(path,
+                 "is filled again while it is removed, or holds more than a million entries; stop "
+                 "what writes there, then try again");
+}
+
 absl::Status FileError(int error_number, std::string_view path, const sandbox::Limits& limits) {
   switch (error_number) {
     case ENOENT:
@@ -61,6 +85,7 @@ absl::Status FileError(int error_number, std::string_view path, const sandbox::L
     case EDQUOT:
       return Full(path, "workspace_bytes", limits.workspace_bytes);
     case ENOMEM:
+      // Files lie in memory, beside what programs use of it.
       return Full(path, "memory_bytes", limits.memory_bytes);
     case ELOOP:
     case EXDEV:

@@ -9,6 +9,7 @@
 #include "service/base/ids.h"
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
+#include "service/core/file_error.h"
 #include "service/core/limits_proto.h"
 
 namespace cloister::core {
@@ -123,14 +124,11 @@ void LiveSandbox::OnInterpreterOpened(const absl::Status& status) {
 }
 
 void LiveSandbox::FailStart(const absl::Status& why) {
-  absl::Status error = MakeError(
-      v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
-      absl::IsResourceExhausted(why)
-          ? "the environment and files do not fit into the sandbox's limits"
-          : absl::StrCat("the sandbox could not be made ready; the server's log says why, for ",
-                         name_));
   context_.observer->OnLiveSetupFailed(name_, why);
-  FinishStart(error);
+  if (absl::IsResourceExhausted(why)) return FinishStart(StartFilesError(spec_.limits));
+  FinishStart(MakeError(
+      v1::ERROR_REASON_SANDBOX_SETUP_FAILED,
+      absl::StrCat("the sandbox could not be made ready; the server's log says why, for ", name_)));
 }
 
 void LiveSandbox::FinishStart(const absl::Status& status) {

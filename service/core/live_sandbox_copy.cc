@@ -100,8 +100,9 @@ void LiveSandbox::OnCopySetUp(const sandbox::ExecutionEnd& end) {
   if (end.outcome.kind() == v1::Outcome::KIND_SUCCEEDED) return FinishStart(absl::OkStatus());
   const std::string how =
       absl::StrCat(v1::Outcome::Kind_Name(end.outcome.kind()), ": ", end.outcome.detail());
-  FailStart(end.outcome.kind() == v1::Outcome::KIND_RAISED ? absl::ResourceExhaustedError(how)
-                                                           : absl::InternalError(how));
+  const bool is_too_much = end.outcome.kind() == v1::Outcome::KIND_RAISED ||
+                           end.outcome.kind() == v1::Outcome::KIND_MEMORY_LIMIT;
+  FailStart(is_too_much ? absl::ResourceExhaustedError(how) : absl::InternalError(how));
 }
 
 // ---- turns --------------------------------------------------------------------------------------

@@ -62,6 +62,20 @@ void CheckDistinct(const google::protobuf::RepeatedPtrField<v1::File>& files,
   }
 }
 
+// What a guest takes of its memory until files are placed: each lies in the request and in the
+// workspace then, beside what the interpreter holds.
+int64_t MemoryToPlace(const google::protobuf::RepeatedPtrField<v1::File>& files) {
+  constexpr int64_t kPageBytes = 4096;
+  constexpr int64_t kEntryBytes = 2048;
+  constexpr int64_t kInterpreterBytes = int64_t{4} << 20;
+  int64_t bytes = kInterpreterBytes;
+  for (const v1::File& file : files) {
+    const auto size = static_cast<int64_t>(file.content().size());
+    bytes += size + (size + kPageBytes - 1) / kPageBytes * kPageBytes + kEntryBytes;
+  }
+  return bytes;
+}
+
 // What only the sandbox itself may be given, and what only makes sense in one that lives on.
 template <typename Request>
 void CheckInterpreter(const Request& request, Violations* violations) {
@@ -202,9 +216,13 @@ absl::StatusOr<sandbox::Limits> RequestValidator::CheckProgramRequest(
   CheckTemplateName(request.template_(), &violations);
   CheckInterpreter(request, &violations);
   sandbox::Limits resolved = ResolveLimits(request.limits(), policy_, "limits", &violations);
+  sandbox::Limits checked = resolved;
   // What fits into a live sandbox it finds out itself.
-  if (!request.interpreter().empty()) resolved.workspace_bytes = policy_.maximum.workspace_bytes;
-  CheckProgram(request.program(), resolved, &violations);
+  if (!request.interpreter().empty()) {
+    checked.workspace_bytes = policy_.maximum.workspace_bytes;
+    checked.memory_bytes = policy_.maximum.memory_bytes;
+  }
+  CheckProgram(request.program(), checked, &violations);
   if (!violations.empty()) return violations.ToStatus();
   return resolved;
 }
@@ -295,6 +313,12 @@ void RequestValidator::CheckFiles(const google::protobuf::RepeatedPtrField<v1::F
   } else if (bytes > limits.workspace_bytes) {
     violations->Add(whole, absl::StrCat("is ", bytes, " bytes; limits.workspace_bytes is ",
                                         limits.workspace_bytes));
+  } else if (const int64_t memory = MemoryToPlace(files);
+             !files.empty() && limits.memory_bytes > 0 && memory > limits.memory_bytes) {
+    violations->Add(whole, absl::StrCat("takes ", memory, " bytes of memory until it is placed (its ",
+                                        bytes, " bytes twice, and some); limits.memory_bytes is ",
+                                        limits.memory_bytes,
+                                        ": raise that, or write large files to a live sandbox"));
   }
 }
 

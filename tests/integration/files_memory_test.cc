@@ -87,5 +87,40 @@ TEST_F(FilesMemoryTest, StreamsBesideOneAnotherShareTheRoom) {
   EXPECT_EQ(Value(sandbox, "x"), "5");
 }
 
+// With a request come so many at once: what cannot fit is refused before anything is spent on it,
+// and what is not refused does fit.
+TEST_F(FilesMemoryTest, FilesOfARequestFitOrAreRefused) {
+  constexpr int64_t kBesideFiles = (4 << 20) + (16 << 10);
+  for (const int64_t memory : {8, 32, 96}) {
+    const auto most = static_cast<size_t>(((memory << 20) - kBesideFiles) / 2) / 3;
+    for (const bool fits : {true, false}) {
+      v1::CreateSandboxRequest create;
+      v1::RunCodeRequest run;
+      *create.mutable_limits() = *run.mutable_limits() = LimitsOf(memory);
+      run.mutable_program()->set_code("import os; print(len(os.listdir()))");
+      for (int i = 0; i < 3; ++i) {
+        v1::File& file = *create.add_files();
+        file.set_path("f" + std::to_string(i));
+        file.set_content(std::string(most + (fits ? 0 : 8192), 'x'));
+        *run.mutable_program()->add_files() = file;
+      }
+      v1::Sandbox sandbox;
+      const grpc::Status created = TryCreate(create, &sandbox);
+      if (fits) {
+        ASSERT_TRUE(created.ok()) << memory << ": " << created.error_message();
+        EXPECT_EQ(Value(sandbox.name(), "sum(map(len, map(open('f0').read, [100])))"), "100");
+        EXPECT_EQ(Run(run).stdout(), "3\n") << memory;
+        continue;
+      }
+      v1::RunCodeResponse response;
+      const grpc::Status ran = server_->executions().RunCode(Context().get(), run, &response);
+      for (const grpc::Status& status : {created, ran}) {
+        EXPECT_EQ(Reason(status), "FIELD_INVALID") << memory;
+        EXPECT_THAT(status.error_message(), HasSubstr("limits.memory_bytes"));
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cloister::testing

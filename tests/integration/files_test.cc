@@ -136,29 +136,6 @@ TEST_F(FilesTest, LimitsOfTheSandboxHold) {
   EXPECT_EQ(Reason(Put(sandbox, "four", std::string(2 * kMiB, 'x'))), "WORKSPACE_FULL");
 }
 
-// A workspace may be larger than the memory it is in: then memory is what runs out.
-TEST_F(FilesTest, FilesOfARequestBeyondItsMemory) {
-  v1::Limits limits;
-  limits.set_memory_bytes(32 << 20);
-  limits.set_workspace_bytes(128 << 20);
-  limits.set_file_bytes(128 << 20);
-  v1::CreateSandboxRequest create;
-  v1::RunCodeRequest run;
-  *create.mutable_limits() = *run.mutable_limits() = limits;
-  run.mutable_program()->set_code("pass");
-  for (int i = 0; i < 4; ++i) {
-    v1::File& file = *create.add_files();
-    file.set_path("f" + std::to_string(i));
-    file.set_content(std::string(12 * kMiB, 'x'));
-    *run.mutable_program()->add_files() = file;
-  }
-  v1::Sandbox sandbox;
-  const grpc::Status status = TryCreate(create, &sandbox);
-  EXPECT_EQ(Reason(status), "SANDBOX_SETUP_FAILED");
-  EXPECT_THAT(status.error_message(), HasSubstr("do not fit into the sandbox's limits"));
-  EXPECT_EQ(Run(run).outcome().kind(), v1::Outcome::KIND_MEMORY_LIMIT);
-}
-
 TEST_F(FilesTest, LargeFilesFitWhereTheLimitsSaySo) {
   v1::CreateSandboxRequest create;
   create.mutable_limits()->set_workspace_bytes(220 << 20);

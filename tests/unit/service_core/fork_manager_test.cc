@@ -230,7 +230,11 @@ TEST_F(ForkManagerTest, OneFromASnapshotHasTheFilesAndEnvironmentItAsksFor) {
 
 TEST_F(ForkManagerTest, FilesThatDoNotFitIntoACopyAreNoSandbox) {
   const std::string snapshot = MakeSnapshot(MakeReady());
-  for (const auto kind : {v1::Outcome::KIND_RAISED, v1::Outcome::KIND_SIGNALED}) {
+  const std::pair<v1::Outcome::Kind, v1::ErrorReason> table[] = {
+      {v1::Outcome::KIND_RAISED, v1::ERROR_REASON_WORKSPACE_FULL},
+      {v1::Outcome::KIND_MEMORY_LIMIT, v1::ERROR_REASON_WORKSPACE_FULL},
+      {v1::Outcome::KIND_SIGNALED, v1::ERROR_REASON_SANDBOX_SETUP_FAILED}};
+  for (const auto& [kind, reason] : table) {
     CreateSandboxRequest request = NewRequest();
     request.spec.snapshot = snapshot;
     request.limits_of_copy = [](const sandbox::Limits& limits) { return limits; };
@@ -240,7 +244,7 @@ TEST_F(ForkManagerTest, FilesThatDoNotFitIntoACopyAreNoSandbox) {
     frozen_->AnswerFork();
     Youngest()->Finish(kind);
     loop_.Run();
-    EXPECT_EQ(ReasonOf((*created)->status()), v1::ERROR_REASON_SANDBOX_SETUP_FAILED);
+    EXPECT_EQ(ReasonOf((*created)->status()), reason);
   }
   EXPECT_EQ(sandboxes_.count(), 1);
 }

@@ -43,7 +43,7 @@ TEST_F(SandboxManagerTest, WhatCannotBeLeasedOrOpenedIsNoSandbox) {
   ASSERT_TRUE(second.ok()) << "a failed creation may be tried again under its request_id";
   source_.Grant();
   loop_.Run();
-  EXPECT_EQ(ReasonOf((*created)->status()), v1::ERROR_REASON_SANDBOX_SETUP_FAILED);
+  EXPECT_EQ(ReasonOf((*created)->status()), v1::ERROR_REASON_WORKSPACE_FULL);
   EXPECT_EQ(sandboxes_.count(), 0);
   EXPECT_EQ(Existing(), 0);
 }
