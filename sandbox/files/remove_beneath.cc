@@ -51,7 +51,11 @@ class Removal {
     return ENOTEMPTY;
   }
 
-  bool is_spent() const { return removed_ >= kMaxRemovedEntries; }
+  // Names that went before they could be removed count as well: the guest can make and remove them
+  // as fast as they are read.
+  bool is_spent() const {
+    return removed_ >= kMaxRemovedEntries || visited_ >= kMaxVisitsOfRemoval;
+  }
 
  private:
   int Count() {
@@ -68,6 +72,7 @@ class Removal {
       if (entry == nullptr) return errno;
       const std::string_view name = entry->d_name;
       if (name == "." || name == "..") continue;
+      ++visited_;
       const int error = RemoveEntry(fd, entry->d_name, depth);
       if (error != 0 && error != ENOENT) return error;
     }
@@ -94,6 +99,7 @@ class Removal {
 
   int top_ = -1;  // of the directory that goes; open as long as any below it is
   int removed_ = 0;
+  int visited_ = 0;
   int last_name_ = 0;
 };
 

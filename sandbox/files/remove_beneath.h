@@ -12,6 +12,7 @@ namespace cloister::sandbox {
 // What one request removes; then it answers is_partial, so that others get their turn and a guest
 // that makes files as fast as they go keeps nobody for ever.
 inline constexpr int kMaxRemovedEntries = 10'000;
+inline constexpr int kMaxVisitsOfRemoval = 4 * kMaxRemovedEntries;
 // How deep it goes. What is deeper is moved up first.
 inline constexpr int kMaxRemoveDepth = 64;
 

@@ -1,5 +1,6 @@
 #include "service/core/file_use.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -50,8 +51,6 @@ void SetHandle(int64_t handle, FileRequest* request) {
   }
 }
 
-void Forget(absl::StatusOr<FileReply> /*reply*/) {}
-
 }  // namespace
 
 FileUse::FileUse(FileManager* manager, std::shared_ptr<LiveSandbox> sandbox, int64_t handle,
@@ -60,11 +59,12 @@ FileUse::FileUse(FileManager* manager, std::shared_ptr<LiveSandbox> sandbox, int
 
 FileUse::~FileUse() {
   FileGate& gate = sandbox_->files();
-  gate.Leave(this);
-  if (is_open_ && gate.is_open() && closed_.ok()) {
+  const bool was_unsent = gate.Leave(this);
+  const bool is_open = is_open_ && !(is_opening_ && was_unsent);
+  if (is_open && gate.is_open() && closed_.ok()) {
     FileRequest request;
     request.mutable_close()->set_handle(handle_);
-    gate.Ask(std::move(request), Forget);
+    gate.Tell(std::move(request));
   }
   manager_->OnUseEnded(sandbox_->name(), is_stream_);
 }
@@ -94,7 +94,8 @@ void FileUse::Ask(FileRequest request, Callback done) {
 }
 
 void FileUse::Send() {
-  if (request_.has_open_to_read() || request_.has_open_to_write()) is_open_ = true;
+  is_opening_ = request_.has_open_to_read() || request_.has_open_to_write();
+  is_open_ = is_open_ || is_opening_;
   FileRequest request;
   if (request_.has_remove()) {
     request = request_;
@@ -102,7 +103,7 @@ void FileUse::Send() {
     request.Swap(&request_);
   }
   const bool is_commit = request.has_commit();
-  sandbox_->files().Ask(std::move(request),
+  sandbox_->files().Ask(this, std::move(request),
                         [weak = weak_from_this(), is_commit](absl::StatusOr<FileReply> reply) {
                           const auto self = weak.lock();
                           // After the gate has closed the answer was given.
@@ -128,14 +129,21 @@ void FileUse::OnReply(absl::StatusOr<FileReply> reply) {
                      sandbox_->name())));
   }
   if (reply->error_number() != 0) {
-    return Finish(FileError(reply->error_number(), path_, sandbox_->spec().limits));
+    return Finish(ErrorOf(reply->error_number()));
   }
   if (reply->is_partial() && request_.has_remove()) {
+    if (++removal_steps_ >= kMaxRemovalSteps) return Finish(ErrorOf(ENOTEMPTY));
     // The last step may have ended with the last entry.
     request_.mutable_remove()->set_may_be_missing(true);
     return Send();
   }
   Finish(*std::move(reply));
+}
+
+absl::Status FileUse::ErrorOf(int error_number) const {
+  const bool is_refilled = error_number == ENOTEMPTY && request_.remove().is_recursive();
+  return is_refilled ? RefilledError(path_)
+                     : FileError(error_number, path_, sandbox_->spec().limits);
 }
 
 void FileUse::Finish(absl::StatusOr<FileReply> result) {
@@ -150,7 +158,7 @@ void FileUse::RemovePassingName() {
   request.mutable_remove()->set_path(absl::StrCat(
       slash == std::string::npos ? "" : path_.substr(0, slash + 1), ".cloister-", handle_));
   request.mutable_remove()->set_may_be_missing(true);
-  sandbox_->files().Ask(std::move(request), Forget);
+  sandbox_->files().Tell(std::move(request));
 }
 
 void FileUse::OnGateClosed(const absl::Status& why) {

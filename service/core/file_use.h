@@ -32,8 +32,13 @@ class FileUse final : public FileVisitor, public std::enable_shared_from_this<Fi
   FileUse(const FileUse&) = delete;
   FileUse& operator=(const FileUse&) = delete;
 
+  // What one removal takes, of 10,000 entries each. Files are never that many unless somebody makes
+  // more of them meanwhile.
+  static constexpr int kMaxRemovalSteps = 100;
+
   // One at a time. `done` follows once, never inline, unless this is destroyed before. Names the
-  // handle of an open_*, and of what refers to one. A removal goes on until nothing is left.
+  // handle of an open_*, and of what refers to one. A removal goes on until nothing is left, as
+  // long as that does not take more than so many steps.
   void Ask(internal::v1::FileRequest request, Callback done);
 
  private:
@@ -45,6 +50,7 @@ class FileUse final : public FileVisitor, public std::enable_shared_from_this<Fi
   void Enter(const absl::Status& started);
   void Send();
   void OnReply(absl::StatusOr<internal::v1::FileReply> reply);
+  absl::Status ErrorOf(int error_number) const;
   void Finish(absl::StatusOr<internal::v1::FileReply> result);
   // The file that passes through a name of its own has lost the process that was to rename it.
   void RemovePassingName();
@@ -57,7 +63,9 @@ class FileUse final : public FileVisitor, public std::enable_shared_from_this<Fi
   const int64_t handle_;
   const bool is_stream_;
   bool has_entered_ = false;
-  bool is_open_ = false;  // the process has, or may have, a file under handle_
+  bool is_open_ = false;     // the process has, or may have, a file under handle_
+  bool is_opening_ = false;  // what was asked last was to open it
+  int removal_steps_ = 0;
   absl::Status closed_;
   std::string path_;  // of what was opened or asked last
   internal::v1::FileRequest request_;

@@ -136,5 +136,28 @@ TEST_F(HostileFilesTest, SwappedDirectoriesNeverLeadOut) {
   cell.AwaitOutput("['secret']");
 }
 
+// A removal does not go on for as long as the program likes.
+TEST_F(HostileFilesTest, WhatIsFilledAgainIsRemovedOrNotButSoon) {
+  const std::string sandbox = Create().name();
+  RunningCell cell(server_->executions(), sandbox,
+                   "import os\nos.makedirs('d/e', exist_ok=True)\nprint('begun', flush=True)\n"
+                   "n = 0\n"
+                   "while not os.path.exists('stop'):\n"
+                   "  try:\n"
+                   "    for i in range(100): n += 1; os.symlink('t', f'd/e/{n}')\n"
+                   "  except FileNotFoundError: os.makedirs('d/e', exist_ok=True)\n"
+                   "  except OSError: pass");
+  cell.AwaitOutput("begun");
+  const grpc::Status status = Remove(sandbox, "d", true);
+  if (!status.ok()) {
+    EXPECT_EQ(Reason(status), "PATH_REFUSED") << status.error_message();
+    EXPECT_THAT(status.error_message(), HasSubstr("filled again"));
+  }
+  ASSERT_TRUE(Put(sandbox, "stop", "").ok());
+  while (cell.Next().event_case() != v1::ExecutionEvent::EVENT_NOT_SET) {
+  }
+  EXPECT_TRUE(Remove(sandbox, "d", true).ok());
+}
+
 }  // namespace
 }  // namespace cloister::testing

@@ -152,10 +152,77 @@ TEST_F(FileManagerTest, LettingGoWhileOpeningClosesAsWell) {
   auto use = OpenStream(name);
   const Result result = Ask(*use, OpenToWrite("a"));
   use.reset();
-  ASSERT_EQ(guest_->file_requests.size(), 2u);
   (void)Answer(FileReply());
   EXPECT_TRUE(Answer(FileReply()).has_close());
   EXPECT_FALSE(result->has_value());
+}
+
+// A sandbox is asked one thing at a time, and callers who have gone are not asked for any more.
+TEST_F(FileManagerTest, CallersThatComeAndGoLeaveNothing) {
+  const std::string name = MakeReady();
+  const auto use = OpenStream(name);
+  const Result first = Ask(*use, Stat("a"));
+  const FileGate& gate = sandboxes_.Find(name).value()->files();
+  for (int i = 0; i < 1000; ++i) {
+    const auto stream = OpenStream(name);
+    (void)Ask(*stream, OpenToWrite("b"));
+    const auto call = files_.Call(name, Stat("c"), [](const auto&) {});
+    EXPECT_EQ(gate.waiting_count(), 2u);
+  }
+  EXPECT_EQ(gate.waiting_count(), 0u);
+  EXPECT_EQ(guest_->file_requests.size(), 1u);
+  const auto last = OpenStream(name);
+  const Result second = Ask(*last, Stat("d"));
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "a");
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "d");
+  EXPECT_TRUE((*second)->ok());
+  EXPECT_TRUE(guest_->file_requests.empty());
+}
+
+TEST_F(FileManagerTest, SoManyMayWaitForTheStart) {
+  const std::string name = Create(NewRequest()).value();
+  for (int i = 0; i < 1000; ++i) (void)OpenStream(name);
+  const auto use = OpenStream(name);
+  EXPECT_EQ(Reason(Ask(*use, Stat("a"))), v1::ERROR_REASON_OVERLOADED);
+  guest_ = source_.Grant();
+  loop_.Run();
+  const auto late = OpenStream(name);
+  const Result result = Ask(*late, Stat("b"));
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "b");
+  EXPECT_TRUE((*result)->ok());
+}
+
+// Or streams that open and go could leave more to close than there are places.
+TEST_F(FileManagerTest, ClosingComesBeforeAllThatWaits) {
+  const std::string name = MakeReady();
+  auto opened = OpenStream(name);
+  (void)Ask(*opened, OpenToWrite("a"));
+  (void)Answer(FileReply());
+  const auto use = OpenStream(name);
+  (void)Ask(*use, Stat("b"));
+  const auto call = files_.Call(name, Stat("c"), [](const auto&) {});
+  opened.reset();
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "b");
+  EXPECT_TRUE(Answer(FileReply()).has_close());
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "c");
+}
+
+TEST_F(FileManagerTest, WhatWaitsIsToldOfTheLossAndNotAskedOfTheNext) {
+  const std::string name = MakeReady();
+  const auto use = OpenStream(name);
+  const auto waiting = OpenStream(name);
+  const Result first = Ask(*use, Stat("a")), second = Ask(*waiting, Stat("b"));
+  guest_->Lose(v1::Outcome::KIND_SIGNALED);
+  loop_.Run();
+  EXPECT_EQ(Reason(first), v1::ERROR_REASON_SANDBOX_LOST);
+  EXPECT_EQ(Reason(second), v1::ERROR_REASON_SANDBOX_LOST);
+  ASSERT_TRUE(sandboxes_.Restart(name, absl::InfiniteFuture(), [](const auto&) {}).ok());
+  guest_ = source_.Grant();
+  loop_.Run();
+  std::optional<absl::StatusOr<FileReply>> result;
+  const auto call = files_.Call(name, Stat("c"), [&](auto reply) { result = std::move(reply); });
+  EXPECT_EQ(Answer(FileReply()).stat().path(), "c");
+  EXPECT_TRUE(result->ok());
 }
 
 TEST_F(FileManagerTest, StreamsAndCallsAreBounded) {
@@ -224,6 +291,27 @@ TEST_F(FileManagerTest, RemovalsGoOnUntilNothingIsLeft) {
   EXPECT_TRUE(again.remove().is_recursive());
   EXPECT_TRUE(again.remove().may_be_missing());
   EXPECT_TRUE((*result)->ok());
+}
+
+TEST_F(FileManagerTest, RemovalsOfWhatIsFilledAgainEnd) {
+  const std::string name = MakeReady();
+  const auto use = OpenStream(name);
+  FileRequest request;
+  request.mutable_remove()->set_path("d");
+  request.mutable_remove()->set_is_recursive(true);
+  const Result result = Ask(*use, request);
+  FileReply partial;
+  partial.set_is_partial(true);
+  int steps = 0;
+  for (; !guest_->file_requests.empty(); ++steps) (void)Answer(partial);
+  EXPECT_EQ(steps, FileUse::kMaxRemovalSteps);
+  EXPECT_EQ(Reason(result), v1::ERROR_REASON_PATH_REFUSED);
+  EXPECT_THAT(std::string((*result)->status().message()), ::testing::HasSubstr("filled again"));
+  // The process itself may notice first.
+  const auto other = OpenStream(name);
+  const Result again = Ask(*other, request);
+  (void)AnswerError(ENOTEMPTY);
+  EXPECT_THAT(std::string((*again)->status().message()), ::testing::HasSubstr("filled again"));
 }
 
 TEST_F(FileManagerTest, AccessCountsAsUse) {
