@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "sandbox/base/loop.h"
 #include "service/core/file_use.h"
 #include "service/core/observer.h"
@@ -27,6 +28,9 @@ struct FileManagerOptions {
   // Other calls.
   int calls_per_sandbox = 64;
   int maximum_calls = 4096;
+  // How long a client may keep a stream waiting, which has a place and a file. People page through
+  // what `cloister files get` writes, and pipes are slow.
+  absl::Duration stream_idle_timeout = absl::Minutes(5);
 };
 
 // Thread-safety: loop thread only. Ownership: all must outlive it, and it its uses.
@@ -49,6 +53,7 @@ class FileManager {
                                                 FileUse::Callback done);
 
   int stream_count() const { return streams_; }
+  const FileManagerOptions& options() const { return options_; }
 
  private:
   friend class FileUse;

@@ -1,5 +1,6 @@
 // The two streaming calls of FileService: each moves one part at a time, so that neither a fast
-// writer nor a slow reader makes the server hold more than that.
+// writer nor a slow reader makes the server hold more than that, and ends where the client does
+// not go on.
 
 #include <algorithm>
 #include <cstdint>
@@ -9,9 +10,11 @@
 
 #include "grpcpp/server_context.h"
 #include "service/core/error.h"
+#include "service/core/file_error.h"
 #include "service/rpc/call_record.h"
 #include "service/rpc/file_request_validator.h"
 #include "service/rpc/file_service.h"
+#include "service/rpc/idle_watch.h"
 #include "service/rpc/status_mapping.h"
 
 namespace cloister::rpc {
@@ -20,7 +23,7 @@ namespace {
 using internal::v1::FileReply;
 using internal::v1::FileRequest;
 
-// What both have: a record, a use of the files, and an end that is told once.
+// What both have: a record, a use of the files, an eye on the client, and an end that is told once.
 //
 // Thread-safety: gRPC's threads call the On... functions; all else on the loop. Ownership: as
 // UnaryCall.
@@ -28,27 +31,27 @@ template <typename Reactor>
 class FileStreamCall : public Reactor,
                        public std::enable_shared_from_this<FileStreamCall<Reactor>> {
  protected:
-  FileStreamCall(const Backend& backend, core::CallMethod method)
-      : backend_(backend), record_(backend.observer, method) {}
+  FileStreamCall(const Backend& backend, core::CallMethod method,
+                 grpc::CallbackServerContext* context)
+      : backend_(backend),
+        context_(context),
+        record_(backend.observer, method),
+        client_(backend.loop, backend.files->options().stream_idle_timeout, [this] { OnIdle(); }) {}
 
   // gRPC thread, once, before anything else.
   void KeepAlive() { self_ = this->shared_from_this(); }
 
   // Later calls are ignored. A write in flight goes out first.
   void End(const absl::Status& status) {
-    if (!BeginEnd(status)) return;
-    if (writing_) {
-      end_ = status;
-    } else {
-      Reactor::Finish(ToGrpcStatus(status));
-    }
-  }
-  // Whether the call is still to be finished, in whatever way.
-  bool BeginEnd(const absl::Status& status) {
-    if (std::exchange(ended_, true)) return false;
+    if (std::exchange(ended_, true)) return;
     use_.reset();
     record_.set_status(status);
-    return true;
+    if (writing_) {
+      end_ = status;
+      return;
+    }
+    client_.Stop();
+    Reactor::Finish(ToGrpcStatus(status));
   }
 
   // Asks the process, and goes on with `next` where it could do it and the call has not ended.
@@ -65,16 +68,28 @@ class FileStreamCall : public Reactor,
   // The write in flight is over; true where the call is as well.
   bool EndWrite() {
     writing_ = false;
-    if (ended_) Reactor::Finish(ToGrpcStatus(end_));
-    return ended_;
+    client_.Came();
+    if (!ended_) return false;
+    client_.Stop();
+    Reactor::Finish(ToGrpcStatus(end_));
+    return true;
   }
-  void set_writing() { writing_ = true; }
+  void BeginWrite() {
+    writing_ = true;
+    client_.Await();
+  }
+  IdleWatch& client() { return client_; }
 
   bool ended() const { return ended_; }
   const Backend& backend() const { return backend_; }
   std::shared_ptr<core::FileUse> use_;
 
  private:
+  void OnIdle() {
+    End(core::StandstillError(client_.limit()));
+    // Nothing reaches a client that takes nothing, a status neither.
+    if (writing_) context_->TryCancel();
+  }
   void OnCancel() final {
     backend_.loop->Post([self = this->shared_from_this()] {
       self->End(absl::CancelledError("the caller has gone"));
@@ -87,7 +102,9 @@ class FileStreamCall : public Reactor,
   }
 
   const Backend& backend_;
+  grpc::CallbackServerContext* const context_;  // until the call was finished
   CallRecord record_;
+  IdleWatch client_;
   bool ended_ = false;  // loop, or before the loop knows of it
   bool writing_ = false;
   absl::Status end_;  // to be told when the write is over
@@ -96,21 +113,28 @@ class FileStreamCall : public Reactor,
 
 class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::WriteFileRequest>> {
  public:
-  WriteFileCall(const Backend& backend, v1::WriteFileResponse* response)
-      : FileStreamCall(backend, core::CallMethod::kWriteFile), response_(response) {}
+  WriteFileCall(const Backend& backend, grpc::CallbackServerContext* context,
+                v1::WriteFileResponse* response)
+      : FileStreamCall(backend, core::CallMethod::kWriteFile, context), response_(response) {}
 
   grpc::ServerReadReactor<v1::WriteFileRequest>* Start() {
     KeepAlive();
-    StartRead(&message_);
+    backend().loop->Post([self = Self()] { self->AwaitMessage(); });
     return this;
   }
 
  private:
+  void AwaitMessage() {
+    client().Await();
+    StartRead(&message_);
+  }
+
   void OnReadDone(bool ok) override {
     backend().loop->Post([self = Self(), ok] { self->OnMessage(ok); });
   }
 
   void OnMessage(bool ok) {
+    client().Came();
     if (ended()) return;
     if (!ok) {
       return End(core::FieldInvalidError(
@@ -147,7 +171,7 @@ class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::Wr
   void GoOn() {
     if (!message_.complete()) {
       message_.Clear();
-      return StartRead(&message_);
+      return AwaitMessage();
     }
     FileRequest request;
     request.mutable_commit();
@@ -167,8 +191,9 @@ class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::Wr
 
 class ReadFileCall final : public FileStreamCall<grpc::ServerWriteReactor<v1::ReadFileResponse>> {
  public:
-  ReadFileCall(const Backend& backend, const v1::ReadFileRequest* request)
-      : FileStreamCall(backend, core::CallMethod::kReadFile), request_(*request) {}
+  ReadFileCall(const Backend& backend, grpc::CallbackServerContext* context,
+               const v1::ReadFileRequest* request)
+      : FileStreamCall(backend, core::CallMethod::kReadFile, context), request_(*request) {}
 
   grpc::ServerWriteReactor<v1::ReadFileResponse>* Start() {
     KeepAlive();
@@ -222,14 +247,12 @@ class ReadFileCall final : public FileStreamCall<grpc::ServerWriteReactor<v1::Re
     if (__builtin_add_overflow(offset_, length, &offset_)) left_ = 0;
     response_.Clear();
     response_.set_data(std::move(data));
-    if (length == asked && left_ > 0) return WriteResponse();
-    if (BeginEnd(absl::OkStatus())) {
-      StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
-    }
+    WriteResponse();
+    if (length < asked || left_ == 0) End(absl::OkStatus());
   }
 
   void WriteResponse() {
-    set_writing();
+    BeginWrite();
     StartWrite(&response_);
   }
 
@@ -246,13 +269,13 @@ class ReadFileCall final : public FileStreamCall<grpc::ServerWriteReactor<v1::Re
 }  // namespace
 
 grpc::ServerReadReactor<v1::WriteFileRequest>* FileService::WriteFile(
-    grpc::CallbackServerContext* /*context*/, v1::WriteFileResponse* response) {
-  return std::make_shared<WriteFileCall>(backend_, response)->Start();
+    grpc::CallbackServerContext* context, v1::WriteFileResponse* response) {
+  return std::make_shared<WriteFileCall>(backend_, context, response)->Start();
 }
 
 grpc::ServerWriteReactor<v1::ReadFileResponse>* FileService::ReadFile(
-    grpc::CallbackServerContext* /*context*/, const v1::ReadFileRequest* request) {
-  return std::make_shared<ReadFileCall>(backend_, request)->Start();
+    grpc::CallbackServerContext* context, const v1::ReadFileRequest* request) {
+  return std::make_shared<ReadFileCall>(backend_, context, request)->Start();
 }
 
 }  // namespace cloister::rpc

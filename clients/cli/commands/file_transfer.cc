@@ -10,17 +10,17 @@ namespace {
 
 constexpr size_t kPartBytes = size_t{512} << 10;
 
-// Up to a part; shorter at the end only.
-absl::Status ReadPart(int fd, std::string* part) {
+// Up to a part: what is there, so that a pipe that is written to slowly does not keep the server
+// waiting for the rest.
+absl::Status ReadPart(int fd, std::string* part, bool* is_end) {
   part->resize(kPartBytes);
-  size_t filled = 0;
-  while (filled < kPartBytes) {
-    const ssize_t count = read(fd, part->data() + filled, kPartBytes - filled);
-    if (count == 0) break;
-    if (count > 0) filled += static_cast<size_t>(count);
-    if (count < 0 && errno != EINTR) return absl::ErrnoToStatus(errno, "read");
-  }
-  part->resize(filled);
+  ssize_t count = 0;
+  do {
+    count = read(fd, part->data(), kPartBytes);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return absl::ErrnoToStatus(errno, "read");
+  part->resize(static_cast<size_t>(count));
+  *is_end = count == 0;
   return absl::OkStatus();
 }
 
@@ -37,18 +37,16 @@ Transfer SendFile(v1::FileService::StubInterface* files, const Upload& upload, i
   request.set_executable(upload.executable);
   request.set_must_not_exist(upload.must_not_exist);
   request.set_make_parents(true);
-  while (!request.complete()) {
-    if (absl::Status read = ReadPart(fd, request.mutable_data()); !read.ok()) {
+  for (bool is_end = false; !is_end;) {
+    if (absl::Status read = ReadPart(fd, request.mutable_data(), &is_end); !read.ok()) {
       // Without `complete` nothing is left of it.
       context.TryCancel();
       (void)writer->Finish();
       return {absl::Status(read.code(), local_name + ": " + std::string(read.message())), {}};
     }
-    request.set_complete(request.data().size() < kPartBytes);
+    request.set_complete(is_end);
     if (!writer->Write(request)) break;  // the server has answered already
-    const bool complete = request.complete();
     request.Clear();
-    request.set_complete(complete);
   }
   writer->WritesDone();
   return {absl::OkStatus(), writer->Finish()};

@@ -22,7 +22,8 @@ constexpr size_t kMiB = size_t{1} << 20;
 
 class FileServiceTest : public ::testing::Test {
  protected:
-  FileServiceTest() {
+  explicit FileServiceTest(TestServerOptions options = {})
+      : server_([](FakeSandbox& sandbox) { sandbox.Finish(); }, options) {
     sandbox_ = server_.MakeSandbox();
     server_.OnLoop(
         [this] { guest()->on_file = [this](const auto& asked) { return Serve(asked); }; });
@@ -129,7 +130,7 @@ class FileServiceTest : public ::testing::Test {
     return (server_.files().*method)(&context, request, &response);
   }
 
-  TestServer server_{[](FakeSandbox& sandbox) { sandbox.Finish(); }};
+  TestServer server_;
   std::string sandbox_;
   // The loop's.
   std::vector<FileRequest> asked_;
@@ -299,6 +300,45 @@ TEST_F(FileServiceTest, NamesOfSandboxesAreChecked) {
   std::string data;
   EXPECT_EQ(ReasonIn(Read("f", &data)), "FIELD_INVALID");
   EXPECT_THAT(cases(), ElementsAre());
+}
+
+// Clients that keep a stream waiting do not keep its place.
+class IdleStreamTest : public FileServiceTest {
+ protected:
+  IdleStreamTest() : FileServiceTest({.file_stream_idle_timeout = absl::Milliseconds(100)}) {}
+};
+
+TEST_F(IdleStreamTest, AnUploadThatSaysNothingMoreIsEnded) {
+  auto writing = Begin("f");
+  const grpc::Status status = writing->writer->Finish();
+  EXPECT_EQ(ReasonIn(status), "FILES_INTERRUPTED") << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("100ms"));
+  EXPECT_TRUE(WaitUntilNoStreamIsOpen());
+  EXPECT_TRUE(server_.WaitOnLoop([this] {
+    return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose;
+  }));
+  EXPECT_THAT(cases(), ::testing::Not(Contains(FileRequest::kCommit)));
+}
+
+TEST_F(IdleStreamTest, AnUploadThatNeverBeginsIsEnded) {
+  EXPECT_EQ(ReasonIn(BeginWithout()->writer->Finish()), "FILES_INTERRUPTED");
+}
+
+TEST_F(IdleStreamTest, ADownloadThatTakesNothingIsEnded) {
+  server_.OnLoop([this] { content_ = std::string(16 * kMiB, 'x'); });
+  v1::ReadFileRequest request;
+  request.set_sandbox(sandbox_);
+  request.set_path("f");
+  grpc::ClientContext context;
+  const auto reader = server_.files().ReadFile(&context, request);
+  ASSERT_TRUE(server_.WaitOnLoop([this] {
+    return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose;
+  }));
+  EXPECT_TRUE(WaitUntilNoStreamIsOpen());
+  size_t bytes = 0;
+  for (v1::ReadFileResponse response; reader->Read(&response);) bytes += response.data().size();
+  EXPECT_LT(bytes, 16 * kMiB);
+  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 }  // namespace

@@ -44,8 +44,9 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
                                                core::ExecutionManagerOptions(), sandboxes_.get());
   forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observer_);
   interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observer_);
-  files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observer_,
-                                               core::FileManagerOptions());
+  core::FileManagerOptions files;
+  files.stream_idle_timeout = options.file_stream_idle_timeout;
+  files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observer_, files);
   backend_ = {.loop = &loop_,
               .executions = manager_.get(),
               .sandboxes = sandboxes_.get(),

@@ -115,6 +115,7 @@ class RecordingCalls final : public core::CallObserver {
 struct TestServerOptions {
   absl::Duration keep_alive_interval = absl::Minutes(1);
   int64_t request_memory_bytes = int64_t{256} << 20;
+  absl::Duration file_stream_idle_timeout = absl::Minutes(1);
 };
 
 // One template, "python". What a guest does is up to `on_run`, called on the loop.
