@@ -1,11 +1,13 @@
 #include "service/core/execution_manager.h"
 
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "service/core/error.h"
+#include "service/core/placed_files.h"
 
 namespace cloister::core {
 namespace {
@@ -54,6 +56,9 @@ absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Start(ExecutionRequ
   if (!request.interpreter.empty()) {
     CLOISTER_ASSIGN_OR_RETURN(interpreter, FindInterpreter(request.interpreter));
     request.limits = request.cell.ApplyTo(interpreter->limits());
+    const std::string problem =
+        PlacingProblem(request.program.files(), request.limits.memory_bytes);
+    if (!problem.empty()) return FieldInvalidError({{"program.files", problem}});
   }
   const ExecutionKind kind =
       interpreter == nullptr ? ExecutionKind::kOneShot : ExecutionKind::kCell;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "service/base/proto_time.h"
+#include "service/core/placed_files.h"
 
 namespace cloister::rpc {
 namespace {
@@ -60,20 +61,6 @@ void CheckDistinct(const google::protobuf::RepeatedPtrField<v1::File>& files,
         absl::StrCat(whole, "[", paths[i].second, "].path"),
         absl::StrCat("is the same as, or below, ", whole, "[", paths[i - 1].second, "].path"));
   }
-}
-
-// What a guest takes of its memory until files are placed: each lies in the request and in the
-// workspace then, beside what the interpreter holds.
-int64_t MemoryToPlace(const google::protobuf::RepeatedPtrField<v1::File>& files) {
-  constexpr int64_t kPageBytes = 4096;
-  constexpr int64_t kEntryBytes = 2048;
-  constexpr int64_t kInterpreterBytes = int64_t{4} << 20;
-  int64_t bytes = kInterpreterBytes;
-  for (const v1::File& file : files) {
-    const auto size = static_cast<int64_t>(file.content().size());
-    bytes += size + (size + kPageBytes - 1) / kPageBytes * kPageBytes + kEntryBytes;
-  }
-  return bytes;
 }
 
 // What only the sandbox itself may be given, and what only makes sense in one that lives on.
@@ -313,12 +300,9 @@ void RequestValidator::CheckFiles(const google::protobuf::RepeatedPtrField<v1::F
   } else if (bytes > limits.workspace_bytes) {
     violations->Add(whole, absl::StrCat("is ", bytes, " bytes; limits.workspace_bytes is ",
                                         limits.workspace_bytes));
-  } else if (const int64_t memory = MemoryToPlace(files);
-             !files.empty() && limits.memory_bytes > 0 && memory > limits.memory_bytes) {
-    violations->Add(whole, absl::StrCat("takes ", memory, " bytes of memory until it is placed (its ",
-                                        bytes, " bytes twice, and some); limits.memory_bytes is ",
-                                        limits.memory_bytes,
-                                        ": raise that, or write large files to a live sandbox"));
+  } else if (limits.memory_bytes > 0) {
+    const std::string problem = core::PlacingProblem(files, limits.memory_bytes);
+    if (!problem.empty()) violations->Add(whole, problem);
   }
 }
 

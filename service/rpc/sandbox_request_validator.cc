@@ -43,7 +43,14 @@ absl::StatusOr<CheckedSandbox> SandboxRequestValidator::Check(
   CheckedSandbox checked;
   checked.limits = ResolveLimits(request.limits(), programs_.policy(), "limits", &violations);
   programs_.CheckEnvironment(request.environment(), "", &violations);
-  programs_.CheckFiles(request.files(), checked.limits, "", &violations);
+  sandbox::Limits of_files = checked.limits;
+  if (!request.snapshot().empty()) {
+    // What is unset is the snapshot's, which is not known here.
+    const sandbox::Limits& most = programs_.policy().maximum;
+    if (!request.limits().has_memory_bytes()) of_files.memory_bytes = most.memory_bytes;
+    if (!request.limits().has_workspace_bytes()) of_files.workspace_bytes = most.workspace_bytes;
+  }
+  programs_.CheckFiles(request.files(), of_files, "", &violations);
   const Lifetime lifetime = CheckLifetime(request, &violations);
   if (!violations.empty()) return violations.ToStatus();
   checked.ttl = lifetime.ttl.value_or(policy_.default_ttl);

@@ -93,6 +93,7 @@ TEST_F(FilesMemoryTest, FilesOfARequestFitOrAreRefused) {
   constexpr int64_t kBesideFiles = (4 << 20) + (16 << 10);
   for (const int64_t memory : {8, 32, 96}) {
     const auto most = static_cast<size_t>(((memory << 20) - kBesideFiles) / 2) / 3;
+    std::string roomy;
     for (const bool fits : {true, false}) {
       v1::CreateSandboxRequest create;
       v1::RunCodeRequest run;
@@ -110,14 +111,19 @@ TEST_F(FilesMemoryTest, FilesOfARequestFitOrAreRefused) {
         ASSERT_TRUE(created.ok()) << memory << ": " << created.error_message();
         EXPECT_EQ(Value(sandbox.name(), "sum(map(len, map(open('f0').read, [100])))"), "100");
         EXPECT_EQ(Run(run).stdout(), "3\n") << memory;
+        roomy = sandbox.name();
         continue;
       }
       v1::RunCodeResponse response;
       const grpc::Status ran = server_->executions().RunCode(Context().get(), run, &response);
-      for (const grpc::Status& status : {created, ran}) {
+      run.clear_limits();
+      run.set_interpreter(roomy);
+      const grpc::Status cell = server_->executions().RunCode(Context().get(), run, &response);
+      for (const grpc::Status& status : {created, ran, cell}) {
         EXPECT_EQ(Reason(status), "FIELD_INVALID") << memory;
         EXPECT_THAT(status.error_message(), HasSubstr("limits.memory_bytes"));
       }
+      EXPECT_EQ(Value(roomy, "7"), "7");
     }
   }
 }

@@ -327,6 +327,16 @@ TEST_F(FileManagerTest, AccessCountsAsUse) {
   EXPECT_EQ(Reason(Ask(*use, Stat("a"))), v1::ERROR_REASON_SANDBOX_EXPIRED);
 }
 
+TEST_F(FileManagerTest, CellsWithFilesThatCannotFitDoNotStart) {
+  CreateSandboxRequest create = NewRequest();
+  create.spec.limits.memory_bytes = 16 << 20;
+  ExecutionRequest request;
+  request.interpreter = MakeReady(std::move(create));
+  request.program.add_files()->set_content(std::string(6 << 20, 'x'));
+  EXPECT_EQ(ReasonOf(executions_.Start(std::move(request)).status()),
+            v1::ERROR_REASON_FIELD_INVALID);
+}
+
 TEST(FileErrorTest, EveryErrnoHasAReason) {
   const sandbox::Limits limits;
   const std::pair<int, v1::ErrorReason> table[] = {

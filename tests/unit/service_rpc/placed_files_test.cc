@@ -3,6 +3,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "service/rpc/request_validator.h"
+#include "service/rpc/sandbox_request_validator.h"
 
 namespace cloister::rpc {
 namespace {
@@ -46,6 +47,19 @@ TEST_F(PlacedFilesTest, SmallFilesTakePages) {
   EXPECT_TRUE(Check(Request(16 << 20, 1000, 1)).ok());
   EXPECT_FALSE(Check(Request(9 << 20, 1000, 1)).ok());
   EXPECT_TRUE(Check(Request(8 << 20, 0, 0)).ok());
+}
+
+TEST_F(PlacedFilesTest, NewSandboxesOfSnapshotsHaveItsLimits) {
+  const SandboxRequestValidator sandboxes(&validator_, LifetimePolicy());
+  v1::CreateSandboxRequest request;
+  v1::File& file = *request.add_files();
+  file.set_path("a");
+  file.set_content(std::string(6 << 20, 'x'));
+  EXPECT_THAT(std::string(sandboxes.Check(request).status().message()), HasSubstr("files: takes"));
+  request.set_snapshot("snapshots/a");
+  EXPECT_TRUE(sandboxes.Check(request).ok());
+  request.mutable_limits()->set_memory_bytes(16 << 20);
+  EXPECT_FALSE(sandboxes.Check(request).ok());
 }
 
 // It has limits of its own, which are not known here.
