@@ -14,8 +14,8 @@ using internal::v1::FileReply;
 using internal::v1::FileRequest;
 using internal::v1::HostFrame;
 
-// What a request may take of the sandbox's memory, where it makes files larger or more: the pages of
-// the file, and the process's own copy of them. What other requests take is in the reserve.
+// What a request may take of the sandbox's memory, where it makes files larger or more: the pages
+// of the file, and the process's own copy of them. What other requests take is in the reserve.
 int64_t NeededBytes(const FileRequest& request) {
   constexpr int64_t kEntryBytes = int64_t{64} << 10;
   if (request.has_write_part()) {

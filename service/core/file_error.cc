@@ -59,9 +59,10 @@ absl::Status StartFilesError(const sandbox::Limits& limits) {
   const std::string bounds = absl::StrCat("memory_bytes is ", limits.memory_bytes,
                                           ", workspace_bytes is ", limits.workspace_bytes);
   return WithQuotaFailure(
-      MakeError(v1::ERROR_REASON_WORKSPACE_FULL,
-                absl::StrCat("the environment and files do not fit into the sandbox's limits: ", bounds,
-                             "; raise them, or give fewer files and write the others afterwards")),
+      MakeError(
+          v1::ERROR_REASON_WORKSPACE_FULL,
+          absl::StrCat("the environment and files do not fit into the sandbox's limits: ", bounds,
+                       "; raise them, or give fewer files and write the others afterwards")),
       "memory_bytes, workspace_bytes", bounds);
 }
 

@@ -22,9 +22,8 @@ void FileGate::Close(const absl::Status& why) {
 
 bool FileGate::Leave(FileVisitor* visitor) {
   visitors_.erase(visitor);
-  const auto found = std::find_if(waiting_.begin(), waiting_.end(), [visitor](const Waiting& one) {
-    return one.visitor == visitor;
-  });
+  const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                  [visitor](const Waiting& one) { return one.visitor == visitor; });
   if (found == waiting_.end()) return false;
   waiting_.erase(found);
   return true;
@@ -47,14 +46,13 @@ void FileGate::SendNext() {
   is_asked_ = true;
   Waiting next = std::move(waiting_.front());
   waiting_.pop_front();
-  sandbox_->AccessFiles(
-      std::move(next.request),
-      [this, open = std::weak_ptr<char>(open_), done = std::move(next.done)](auto reply) {
-        if (open.expired()) return;
-        is_asked_ = false;
-        done(std::move(reply));  // may destroy this
-        if (!open.expired()) SendNext();
-      });
+  sandbox_->AccessFiles(std::move(next.request), [this, open = std::weak_ptr<char>(open_),
+                                                  done = std::move(next.done)](auto reply) {
+    if (open.expired()) return;
+    is_asked_ = false;
+    done(std::move(reply));  // may destroy this
+    if (!open.expired()) SendNext();
+  });
 }
 
 }  // namespace cloister::core

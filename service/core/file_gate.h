@@ -72,8 +72,8 @@ class FileGate {
   std::set<FileVisitor*> visitors_;
   std::deque<Waiting> waiting_;
   bool is_asked_ = false;  // the sandbox, something it has not answered
-  // Expires with the gate, and anew when it is shut: an answer that comes later is of a sandbox that
-  // has gone.
+  // Expires with the gate, and when it is shut: an answer that comes later is of a sandbox that has
+  // gone.
   std::shared_ptr<char> open_ = std::make_shared<char>();
 };
 

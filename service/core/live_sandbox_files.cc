@@ -24,9 +24,9 @@ void LiveSandbox::AwaitFiles(StartCallback ready) {
   };
   if (state_ == v1::Sandbox::STATE_STARTING) {
     if (start_callbacks_.size() < kMaxAwaiting) return AwaitStart(open);
-    return open(WithRetryDelay(MakeError(v1::ERROR_REASON_OVERLOADED,
-                                         "too many calls wait for the sandbox to start"),
-                               kRetryDelay));
+    return open(WithRetryDelay(
+        MakeError(v1::ERROR_REASON_OVERLOADED, "too many calls wait for the sandbox to start"),
+        kRetryDelay));
   }
   open(CheckUsable());
 }

@@ -34,9 +34,9 @@ TEST(SpawnedProcessTest, TheNumberOfDescriptorsTellsWhichTheyAre) {
   const std::string peak = "7\n", cpu = "usage_usec 5\n", usage = "20000000\n",
                     stat = "inactive_file 1000000\n";
   AsioLoop loop;
-  for (const Case& expected : {Case{{}, 0, false}, Case{{peak}, 7, false},
-                               Case{{peak, cpu}, 7, false}, Case{{peak, usage, stat}, 7, true},
-                               Case{{peak, cpu, usage, stat}, 7, true}}) {
+  for (const Case& expected :
+       {Case{{}, 0, false}, Case{{peak}, 7, false}, Case{{peak, cpu}, 7, false},
+        Case{{peak, usage, stat}, 7, true}, Case{{peak, cpu, usage, stat}, 7, true}}) {
     std::vector<UniqueFd> descriptors = Descriptors(expected.cgroup_files);
     EXPECT_TRUE(CheckDescriptors(descriptors).ok());
     SandboxParts parts = MakeSandboxParts(&loop, nullptr, {}, std::move(descriptors));

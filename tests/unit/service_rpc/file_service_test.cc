@@ -314,9 +314,8 @@ TEST_F(IdleStreamTest, AnUploadThatSaysNothingMoreIsEnded) {
   EXPECT_EQ(ReasonIn(status), "FILES_INTERRUPTED") << status.error_message();
   EXPECT_THAT(status.error_message(), HasSubstr("100ms"));
   EXPECT_TRUE(WaitUntilNoStreamIsOpen());
-  EXPECT_TRUE(server_.WaitOnLoop([this] {
-    return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose;
-  }));
+  EXPECT_TRUE(server_.WaitOnLoop(
+      [this] { return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose; }));
   EXPECT_THAT(cases(), ::testing::Not(Contains(FileRequest::kCommit)));
 }
 
@@ -331,9 +330,8 @@ TEST_F(IdleStreamTest, ADownloadThatTakesNothingIsEnded) {
   request.set_path("f");
   grpc::ClientContext context;
   const auto reader = server_.files().ReadFile(&context, request);
-  ASSERT_TRUE(server_.WaitOnLoop([this] {
-    return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose;
-  }));
+  ASSERT_TRUE(server_.WaitOnLoop(
+      [this] { return !asked_.empty() && asked_.back().request_case() == FileRequest::kClose; }));
   EXPECT_TRUE(WaitUntilNoStreamIsOpen());
   size_t bytes = 0;
   for (v1::ReadFileResponse response; reader->Read(&response);) bytes += response.data().size();
