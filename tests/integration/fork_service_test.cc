@@ -226,7 +226,7 @@ TEST_F(ForkServiceTest, SnapshotsTakeEnvironmentAndFilesAsTemplatesDo) {
     file.set_content(std::string(5000, 'x'));
   }
   v1::Sandbox none;
-  EXPECT_EQ(Reason(TryCreate(request, &none)), "SANDBOX_SETUP_FAILED");
+  EXPECT_EQ(Reason(TryCreate(request, &none)), "WORKSPACE_FULL");
   v1::DeleteSnapshotRequest remove;
   remove.set_name(snapshot.name());
   v1::DeleteSnapshotResponse removed;

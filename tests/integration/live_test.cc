@@ -307,7 +307,7 @@ TEST_F(LiveSandboxTest, FilesThatDoNotFitAreNoSandbox) {
   }
   v1::Sandbox sandbox;
   const grpc::Status status = TryCreate(request, &sandbox);
-  EXPECT_EQ(Reason(status), "SANDBOX_SETUP_FAILED") << status.error_message();
+  EXPECT_EQ(Reason(status), "WORKSPACE_FULL") << status.error_message();
 }
 
 TEST_F(LiveSandboxTest, AddressesOfListAreStable) {
