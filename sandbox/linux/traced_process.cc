@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/monotonic_time.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 
@@ -54,8 +55,8 @@ namespace {
 
 constexpr uint32_t kX8664 = 0xc000003e;  // AUDIT_ARCH_X86_64
 constexpr int kCallStop = SIGTRAP | 0x80;
-// Of the flags register: a trap after the next instruction. The system call instruction clears it for the
-// kernel, and only for that.
+// Of the flags register: a trap after the next instruction. The system call instruction clears it
+// for the kernel, and only for that.
 constexpr unsigned long long kTrapFlag = 0x100;
 constexpr size_t kInstructionBytes = 4;  // syscall, ud2
 constexpr unsigned long kOptions =
@@ -66,6 +67,9 @@ constexpr uint64_t kSharingFlags =
 static_assert(SYS_clone == 56);
 
 absl::string_view ToAbsl(std::string_view text) { return {text.data(), text.size()}; }
+
+// Of the scope there is, on MonotonicNanoseconds' clock; none: no alarm interrupts a wait.
+int64_t scope_end = 0;
 
 // Where glibc keeps the main thread's id.
 void* CachedTidAddress() {
@@ -82,8 +86,10 @@ TracingScope::TracingScope() {
   struct sigaction action = {};
   action.sa_handler = [](int) {};
   sigaction(SIGALRM, &action, &action_before_);
-  const itimerval timer = {.it_interval = {.tv_sec = 0, .tv_usec = 100'000},
-                           .it_value = {.tv_sec = kPatienceSeconds, .tv_usec = 0}};
+  scope_end = MonotonicNanoseconds() + absl::ToInt64Nanoseconds(kPatience);
+  const itimerval timer = {
+      .it_interval = {.tv_sec = 0, .tv_usec = 100'000},
+      .it_value = {.tv_sec = absl::ToInt64Seconds(kStopPatience), .tv_usec = 0}};
   setitimer(ITIMER_REAL, &timer, nullptr);
 
   unsigned int processor = 0;
@@ -116,10 +122,13 @@ absl::Status TracedProcess::Lost(std::string_view name, std::string_view what) c
 
 absl::Status TracedProcess::AwaitStop() const {
   siginfo_t info = {};
+  const int64_t end = std::min(
+      scope_end, MonotonicNanoseconds() + absl::ToInt64Nanoseconds(TracingScope::kStopPatience));
   // A process that has ended is left for its parent to reap.
   while (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WEXITED | WNOWAIT | __WALL) !=
          0) {
     if (errno == EINTR) {
+      if (MonotonicNanoseconds() < end) continue;
       return absl::DeadlineExceededError("a traced process does not stop");
     }
     return Lost("wait", strerror(errno));
@@ -221,8 +230,9 @@ absl::StatusOr<int64_t> TracedProcess::Call(std::string_view name, long number,
 }
 
 absl::Status TracedProcess::Write(uint64_t address, std::string_view bytes) const {
-  // Word by word, as it is little. /proc/PID/mem belongs to a root whom a rootless user namespace does not
-  // have, and process_vm_writev is refused by the filter that the tracer has for its clones.
+  // Word by word, as it is little. /proc/PID/mem belongs to a root whom a rootless user namespace
+  // does not have, and process_vm_writev is refused by the filter that the tracer has for its
+  // clones.
   while (!bytes.empty()) {
     long word = 0;
     const size_t size = std::min(bytes.size(), sizeof(word));
@@ -256,8 +266,7 @@ absl::Status TracedProcess::RestoreInstruction() const {
   return Write(ToWord(cloister_traced_call), {cloister_traced_call, kInstructionBytes});
 }
 
-absl::Status TracedProcess::Release(uint64_t instruction, uint64_t stack,
-                                    uint64_t argument) const {
+absl::Status TracedProcess::Release(uint64_t instruction, uint64_t stack, uint64_t argument) const {
   CLOISTER_ASSIGN_OR_RETURN(user_regs_struct registers, Registers());
   registers.rip = instruction;
   registers.rsp = stack;

@@ -1,15 +1,15 @@
 // ptrace(2) as a way to have a stopped process make system calls, one at a time and each approved.
 //
-// The process is never trusted: its memory, code included, may belong to somebody hostile. It is let
-// run one instruction, by the processor's trap flag. Where that is no system call, it is lost. Where it
-// is one, the process stops at its entry; number and arguments, as the kernel has them, and the memory
-// that the arguments point to are compared with what was asked for; only then does the call happen, and
-// the process stops again before its next instruction.
+// The process is never trusted: its memory, code included, may belong to somebody hostile. It is
+// let run one instruction, by the processor's trap flag. Where that is no system call, it is lost.
+// Where it is one, the process stops at its entry; number and arguments, as the kernel has them,
+// and the memory that the arguments point to are compared with what was asked for; only then does
+// the call happen, and the process stops again before its next instruction.
 //
 // Thread-safety: none; every call on the thread that became the tracer. Ownership: none of the
 // process: it is the caller's child and the caller reaps it. Errors: those of the call, naming it;
-// ABORTED where the process did something else than asked or is gone, DEADLINE_EXCEEDED where the kernel
-// is not done with it in time; it is of no use then and should be killed (`IsLost`).
+// ABORTED where the process did something else than asked or is gone, DEADLINE_EXCEEDED where the
+// kernel is not done with it in time; it is of no use then and should be killed (`IsLost`).
 
 #ifndef CLOISTER_SANDBOX_LINUX_TRACED_PROCESS_H_
 #define CLOISTER_SANDBOX_LINUX_TRACED_PROCESS_H_
@@ -25,15 +25,20 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
 
 namespace cloister::sandbox {
 
-// While it lives, waiting for a process that does not stop ends after `kPatienceSeconds`, and the
-// calling thread and the processes it is told of share one processor: each step is then a switch and
-// not a wake-up, which costs a fifth.
+// While it lives, waiting for a process to stop ends after `kStopPatience`, and every wait after
+// `kPatience` in all: on a busy machine hundreds of stops take seconds, a process that hangs takes
+// one for ever. And the calling thread and the processes it is told of share one processor: each
+// step is then a switch and not a wake-up, which costs a fifth.
 class TracingScope {
  public:
+  static constexpr absl::Duration kStopPatience = absl::Seconds(2);
+  static constexpr absl::Duration kPatience = absl::Seconds(10);
+
   TracingScope();
   TracingScope(const TracingScope&) = delete;
   TracingScope& operator=(const TracingScope&) = delete;
@@ -45,7 +50,6 @@ class TracingScope {
   void LetGo(pid_t pid) const;
 
  private:
-  static constexpr int kPatienceSeconds = 2;
   static constexpr size_t kMaxProcessors = 8192;
   using ProcessorSet = std::array<unsigned long, kMaxProcessors / (8 * sizeof(unsigned long))>;
 
@@ -66,8 +70,8 @@ class TracedProcess {
   // Waits until it has stopped for the first time.
   absl::Status AwaitStop() const;
 
-  // From here on the process dies with its tracer, and what it clones is traced and stopped from the
-  // start.
+  // From here on the process dies with its tracer, and what it clones is traced and stopped from
+  // the start.
   absl::Status Keep() const;
 
   using Arguments = std::array<uint64_t, 6>;
@@ -78,8 +82,8 @@ class TracedProcess {
   };
 
   // Has it make a system call and returns what that returned. Negative results are errors, with
-  // errno set. `pointed_to` is what the kernel will read through the arguments: memory that nobody but
-  // stopped processes has, compared at the call's entry, when this one runs no more either.
+  // errno set. `pointed_to` is what the kernel will read through the arguments: memory that nobody
+  // but stopped processes has, compared at the call's entry, when this one runs no more either.
   absl::StatusOr<int64_t> Call(std::string_view name, long number, const Arguments& arguments = {},
                                absl::Span<const Memory> pointed_to = {}) const;
   // Of a status of `Call`, or of any other here: not an error of the call, but of the process.

@@ -1,5 +1,5 @@
-// System calls made on behalf of a tracer: exactly those that were approved, whatever the traced process's
-// memory holds.
+// System calls made on behalf of a tracer: exactly those that were approved, whatever the traced
+// process's memory holds.
 
 #include "sandbox/linux/traced_process.h"
 
@@ -62,12 +62,40 @@ class TracedProcessTest : public ::testing::Test {
   TracedProcess process_;
 };
 
+// On a busy machine each of many stops takes its time.
+TEST(TracingScopeTest, ManySlowStopsAreNoHang) {
+  constexpr int kStops = 6;
+  const int64_t pause_nanoseconds = absl::ToInt64Nanoseconds(TracingScope::kStopPatience) / 4;
+  const TracingScope scope;
+  const pid_t pid = fork();
+  ASSERT_GE(pid, 0);
+  if (pid == 0) {
+    if (!BeTracedByParent().ok()) _exit(1);
+    const timespec pause = {0, pause_nanoseconds};
+    for (int i = 0; i < kStops; ++i) {
+      nanosleep(&pause, nullptr);
+      raise(SIGSTOP);
+    }
+    ::pause();
+  }
+  const TracedProcess process(pid);
+  for (int i = 0; i < kStops; ++i) {
+    EXPECT_TRUE(process.AwaitStop().ok()) << i;
+    ptrace(PTRACE_CONT, pid, nullptr, nullptr);
+  }
+  const absl::Status hung = process.AwaitStop();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(hung)) << hung;
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, __WALL) == -1 && errno == EINTR) {
+  }
+}
+
 TEST_F(TracedProcessTest, MakesTheCallsItIsTold) {
   EXPECT_EQ(*process_.Call("getpid", SYS_getpid), pid_);
   EXPECT_EQ(*process_.Call("getppid", SYS_getppid), getpid());
-  const auto mapped =
-      process_.Call("mmap", SYS_mmap,
-                    {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0});
+  const auto mapped = process_.Call(
+      "mmap", SYS_mmap,
+      {0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0});
   ASSERT_TRUE(mapped.ok()) << mapped.status();
   EXPECT_TRUE(process_.Write(static_cast<uint64_t>(*mapped), "written").ok());
 }
@@ -164,12 +192,13 @@ TEST_F(TracedProcessTest, ClonesACopyThatIsStoppedAndHasItsOwnMemory) {
 }
 
 TEST_F(TracedProcessTest, GoesWhereItIsReleasedTo) {
-  const auto stack = process_.Call("mmap", SYS_mmap,
-                                   {0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                                    ~uint64_t{0}, 0});
+  const auto stack = process_.Call(
+      "mmap", SYS_mmap,
+      {0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, ~uint64_t{0}, 0});
   ASSERT_TRUE(stack.ok());
-  ASSERT_TRUE(process_.Release(reinterpret_cast<uint64_t>(&ExitReleased),
-                               static_cast<uint64_t>(*stack) + 65536 - 8, kReleasedExit)
+  ASSERT_TRUE(process_
+                  .Release(reinterpret_cast<uint64_t>(&ExitReleased),
+                           static_cast<uint64_t>(*stack) + 65536 - 8, kReleasedExit)
                   .ok());
   int status = 0;
   while (waitpid(pid_, &status, __WALL) == -1 && errno == EINTR) {

@@ -130,12 +130,12 @@ class FileServiceTest : public ::testing::Test {
     return (server_.files().*method)(&context, request, &response);
   }
 
-  TestServer server_;
   std::string sandbox_;
-  // The loop's.
+  // The loop's, which ends before they do.
   std::vector<FileRequest> asked_;
   std::string content_;
   int error_number_ = 0;
+  TestServer server_;
 };
 
 TEST_F(FileServiceTest, WritesInOrderAndPutsItThereAtTheEnd) {
