@@ -1,6 +1,8 @@
 // Ends: of zygotes, nurseries, inits, the keeper, cloisterd and the spawner itself. Needs root.
 
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,6 +14,8 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/wire/zygote_control.h"
 #include "tests/integration/spawner/spawner_fixture.h"
 
 namespace cloister::sandbox {
@@ -60,6 +64,24 @@ TEST_F(SpawnerTest, EndsAZygoteThatDoesNotAnswer) {
   EXPECT_EQ(client_->Next(SpawnerEvent::kSandboxExited).event.sandbox_exited().sandbox_id(), 7);
   EXPECT_THAT(client_->Next(SpawnerEvent::kZygoteExited).event.zygote_exited().reason(),
               HasSubstr("signal 9"));
+}
+
+TEST_F(SpawnerTest, EndsAZygoteWhosePacketDoesNotParse) {
+  const CreatedSandbox sandbox = client_->Create(7, 1);
+  ReadGuestFrame(sandbox);
+  const std::vector<pid_t> tree = ProcessTree(FindProcess("nursery"));
+  const UniqueFd zygote(static_cast<int>(syscall(SYS_pidfd_open, FindProcess("zygote"), 0)));
+  const UniqueFd control(
+      static_cast<int>(syscall(SYS_pidfd_getfd, zygote.get(), kZygoteControlDescriptor, 0)));
+  ASSERT_TRUE(control) << "needs CAP_SYS_PTRACE";
+  constexpr char kNoMessage[] = "\xff\xff\xff";
+  ASSERT_GT(send(control.get(), kNoMessage, sizeof(kNoMessage), MSG_NOSIGNAL), 0);
+  EXPECT_EQ(client_->Next(SpawnerEvent::kSandboxExited).event.sandbox_exited().sandbox_id(), 7);
+  EXPECT_THAT(client_->Next(SpawnerEvent::kZygoteExited).event.zygote_exited().reason(),
+              HasSubstr("signal 9"));
+  EXPECT_TRUE(AllGone(tree));
+  // The spawner goes on.
+  EXPECT_TRUE(client_->StartZygote(2, client_->Spec()).event.has_zygote_started());
 }
 
 TEST_F(SpawnerTest, StartsAnotherKeeperThatCleansUpAfterIt) {
