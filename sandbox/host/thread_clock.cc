@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,9 +16,6 @@
 
 namespace cloister::sandbox {
 namespace {
-
-// A process may have that many threads, and then no more are looked at.
-constexpr int kMostThreads = 4096;
 
 std::string ReadFile(const std::string& path) {
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -39,17 +37,27 @@ pid_t InnerId(const std::string& status) {
   return 0;
 }
 
+// The youngest first.
+std::vector<pid_t> YoungestThreads(const std::string& tasks) {
+  std::vector<pid_t> threads;
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(tasks.c_str()), ::closedir);
+  if (directory == nullptr) return threads;
+  // The kernel lists them in the order in which they were made.
+  while (const dirent* const entry = ::readdir(directory.get())) {
+    pid_t thread = 0;
+    if (absl::SimpleAtoi(entry->d_name, &thread)) threads.push_back(thread);
+  }
+  std::reverse(threads.begin(), threads.end());
+  if (threads.size() > kMostThreadsLookedAt) threads.resize(kMostThreadsLookedAt);
+  return threads;
+}
+
 }  // namespace
 
 std::optional<pid_t> FindThread(pid_t process, pid_t inner_id) {
+  if (inner_id <= 0) return std::nullopt;
   const std::string tasks = absl::StrCat("/proc/", process, "/task");
-  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir(tasks.c_str()), ::closedir);
-  if (directory == nullptr || inner_id <= 0) return std::nullopt;
-  for (int seen = 0; seen < kMostThreads; ++seen) {
-    const dirent* const entry = ::readdir(directory.get());
-    if (entry == nullptr) return std::nullopt;
-    pid_t thread = 0;
-    if (!absl::SimpleAtoi(entry->d_name, &thread)) continue;
+  for (const pid_t thread : YoungestThreads(tasks)) {
     if (InnerId(ReadFile(absl::StrCat(tasks, "/", thread, "/status"))) == inner_id) return thread;
   }
   return std::nullopt;

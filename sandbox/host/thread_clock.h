@@ -13,8 +13,11 @@
 
 namespace cloister::sandbox {
 
+// How many threads FindThread looks at: each is a file to open, and how many there are the guest says.
+inline constexpr int kMostThreadsLookedAt = 64;
+
 // The thread of `process` that has the id `inner_id` in that process's own pid namespace; in ours. None
-// where it has no such thread.
+// where it is not among the youngest kMostThreadsLookedAt.
 std::optional<pid_t> FindThread(pid_t process, pid_t inner_id);
 
 // What that thread has used; `fallback` where it cannot be read.
