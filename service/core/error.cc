@@ -149,6 +149,14 @@ std::string ReasonName(v1::ErrorReason reason) {
   return v1::ErrorReason_Name(reason).substr(kReasonPrefix.size());
 }
 
+absl::Status CheckRoomForWaiter(size_t waiting, size_t maximum) {
+  if (waiting < maximum) return absl::OkStatus();
+  return WithRetryDelay(
+      MakeError(v1::ERROR_REASON_OVERLOADED,
+                absl::StrCat(waiting, " calls wait for the same already; retry when it is over")),
+      absl::Seconds(1));
+}
+
 std::optional<std::string> MetadataOf(const absl::Status& status, std::string_view key) {
   const auto info = GetDetail<google::rpc::ErrorInfo>(status);
   if (!info) return std::nullopt;

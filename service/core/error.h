@@ -5,6 +5,7 @@
 #ifndef CLOISTER_SERVICE_CORE_ERROR_H_
 #define CLOISTER_SERVICE_CORE_ERROR_H_
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,11 @@ v1::ErrorReason ReasonOf(const absl::Status& status);
 
 // ReasonOf as it goes into ErrorInfo and metrics: "POOL_EXHAUSTED"; "" where there is none.
 std::string ReasonName(v1::ErrorReason reason);
+
+// How many calls may wait for one and the same thing to happen. Callers that have gone are among them.
+inline constexpr size_t kMaximumWaiters = 64;
+// OVERLOADED where so many wait already.
+absl::Status CheckRoomForWaiter(size_t waiting, size_t maximum = kMaximumWaiters);
 
 std::optional<std::string> MetadataOf(const absl::Status& status, std::string_view key);
 std::optional<absl::Duration> RetryDelayOf(const absl::Status& status);

@@ -14,7 +14,7 @@ namespace cloister::core {
 namespace {
 
 absl::Status TooManyInterruptsError() {
-  const std::string maximum = absl::StrCat(Execution::kMaximumInterrupts);
+  const std::string maximum = absl::StrCat(kMaximumWaiters);
   return WithRetryDelay(
       WithMetadata(MakeError(v1::ERROR_REASON_EXECUTION_QUEUE_FULL,
                              absl::StrCat(maximum, " calls that interrupt this execution wait for "
@@ -103,7 +103,7 @@ absl::Status Execution::Interrupt(absl::Duration grace, InterruptCallback done) 
     done(result_);
     return absl::OkStatus();
   }
-  if (interrupt_callbacks_.size() >= kMaximumInterrupts) return TooManyInterruptsError();
+  if (interrupt_callbacks_.size() >= kMaximumWaiters) return TooManyInterruptsError();
   interrupt_callbacks_.push_back(std::move(done));
   if (!interrupt_) interrupt_ = PendingInterrupt{context_.loop->Now(), grace};
   interrupt_->grace = std::min(interrupt_->grace, grace);

@@ -90,8 +90,6 @@ class Execution final : public std::enable_shared_from_this<Execution>,
   static constexpr absl::Duration kCallerGoneGrace = absl::Seconds(2);
 
   using InterruptCallback = std::function<void(const ExecutionResult&)>;
-  // Who may wait for the end of one execution by interrupting it; callers that have gone are among them.
-  static constexpr size_t kMaximumInterrupts = 64;
 
   Execution(Context context, ExecutionRequest request);
   ~Execution() override;

@@ -182,6 +182,7 @@ absl::StatusOr<std::shared_ptr<LiveInterpreter>> FurtherInterpreters::AwaitStart
   if (live->state() != v1::Interpreter::STATE_STARTING) {
     done(absl::OkStatus());
   } else {
+    CLOISTER_RETURN_IF_ERROR(CheckRoomForWaiter(entry->callbacks.size()));
     ++entry->waiting;
     entry->callbacks.push_back(std::move(done));
   }

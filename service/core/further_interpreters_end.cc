@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "sandbox/base/status_macros.h"
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
 #include "service/core/further_interpreters.h"
@@ -48,6 +49,7 @@ absl::Status FurtherInterpreters::Restart(const std::string& id, absl::Time dead
   const EntryPtr entry = FindEntry(id);
   if (entry == nullptr) return NotFoundError(id);
   if (entry->live->state() == v1::Interpreter::STATE_STARTING) {
+    CLOISTER_RETURN_IF_ERROR(CheckRoomForWaiter(entry->callbacks.size()));
     entry->callbacks.push_back(std::move(done));
     return absl::OkStatus();
   }

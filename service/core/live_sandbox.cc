@@ -88,11 +88,14 @@ void LiveSandbox::BeginStart(StartCallback done) {
   main_->BeginStart();
 }
 
+absl::Status LiveSandbox::AwaitStart(StartCallback done, size_t maximum) {
+  CLOISTER_RETURN_IF_ERROR(CheckRoomForWaiter(start_callbacks_.size(), maximum));
+  start_callbacks_.push_back(std::move(done));
+  return absl::OkStatus();
+}
+
 absl::Status LiveSandbox::Restart(absl::Time deadline, StartCallback done) {
-  if (state_ == v1::Sandbox::STATE_STARTING) {
-    AwaitStart(std::move(done));
-    return absl::OkStatus();
-  }
+  if (state_ == v1::Sandbox::STATE_STARTING) return AwaitStart(std::move(done));
   further_.EndAll(sandbox::StopReason::kRestarted,
                   LostError(v1::ERROR_REASON_SANDBOX_LOST,
                             MakeLoss(v1::Outcome::KIND_INTERRUPTED, "it was restarted", "")));

@@ -19,6 +19,7 @@
 #include "cloister/v1/sandbox.pb.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
+#include "service/core/error.h"
 #include "service/core/file_gate.h"
 #include "service/core/further_interpreters.h"
 #include "service/core/incarnation.h"
@@ -94,8 +95,8 @@ class LiveSandbox final : private InterpreterOwner {
   // error it is LOST. Not while it starts already: see AwaitStart. Errors at once: as
   // SandboxSource.
   absl::Status Start(StartFiles files, absl::Time deadline, StartCallback done);
-  // Another one who wants to know; only while it starts.
-  void AwaitStart(StartCallback done) { start_callbacks_.push_back(std::move(done)); }
+  // Another one who wants to know; only while it starts. OVERLOADED where as many wait as may.
+  absl::Status AwaitStart(StartCallback done, size_t maximum = kMaximumWaiters);
   // Ends the interpreters it has, and starts.
   absl::Status Restart(absl::Time deadline, StartCallback done);
 

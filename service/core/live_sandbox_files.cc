@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <utility>
 
-#include "absl/time/time.h"
-#include "service/core/error.h"
 #include "service/core/live_sandbox.h"
 
 namespace cloister::core {
@@ -13,7 +11,6 @@ namespace {
 // More than may use the files of one sandbox at once: those who have gone are known here until it
 // has started.
 constexpr size_t kMaxAwaiting = 256;
-constexpr absl::Duration kRetryDelay = absl::Milliseconds(100);
 
 }  // namespace
 
@@ -22,13 +19,9 @@ void LiveSandbox::AwaitFiles(StartCallback ready) {
     if (status.ok()) files_.Open(main_->incarnation()->sandbox());
     ready(status);
   };
-  if (state_ == v1::Sandbox::STATE_STARTING) {
-    if (start_callbacks_.size() < kMaxAwaiting) return AwaitStart(open);
-    return open(WithRetryDelay(
-        MakeError(v1::ERROR_REASON_OVERLOADED, "too many calls wait for the sandbox to start"),
-        kRetryDelay));
-  }
-  open(CheckUsable());
+  if (state_ != v1::Sandbox::STATE_STARTING) return open(CheckUsable());
+  const absl::Status waits = AwaitStart(open, kMaxAwaiting);
+  if (!waits.ok()) open(waits);
 }
 
 }  // namespace cloister::core

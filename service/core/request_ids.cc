@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/status_macros.h"
 #include "service/core/error.h"
 
 namespace cloister::core {
@@ -34,13 +35,7 @@ RequestIds::Hold RequestIds::Begin(const std::string& id, const std::string& pay
 
 absl::Status RequestIds::Await(const std::string& id, Waiter waiter) {
   std::vector<Waiter>& waiters = memory_->by_id.at(id).waiters;
-  if (waiters.size() >= kMaximumWaiters) {
-    return WithRetryDelay(
-        MakeError(v1::ERROR_REASON_OVERLOADED,
-                  absl::StrCat("this request was repeated ", waiters.size(),
-                               " times while it is under way; wait for its answer")),
-        absl::Seconds(1));
-  }
+  CLOISTER_RETURN_IF_ERROR(CheckRoomForWaiter(waiters.size()));
   waiters.push_back(std::move(waiter));
   return absl::OkStatus();
 }

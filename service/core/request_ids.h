@@ -47,8 +47,7 @@ class RequestIds {
   // A new request, under way from here until Complete or Fail.
   Hold Begin(const std::string& id, const std::string& payload_digest);
   // Told once, after Complete or Fail. Only while it is under way. OVERLOADED, and not told, where as many
-  // wait as may: callers that have gone are among them.
-  static constexpr size_t kMaximumWaiters = 64;
+  // wait as may.
   absl::Status Await(const std::string& id, Waiter waiter);
   // It made these. `names` is not empty.
   void Complete(const std::string& id, const std::vector<std::string>& names);

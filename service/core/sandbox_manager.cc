@@ -90,12 +90,13 @@ absl::StatusOr<std::string> SandboxManager::Repeat(const std::string& name, Call
     done(sandbox.ToProto());
     return name;
   }
+  CLOISTER_RETURN_IF_ERROR(
+      sandbox.AwaitStart([this, name, done = std::move(done)](const absl::Status& status) {
+        const auto entry = by_name_.find(name);
+        if (entry == by_name_.end()) return done(status.ok() ? NotFoundError(name) : status);
+        Await(entry->second, status, done);
+      }));
   ++found->second.waiting;
-  sandbox.AwaitStart([this, name, done = std::move(done)](const absl::Status& status) {
-    const auto entry = by_name_.find(name);
-    if (entry == by_name_.end()) return done(status.ok() ? NotFoundError(name) : status);
-    Await(entry->second, status, done);
-  });
   return name;
 }
 

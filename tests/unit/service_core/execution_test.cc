@@ -182,7 +182,7 @@ TEST_F(ExecutionTest, OnlySoManyWaitForTheEndOfAnInterrupt) {
   testing::FakeSandbox* sandbox = source_.Grant();
   size_t done = 0;
   const auto count = [&done](const ExecutionResult&) { ++done; };
-  for (size_t i = 0; i < Execution::kMaximumInterrupts; ++i) {
+  for (size_t i = 0; i < kMaximumWaiters; ++i) {
     ASSERT_TRUE(execution->Interrupt(absl::Seconds(2), count).ok());
   }
   const absl::Status refused = execution->Interrupt(absl::Seconds(1), count);
@@ -190,7 +190,7 @@ TEST_F(ExecutionTest, OnlySoManyWaitForTheEndOfAnInterrupt) {
   EXPECT_EQ(ReasonOf(refused), v1::ERROR_REASON_EXECUTION_QUEUE_FULL);
   EXPECT_EQ(sandbox->interrupts().back(), absl::Seconds(2)) << "refused, without an effect";
   sandbox->Finish(v1::Outcome::KIND_INTERRUPTED);
-  EXPECT_EQ(done, Execution::kMaximumInterrupts);
+  EXPECT_EQ(done, kMaximumWaiters);
   EXPECT_TRUE(execution->Interrupt(absl::Seconds(1), count).ok()) << "nobody has to wait any more";
 }
 

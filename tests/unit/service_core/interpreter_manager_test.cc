@@ -148,6 +148,17 @@ TEST_F(InterpreterManagerTest, ACreationNobodyWaitsForAnyMoreEndsWhatIsMadeThen)
   EXPECT_TRUE((*again)->ok());
 }
 
+TEST_F(InterpreterManagerTest, OnlySoManyWaitForOneStart) {
+  factory_.answer_interpreters = false;
+  CreateInterpreterRequest request = NewInterpreter("two");
+  request.request_id = "id";
+  for (size_t i = 0; i < kMaximumWaiters; ++i) ASSERT_TRUE(Ask(request).ok());
+  EXPECT_EQ(ReasonOf(Ask(request).status()), v1::ERROR_REASON_OVERLOADED);
+  EXPECT_EQ(ReasonOf(interpreters_.Restart(sandbox_ + "/interpreters/two", absl::InfiniteFuture(),
+                                           [](auto) {})),
+            v1::ERROR_REASON_OVERLOADED);
+}
+
 TEST_F(InterpreterManagerTest, OneThatIsReadyIsNotAbandoned) {
   const auto creation = Ask(NewInterpreter("two"));
   loop_.Run();

@@ -60,12 +60,12 @@ TEST_F(RequestIdsTest, SoManyWaitAndNoMore) {
   const RequestIds::Hold hold = ids_.Begin("a", "digest");
   size_t told = 0;
   const auto count = [&told](const auto&) { ++told; };
-  for (size_t i = 0; i < RequestIds::kMaximumWaiters; ++i) {
+  for (size_t i = 0; i < kMaximumWaiters; ++i) {
     EXPECT_TRUE(ids_.Await("a", count).ok());
   }
   EXPECT_EQ(ReasonOf(ids_.Await("a", count)), v1::ERROR_REASON_OVERLOADED);
   ids_.Complete("a", {"x"});
-  EXPECT_EQ(told, RequestIds::kMaximumWaiters);
+  EXPECT_EQ(told, kMaximumWaiters);
 }
 
 TEST_F(RequestIdsTest, WhatIsHeldStaysAndOfTheRestOnlyTheLatest) {

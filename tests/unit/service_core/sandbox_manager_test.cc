@@ -48,6 +48,21 @@ TEST_F(SandboxManagerTest, WhatCannotBeLeasedOrOpenedIsNoSandbox) {
   EXPECT_EQ(Existing(), 0);
 }
 
+TEST_F(SandboxManagerTest, OnlySoManyWaitForOneStart) {
+  const auto name = Create(NewRequest("id", "digest"));
+  size_t told = 0;
+  const auto count = [&told](const auto&) { ++told; };
+  for (size_t i = 1; i < kMaximumWaiters; ++i) {
+    ASSERT_TRUE(sandboxes_.Restart(*name, absl::InfiniteFuture(), count).ok());
+  }
+  EXPECT_EQ(ReasonOf(sandboxes_.Restart(*name, absl::InfiniteFuture(), count)),
+            v1::ERROR_REASON_OVERLOADED);
+  EXPECT_EQ(ReasonOf(Create(NewRequest("id", "digest")).status()), v1::ERROR_REASON_OVERLOADED);
+  source_.Grant();
+  loop_.Run();
+  EXPECT_EQ(told, kMaximumWaiters - 1);
+}
+
 TEST_F(SandboxManagerTest, TheSameRequestIdIsTheSameSandbox) {
   Created first, second, third;
   const auto name = Create(NewRequest("id", "digest"), &first);
