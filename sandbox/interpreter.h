@@ -124,7 +124,7 @@ struct CreatedInterpreter {
   std::unique_ptr<Interpreter> interpreter;
   // FAILED_PRECONDITION with `import_failed`: one of the imports. UNIMPLEMENTED: this image's
   // Python does not offer the profile. RESOURCE_EXHAUSTED: it does not fit into the sandbox's
-  // limits. UNAVAILABLE: the sandbox ended. INTERNAL: for the log.
+  // limits. UNAVAILABLE: the sandbox ended. CANCELLED: it was abandoned. INTERNAL: for the log.
   absl::Status status;
   std::optional<internal::v1::ImportFailed> import_failed;
 };

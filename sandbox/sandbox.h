@@ -66,14 +66,19 @@ class Sandbox : public CellRunner {
 
   // After OnOpened, whatever runs: makes a further interpreter in it. `observer` as in OpenSession,
   // but without OnOpened; it outlives the interpreter. `done` follows, never inline, once, unless
-  // the sandbox is destroyed before.
+  // the sandbox is destroyed before. Returns its number, for AbandonInterpreter.
   using InterpreterCallback = std::function<void(CreatedInterpreter)>;
-  virtual void CreateInterpreter(InterpreterSpec /*spec*/, SessionObserver* /*observer*/,
-                                 InterpreterCallback done) {
+  virtual int64_t CreateInterpreter(InterpreterSpec /*spec*/, SessionObserver* /*observer*/,
+                                    InterpreterCallback done) {
     done({.interpreter = nullptr,
           .status = absl::UnimplementedError("no further interpreters"),
           .import_failed = std::nullopt});
+    return 0;
   }
+
+  // Nobody wants that interpreter any more. What there is of it is ended, and `done` follows without
+  // one: soon, or when the process it would have shared has begun. Too late is no error.
+  virtual void AbandonInterpreter(int64_t /*number*/) {}
 
   // After OnOpened, whatever runs: asks the process that serves its files, which the first call
   // starts. Requests are served in the order they came, whatever their number; at most a MiB of

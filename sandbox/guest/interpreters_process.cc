@@ -141,10 +141,8 @@ class InterpretersProcess {
 
   void End(int64_t number) {
     const auto found = interpreters_.find(number);
-    if (found != interpreters_.end()) return found->second->End();
-    GuestFrame answer;  // it failed
-    answer.mutable_interpreter_ended()->set_interpreter(number);
-    Answer(answer);
+    // Of one that is not there the host has been told, or is about to hear, that it failed.
+    if (found != interpreters_.end()) found->second->End();
   }
 
   void RemoveEnded() {

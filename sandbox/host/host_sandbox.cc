@@ -196,9 +196,9 @@ void HostSandbox::AddProcess(SandboxControl::ProcessCallback done) {
       });
 }
 
-void HostSandbox::CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
-                                    InterpreterCallback done) {
-  interpreters_.Create(std::move(spec), session_->limits(), observer, std::move(done));
+int64_t HostSandbox::CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
+                                       InterpreterCallback done) {
+  return interpreters_.Create(std::move(spec), session_->limits(), observer, std::move(done));
 }
 
 HostFiles& HostSandbox::files() {

@@ -49,8 +49,9 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
   void Fork(const ForkSpec& spec, ForkCallback done) override;
-  void CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
-                         InterpreterCallback done) override;
+  int64_t CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
+                            InterpreterCallback done) override;
+  void AbandonInterpreter(int64_t number) override { interpreters_.Abandon(number); }
   void ResumeSession(SessionObserver* observer) override;
   void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
   void Interrupt(absl::Duration grace) override;

@@ -14,30 +14,60 @@ CreatedInterpreter Failed(absl::Status status) {
   return {.interpreter = nullptr, .status = std::move(status), .import_failed = std::nullopt};
 }
 
+absl::Status AbandonedError() { return absl::CancelledError("nobody wants it any more"); }
+
 }  // namespace
 
-void SandboxInterpreters::Create(InterpreterSpec spec, const Limits& limits,
-                                 SessionObserver* observer, Sandbox::InterpreterCallback done) {
+int64_t SandboxInterpreters::Create(InterpreterSpec spec, const Limits& limits,
+                                    SessionObserver* observer, Sandbox::InterpreterCallback done) {
+  const int64_t number = ++last_number_;
+  making_.try_emplace(number);
   switch (spec.profile) {
     case InterpreterProfile::kProcess:
-      return CreateProcess(std::move(spec), limits, observer, std::move(done));
+      CreateProcess(number, std::move(spec), limits, observer, std::move(done));
+      break;
     case InterpreterProfile::kIsolated:
     case InterpreterProfile::kSharedGil:
-      return CreateThread(std::move(spec), limits, observer, std::move(done));
+      CreateThread(number, std::move(spec), limits, observer, std::move(done));
+      break;
   }
+  return number;
 }
 
-void SandboxInterpreters::CreateThread(InterpreterSpec spec, const Limits& limits,
+void SandboxInterpreters::Abandon(int64_t number) {
+  const auto found = making_.find(number);
+  if (found == making_.end() || std::exchange(found->second.is_abandoned, true)) return;
+  // Never inline. Where its process is not there yet, CanOpen sees that it is not wanted.
+  loop_->Post([this, number, alive = std::weak_ptr<char>(alive_)] {
+    if (alive.expired()) return;
+    const auto making = making_.find(number);
+    if (making == making_.end() || making->second.opening == nullptr) return;
+    making->second.opening->FailOpening(AbandonedError());
+  });
+}
+
+bool SandboxInterpreters::CanOpen(int64_t number, absl::Status process,
+                                  const Sandbox::InterpreterCallback& done) {
+  const auto making = making_.find(number);
+  if (process.ok() && making->second.is_abandoned) process = AbandonedError();
+  if (process.ok()) return true;
+  making_.erase(making);
+  done(Failed(std::move(process)));
+  return false;
+}
+
+void SandboxInterpreters::CreateThread(int64_t number, InterpreterSpec spec, const Limits& limits,
                                        SessionObserver* observer,
                                        Sandbox::InterpreterCallback done) {
   std::shared_ptr<char> held = token(spec.profile);
-  awaiting_shared_.push_back([this, spec = std::move(spec), limits, observer, done = std::move(done),
+  awaiting_shared_.push_back([this, number, spec = std::move(spec), limits, observer,
+                              done = std::move(done),
                               held = std::move(held)](const absl::Status& status) {
-    if (!status.ok()) return done(Failed(status));
+    if (!CanOpen(number, status, done)) return;
     auto made = std::make_unique<ThreadInterpreter>(shared_, observer);
     ThreadInterpreter* const interpreter = made.get();
     interpreter->Hold(held);
-    Opened opened = KeepUntilOpened(std::move(made), done);
+    Opened opened = KeepUntilOpened(number, std::move(made), done);
     const absl::Status begun = interpreter->Open(spec, limits, opened);
     if (!begun.ok()) opened(begun);
   });
@@ -79,9 +109,12 @@ void SandboxInterpreters::OnSharedStarted(const absl::Status& status) {
   for (const Opened& waiting : std::exchange(awaiting_shared_, {})) {
     if (!alive.expired()) waiting(status);
   }
+  if (alive.expired() || is_starting_) return;
+  // Those who waited have gone.
+  if (shared_ != nullptr && shared_->is_empty()) shared_.reset();
 }
 
-void SandboxInterpreters::CreateProcess(InterpreterSpec spec, const Limits& limits,
+void SandboxInterpreters::CreateProcess(int64_t number, InterpreterSpec spec, const Limits& limits,
                                         SessionObserver* observer,
                                         Sandbox::InterpreterCallback done) {
   SessionSpec session;
@@ -89,22 +122,23 @@ void SandboxInterpreters::CreateProcess(InterpreterSpec spec, const Limits& limi
   session.environment = std::move(spec.environment);
   session.imports = std::move(spec.imports);
   // The sandbox, whose this is, calls back only while it lives.
-  add_process_([this, session = std::move(session), observer, done = std::move(done),
+  add_process_([this, number, session = std::move(session), observer, done = std::move(done),
                 token = token(spec.profile)](auto process) mutable {
-    if (!process.ok()) return done(Failed(process.status()));
+    if (!CanOpen(number, process.status(), done)) return;
     auto made = std::make_unique<ProcessInterpreter>(*std::move(process), observer);
     ProcessInterpreter* const interpreter = made.get();
     interpreter->Hold(std::move(token));
-    interpreter->Open(std::move(session), KeepUntilOpened(std::move(made), std::move(done)));
+    interpreter->Open(std::move(session), KeepUntilOpened(number, std::move(made), std::move(done)));
   });
 }
 
 SandboxInterpreters::Opened SandboxInterpreters::KeepUntilOpened(
-    std::unique_ptr<SessionInterpreter> interpreter, Sandbox::InterpreterCallback done) {
-  const int64_t key = next_opening_++;
-  opening_[key] = std::move(interpreter);
-  return [this, key, done = std::move(done)](const absl::Status& status) {
-    std::unique_ptr<SessionInterpreter> opened = std::move(opening_.extract(key).mapped());
+    int64_t number, std::unique_ptr<SessionInterpreter> interpreter,
+    Sandbox::InterpreterCallback done) {
+  making_.at(number).opening = std::move(interpreter);
+  return [this, number, done = std::move(done)](const absl::Status& status) {
+    std::unique_ptr<SessionInterpreter> opened =
+        std::move(making_.extract(number).mapped().opening);
     CreatedInterpreter created = Failed(status);
     created.import_failed = opened->import_failed();
     if (status.ok()) {

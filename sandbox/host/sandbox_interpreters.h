@@ -35,25 +35,34 @@ class SandboxInterpreters {
   SandboxInterpreters& operator=(const SandboxInterpreters&) = delete;
 
   // As Sandbox::CreateInterpreter. `limits` are the sandbox's.
-  void Create(InterpreterSpec spec, const Limits& limits, SessionObserver* observer,
-              Sandbox::InterpreterCallback done);
+  int64_t Create(InterpreterSpec spec, const Limits& limits, SessionObserver* observer,
+                 Sandbox::InterpreterCallback done);
+  // As Sandbox::AbandonInterpreter.
+  void Abandon(int64_t number);
 
   // Which of them live, for people; empty where none does.
   std::string Living() const;
 
  private:
   using Opened = std::function<void(const absl::Status&)>;
+  // One that was asked for and not handed over.
+  struct Making {
+    std::unique_ptr<SessionInterpreter> opening = nullptr;  // null until its process is there
+    bool is_abandoned = false;
+  };
 
-  void CreateProcess(InterpreterSpec spec, const Limits& limits, SessionObserver* observer,
-                     Sandbox::InterpreterCallback done);
+  void CreateProcess(int64_t number, InterpreterSpec spec, const Limits& limits,
+                     SessionObserver* observer, Sandbox::InterpreterCallback done);
   // In the process they share, which the first one starts.
-  void CreateThread(InterpreterSpec spec, const Limits& limits, SessionObserver* observer,
-                    Sandbox::InterpreterCallback done);
+  void CreateThread(int64_t number, InterpreterSpec spec, const Limits& limits,
+                    SessionObserver* observer, Sandbox::InterpreterCallback done);
+  // Its process is there, or is not to come: whether to go on. If not, `done` was told.
+  bool CanOpen(int64_t number, absl::Status process, const Sandbox::InterpreterCallback& done);
   void StartShared(const Limits& limits);
   // It is there, or will not be.
   void OnSharedStarted(const absl::Status& status);
   // Keeps it until it is open; then hands it over.
-  Opened KeepUntilOpened(std::unique_ptr<SessionInterpreter> interpreter,
+  Opened KeepUntilOpened(int64_t number, std::unique_ptr<SessionInterpreter> interpreter,
                          Sandbox::InterpreterCallback done);
   std::shared_ptr<char>& token(InterpreterProfile profile) {
     return tokens_[static_cast<size_t>(profile)];
@@ -67,8 +76,8 @@ class SandboxInterpreters {
   std::shared_ptr<InterpretersProcess> shared_;
   bool is_starting_ = false;
   std::vector<Opened> awaiting_shared_;
-  int64_t next_opening_ = 1;
-  std::unordered_map<int64_t, std::unique_ptr<SessionInterpreter>> opening_;
+  int64_t last_number_ = 0;
+  std::unordered_map<int64_t, Making> making_;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

@@ -37,6 +37,9 @@ class SessionInterpreter : public Interpreter, protected SessionObserver {
     return session_ == nullptr ? std::nullopt : session_->import_failed();
   }
 
+  // While it is opened: it will not be.
+  void FailOpening(const absl::Status& status);
+
   // It counts among the living as long as somebody holds this.
   void Hold(std::shared_ptr<char> token) { token_ = std::move(token); }
 
@@ -66,8 +69,6 @@ class SessionInterpreter : public Interpreter, protected SessionObserver {
   bool is_running() const { return session_ != nullptr && session_->CellIsRunning(); }
   bool is_ending() const { return on_ended_ != nullptr; }
 
-  // While it is opened: it will not be.
-  void FailOpening(const absl::Status& status);
   // Its sandbox, or the process it shares, has ended: tells what runs, or its observer.
   void EndNow(HostStop stop, const std::string& detail);
 

@@ -225,12 +225,18 @@ void FurtherInterpreters::Make(const EntryPtr& entry) {
   }
   auto incarnation = std::make_shared<Incarnation>(entry->live->incarnation_owner());
   sandbox::SessionObserver* const observer = incarnation.get();
-  home_->sandbox()->CreateInterpreter(
+  entry->made_as = home_->sandbox()->CreateInterpreter(
       std::move(spec), observer,
       [this, alive = std::weak_ptr<char>(alive_), attempt = entry->attempt,
        incarnation = std::move(incarnation)](sandbox::CreatedInterpreter made) {
         if (!alive.expired()) OnMade(attempt, std::move(made), incarnation);
       });
+}
+
+void FurtherInterpreters::Abandon(Entry& entry) {
+  if (entry.attempt == 0) return;
+  orphans_.insert(std::exchange(entry.attempt, 0));
+  if (home_ != nullptr) home_->sandbox()->AbandonInterpreter(entry.made_as);
 }
 
 void FurtherInterpreters::OnMade(uint64_t attempt, sandbox::CreatedInterpreter made,
@@ -288,7 +294,7 @@ absl::Status FurtherInterpreters::ErrorOf(const Entry& entry,
 
 void FurtherInterpreters::FinishStart(const EntryPtr& entry, const absl::Status& status) {
   loop()->Cancel(std::exchange(entry->timer, 0));
-  if (entry->attempt != 0) orphans_.insert(std::exchange(entry->attempt, 0));
+  Abandon(*entry);
   entry->waits_for_home = false;
   entry->waiting = 0;
   const std::weak_ptr<char> alive = alive_;

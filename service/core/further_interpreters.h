@@ -113,6 +113,7 @@ class FurtherInterpreters {
     bool has_started = false;     // ever
     bool waits_for_home = false;  // is to be made
     uint64_t attempt = 0;         // to make it, under way; 0 for none
+    int64_t made_as = 0;          // the attempt's number at the sandbox
     absl::Time start_requested;
     std::vector<StartCallback> callbacks;
     int waiting = 0;  // callers of Create
@@ -137,6 +138,8 @@ class FurtherInterpreters {
 
   void BeginStart(const EntryPtr& entry, absl::Time deadline, StartCallback done);
   void Make(const EntryPtr& entry);
+  // Nobody wants what the attempt makes any more; it counts until the sandbox has answered.
+  void Abandon(Entry& entry);
   void OnMade(uint64_t attempt, sandbox::CreatedInterpreter made,
               const std::shared_ptr<Incarnation>& incarnation);
   void OnNotMade(const EntryPtr& entry, const sandbox::CreatedInterpreter& made);

@@ -82,7 +82,7 @@ absl::Status FurtherInterpreters::Delete(const std::string& id, EndCallback done
     return absl::OkStatus();
   }
   loop()->Cancel(std::exchange(entry->timer, 0));
-  if (entry->attempt != 0) orphans_.insert(std::exchange(entry->attempt, 0));
+  Abandon(*entry);
   Remove(entry);
   const std::shared_ptr<Incarnation> incarnation = entry->live->Detach();
   BeginEnd(*entry, incarnation, std::move(done));

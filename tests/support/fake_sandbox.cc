@@ -60,13 +60,16 @@ void FakeSandbox::RunCell(sandbox::CellSettings settings, v1::Program program,
   Run(std::move(program), limits, observer);
 }
 
-void FakeSandbox::CreateInterpreter(sandbox::InterpreterSpec spec,
-                                    sandbox::SessionObserver* observer, InterpreterCallback done) {
+int64_t FakeSandbox::CreateInterpreter(sandbox::InterpreterSpec spec,
+                                       sandbox::SessionObserver* observer,
+                                       InterpreterCallback done) {
   pending_interpreters_.push_back({std::move(spec), observer, std::move(done)});
-  if (!factory_->answer_interpreters) return;
-  factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
-    if (!alive.expired()) AnswerInterpreter();
-  });
+  if (factory_->answer_interpreters) {
+    factory_->loop()->Post([this, alive = std::weak_ptr<char>(alive_)] {
+      if (!alive.expired()) AnswerInterpreter();
+    });
+  }
+  return ++last_interpreter_;
 }
 
 void FakeSandbox::AnswerInterpreter(sandbox::CreatedInterpreter answer) {

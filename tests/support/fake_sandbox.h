@@ -94,8 +94,11 @@ class FakeSandbox final : public sandbox::Sandbox {
     question = std::move(asked);
     answer = std::move(done);
   }
-  void CreateInterpreter(sandbox::InterpreterSpec spec, sandbox::SessionObserver* observer,
-                         InterpreterCallback done) override;
+  // Their numbers are 1, 2 and so on.
+  int64_t CreateInterpreter(sandbox::InterpreterSpec spec, sandbox::SessionObserver* observer,
+                            InterpreterCallback done) override;
+  void AbandonInterpreter(int64_t number) override { abandoned_interpreters.push_back(number); }
+  std::vector<int64_t> abandoned_interpreters;
   // Who serves its files, on a turn of the loop of its own; unset: nobody, and nothing is answered.
   std::function<absl::StatusOr<internal::v1::FileReply>(const internal::v1::FileRequest&)> on_file;
   // What was asked and not answered, oldest first.
@@ -129,6 +132,7 @@ class FakeSandbox final : public sandbox::Sandbox {
     InterpreterCallback done;
   };
   std::deque<PendingInterpreter> pending_interpreters_;
+  int64_t last_interpreter_ = 0;
   std::vector<FakeInterpreter*> interpreters_;
   std::vector<FakeInterpreter*> made_;  // ever
   std::vector<absl::Duration> interrupts_;

@@ -27,12 +27,16 @@ class ProcessInterpreterTest : public MemberTest {
     MemberTest::TearDown();
   }
 
+  void Ask(InterpreterSpec spec = {}) {
+    spec.profile = InterpreterProfile::kProcess;
+    number_ = sandbox_->CreateInterpreter(
+        std::move(spec), &observer_,
+        [this](CreatedInterpreter created) { created_ = std::move(created); });
+  }
+
   // As far as the guest has read what it is to be.
   void Create(InterpreterSpec spec = {}) {
-    spec.profile = InterpreterProfile::kProcess;
-    sandbox_->CreateInterpreter(std::move(spec), &observer_, [this](CreatedInterpreter created) {
-      created_ = std::move(created);
-    });
+    Ask(std::move(spec));
     member_ = AnswerAddProcess();
     member_->SayReady();
     RunUntil(&loop_, [this] { return member_->CanRead(); });
@@ -81,6 +85,7 @@ class ProcessInterpreterTest : public MemberTest {
     return ended_.value_or(absl::UnknownError("it never ended"));
   }
 
+  int64_t number_ = 0;
   std::unique_ptr<FakeGuest> member_;
   internal::v1::HostFrame opening_;
   RecordingSession observer_;
@@ -129,6 +134,33 @@ TEST_F(ProcessInterpreterTest, SaysWhichImportFailed) {
   ASSERT_TRUE(created_->import_failed.has_value());
   EXPECT_EQ(created_->import_failed->module(), "nope");
   EXPECT_EQ(spawner_->Next().kill_sandbox().sandbox_id(), member_->sandbox_id());
+}
+
+TEST_F(ProcessInterpreterTest, IsKilledWhereNobodyWantsItAnyMore) {
+  Create({.imports = {"slow"}});
+  sandbox_->AbandonInterpreter(number_);
+  EXPECT_FALSE(created_.has_value()) << "never inline";
+  sandbox_->AbandonInterpreter(number_);
+  EXPECT_EQ(AwaitCreated().status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(created_->interpreter, nullptr);
+  EXPECT_EQ(spawner_->Next().kill_sandbox().sandbox_id(), member_->sandbox_id());
+}
+
+TEST_F(ProcessInterpreterTest, IsKilledWhereNobodyWantsItBeforeItIsThere) {
+  Ask();
+  sandbox_->AbandonInterpreter(number_);
+  member_ = AnswerAddProcess();
+  member_->SayReady();
+  EXPECT_EQ(AwaitCreated().status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(spawner_->Next().kill_sandbox().sandbox_id(), member_->sandbox_id());
+}
+
+TEST_F(ProcessInterpreterTest, IsNotAbandonedOnceItIsThere) {
+  CreateOpen();
+  sandbox_->AbandonInterpreter(number_);
+  RunMemberCell(1);
+  SayMemberFinished(1);
+  EXPECT_EQ(AwaitMemberCell().kind(), Outcome::KIND_SUCCEEDED);
 }
 
 TEST_F(ProcessInterpreterTest, BelievesNoFailureOfWhatWasNotAskedFor) {

@@ -20,6 +20,7 @@ namespace cloister::sandbox {
 
 // One interpreter, with the test as its guest.
 struct Made {
+  int64_t number = 0;
   RecordingSession session;
   std::optional<CreatedInterpreter> created;
   std::unique_ptr<FakeGuest> guest;
@@ -37,9 +38,9 @@ class ThreadInterpreterTest : public MemberTest {
 
   Made& Ask(InterpreterSpec spec = {}) {
     Made& made = made_.emplace_back();
-    sandbox_->CreateInterpreter(std::move(spec), &made.session, [&made](CreatedInterpreter created) {
-      made.created = std::move(created);
-    });
+    made.number = sandbox_->CreateInterpreter(
+        std::move(spec), &made.session,
+        [&made](CreatedInterpreter created) { made.created = std::move(created); });
     return made;
   }
 

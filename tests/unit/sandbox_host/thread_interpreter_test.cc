@@ -98,6 +98,48 @@ TEST_F(ThreadInterpreterTest, SaysWhichImportWasRefused) {
   EXPECT_EQ(NextFrame().end_interpreter().interpreter(), one.request.interpreter());
 }
 
+TEST_F(ThreadInterpreterTest, IsEndedWhereNobodyWantsItAnyMore) {
+  Made& kept = Create();
+  Made& one = Ask({.imports = {"slow"}});
+  TakeRequest(one);
+  sandbox_->AbandonInterpreter(one.number);
+  RunUntil(&loop_, [&] { return one.created.has_value(); });
+  EXPECT_EQ(one.created->status.code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(NextFrame().end_interpreter().interpreter(), one.request.interpreter());
+  SayEnded(one);
+  BeginCell(kept);
+  Finish(kept);
+  EXPECT_EQ(AwaitCell(kept).kind(), Outcome::KIND_SUCCEEDED) << "the others go on";
+}
+
+// It may fail by itself as it is told to end; then the guest says nothing of the end.
+TEST_F(ThreadInterpreterTest, MayFailAsItIsAbandoned) {
+  Made& kept = Create();
+  Made& one = Ask();
+  TakeRequest(one);
+  sandbox_->AbandonInterpreter(one.number);
+  EXPECT_EQ(NextFrame().end_interpreter().interpreter(), one.request.interpreter());
+  GuestFrame frame;
+  frame.mutable_interpreter_failed()->set_interpreter(one.request.interpreter());
+  process_->Say(frame);
+  BeginCell(kept);
+  Finish(kept);
+  EXPECT_EQ(AwaitCell(kept).kind(), Outcome::KIND_SUCCEEDED);
+  EXPECT_EQ(one.created->status.code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(ThreadInterpreterTest, LeavesNoProcessWhereNobodyWantsItBeforeThatBegan) {
+  Made& one = Ask();
+  (void)BeginProcess();
+  sandbox_->AbandonInterpreter(one.number);
+  GuestFrame frame;
+  frame.mutable_session_opened();
+  process_->Say(frame);
+  RunUntil(&loop_, [&] { return one.created.has_value(); });
+  EXPECT_EQ(one.created->status.code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(ProcessIsKilled());
+}
+
 TEST_F(ThreadInterpreterTest, IsInterruptedByAFrame) {
   Made& one = Create();
   BeginCell(one);

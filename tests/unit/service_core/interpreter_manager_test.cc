@@ -133,7 +133,9 @@ TEST_F(InterpreterManagerTest, ACreationNobodyWaitsForAnyMoreEndsWhatIsMadeThen)
   interpreters_.Abandon(*creation);
   EXPECT_EQ(Get(sandbox_ + "/interpreters/two").state(), v1::Interpreter::STATE_STARTING)
       << "one still waits";
+  EXPECT_THAT(guest_->abandoned_interpreters, IsEmpty());
   interpreters_.Abandon(*creation);
+  EXPECT_THAT(guest_->abandoned_interpreters, ElementsAre(1)) << "the sandbox is told";
   EXPECT_EQ(ReasonOf(GetError(sandbox_ + "/interpreters/two")),
             v1::ERROR_REASON_INTERPRETER_NOT_FOUND);
   interpreters_.Abandon(*creation);
