@@ -9,7 +9,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
+#include <set>
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
@@ -101,9 +103,53 @@ absl::Status Add(scmp_filter_ctx context, SeccompPart part, std::string_view nam
   return code < 0 ? FilterError(code, name) : absl::OkStatus();
 }
 
+// Has `others` called for blocks of values, as few as there are, that together are all those of 32 bits
+// but `named`. To libseccomp "any other value" cannot be said: a rule compares an argument once.
+absl::Status ForOthers(const std::set<uint32_t>& named, uint32_t first, int free_bits,
+                       const std::function<absl::Status(uint32_t mask, uint32_t value)>& others) {
+  const uint64_t size = uint64_t{1} << free_bits;
+  const auto next = named.lower_bound(first);
+  if (next == named.end() || *next >= first + size) {
+    return others(static_cast<uint32_t>(~(size - 1)), first);
+  }
+  if (free_bits == 0) return absl::OkStatus();
+  const auto half = static_cast<uint32_t>(size / 2);
+  CLOISTER_RETURN_IF_ERROR(ForOthers(named, first, free_bits - 1, others));
+  return ForOthers(named, first + half, free_bits - 1, others);
+}
+
+// What the rules of a call leave open. They name values of the low half of one argument.
+absl::Status AddOthers(scmp_filter_ctx context, SeccompPart part, std::string_view name,
+                       uint32_t whole) {
+  constexpr int kBits = 32;
+  constexpr uint64_t kLowHalf = 0xffffffff;
+  std::set<uint32_t> named;
+  unsigned int argument = 0;
+  for (const ArgumentRule& rule : ArgumentRules()) {
+    if (rule.name != name) continue;
+    if (rule.comparison != ArgumentRule::Comparison::kMaskedEqual || rule.mask != kLowHalf) {
+      return absl::InternalError(absl::StrCat("the rules of ", ToAbsl(name), " name no values"));
+    }
+    named.insert(static_cast<uint32_t>(rule.value));
+    argument = static_cast<unsigned int>(rule.argument);
+  }
+  const uint32_t action = ActionInPart(part, IsNeededToConfine(name), whole);
+  return ForOthers(named, 0, kBits, [&](uint32_t mask, uint32_t value) {
+    return Add(context, part, name, action,
+               {scmp_arg_cmp{argument, SCMP_CMP_MASKED_EQ, mask, value}});
+  });
+}
+
 absl::Status AddGroup(scmp_filter_ctx context, const SeccompOptions& options,
                       const SyscallGroup& group) {
-  if (group.verdict == Verdict::kByArgument) return absl::OkStatus();
+  if (group.verdict == Verdict::kByArgument) {
+    if (group.error_number == 0) return absl::OkStatus();
+    const uint32_t others = ActionOf(Verdict::kErrno, group.error_number);
+    for (const std::string_view name : NamesOf(group)) {
+      CLOISTER_RETURN_IF_ERROR(AddOthers(context, options.part, name, others));
+    }
+    return absl::OkStatus();
+  }
   const uint32_t verdict = ActionOf(group.verdict, group.error_number);
   for (const std::string_view name : NamesOf(group)) {
     const bool reaches_others = !options.has_namespaces && NeedsNamespaces(name);

@@ -1,10 +1,7 @@
 #include "sandbox/linux/seccomp_table.h"
 
 #include <asm/ioctls.h>
-#include <asm/termbits.h>
 #include <fcntl.h>
-#include <linux/fiemap.h>
-#include <linux/fs.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <sys/mman.h>
@@ -68,8 +65,11 @@ constexpr SyscallGroup kGroups[] = {
 
     // ---- decided by an argument: see the rules
     {kByArgument, 0, kAll, "some of its uses are harmless and needed",
-     "clone mmap memfd_create socketpair getsockopt fcntl preadv2 pwritev2 ioctl prctl personality prlimit64 mknod "
+     "clone mmap memfd_create socketpair getsockopt fcntl preadv2 pwritev2 prctl personality prlimit64 mknod "
      "mknodat"},
+    {kByArgument, ENOTTY, kAll,
+     "no terminal and no device: what a file says that knows no such request; isatty and terminal "
+     "size ask, and libraries for flags, extents and sizes of blocks", "ioctl"},
 
     // ---- refused with an errno
     {kErrno, EPERM, kThreadsOnly, "subprocesses are off for this template",
@@ -162,7 +162,6 @@ constexpr uint64_t kForbiddenFlags = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUT
 constexpr uint64_t kLow32 = 0xffffffff;
 constexpr uint64_t kUnixFamily = 1;
 constexpr uint64_t kQueryPersonality = 0xffffffff;
-constexpr uint64_t kTcgets2 = 0x802c542a;     // newer libc's isatty
 constexpr uint64_t kCloneFile = 0x40049409;   // FICLONE
 constexpr uint64_t kSetVma = 0x53564d41;      // PR_SET_VMA: names for memory
 constexpr uint64_t kSetPtracer = 0x59616d61;  // PR_SET_PTRACER
@@ -193,8 +192,6 @@ constexpr ArgumentRule Node(std::string_view name, int argument, uint64_t type, 
 
 constexpr std::string_view kHugePages =
     "huge pages are the machine's reserve; no memory limit counts them";
-constexpr std::string_view kNoSuchRequest = "what a file that knows no such request says";
-constexpr std::string_view kNoTerminal = "no terminal; isatty and terminal size ask";
 constexpr std::string_view kOwnProcess = "the process's own name and settings";
 constexpr std::string_view kNewNamespace = "makes namespaces";
 constexpr std::string_view kWeakens = "would undo part of the confinement";
@@ -292,30 +289,6 @@ constexpr ArgumentRule kRules[] = {
     Ioctl(FIONBIO, kAllow, 0, "how sockets become non-blocking"),
     Ioctl(FIOCLEX, kAllow, 0, "how descriptors become close-on-exec"),
     Ioctl(FIONCLEX, kAllow, 0, "how descriptors become close-on-exec"),
-    Ioctl(TCGETS, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(kTcgets2, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCGWINSZ, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCGPGRP, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCSETS, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCSETSW, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCSETSF, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCSBRK, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCSBRKP, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCXONC, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TCFLSH, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCSWINSZ, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCSPGRP, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCGSID, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCSCTTY, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCNOTTY, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCOUTQ, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCMGET, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(TIOCGPTN, kErrno, ENOTTY, kNoTerminal),
-    Ioctl(FS_IOC_GETFLAGS, kErrno, ENOTTY, kNoSuchRequest),
-    Ioctl(FS_IOC_SETFLAGS, kErrno, ENOTTY, kNoSuchRequest),
-    Ioctl(FS_IOC_FIEMAP, kErrno, ENOTTY, kNoSuchRequest),
-    Ioctl(FIGETBSZ, kErrno, ENOTTY, kNoSuchRequest),
-    Ioctl(BLKGETSIZE64, kErrno, ENOTTY, kNoSuchRequest),
     Ioctl(kCloneFile, kErrno, EOPNOTSUPP, "pathlib tries to share blocks, then copies"),
     Ioctl(TIOCSTI, kViolation, 0, "types into another's terminal"),
     Ioctl(TIOCLINUX, kViolation, 0, "pastes into another's terminal"),

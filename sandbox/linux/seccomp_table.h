@@ -21,7 +21,7 @@ enum class Verdict {
   kAllow,
   kErrno,       // refused with an errno: honest programs and libraries try it and cope
   kViolation,   // no honest program does it: the process is killed with SIGSYS
-  kByArgument,  // ArgumentRules decide; what they leave open is ENOSYS
+  kByArgument,  // ArgumentRules decide; what they leave open is the group's errno, or ENOSYS
 };
 
 // Whether a group or rule is meant for sandboxes that may start processes.
@@ -30,7 +30,7 @@ enum class AppliesTo { kAll, kThreadsOnly, kSubprocesses };
 // System calls that share a verdict and the reason for it.
 struct SyscallGroup {
   Verdict verdict;
-  int error_number;  // of kErrno, else 0
+  int error_number;  // of kErrno; of kByArgument, with rules that name requests, or 0; else 0
   AppliesTo applies_to;
   std::string_view reason;
   std::string_view names;  // separated by spaces and line ends

@@ -185,7 +185,24 @@ TEST_P(SeccompFilterTest, TypesIntoNoTerminal) {
   EXPECT_EQ(Answer(SYS_ioctl, {0, TCGETS}), Refused(ENOTTY));
   EXPECT_EQ(Answer(SYS_ioctl, {0, TCSBRK}), Refused(ENOTTY));
   EXPECT_EQ(Answer(SYS_ioctl, {0, FIONBIO}), kAllowed);
-  EXPECT_EQ(Answer(SYS_ioctl, {0, 0x1234}), kAbsent);
+}
+
+TEST_P(SeccompFilterTest, KnowsNoOtherRequestsOfDevices) {
+  std::set<uint32_t> named;
+  for (const ArgumentRule& rule : ArgumentRules()) {
+    if (rule.name == "ioctl") named.insert(static_cast<uint32_t>(rule.value));
+  }
+  std::set<uint32_t> others = {0, 1, 0x1234, TIOCGWINSZ, TIOCEXCL, 0x802c542a, ~0u};
+  for (const uint32_t request : named) {
+    for (int bit = 0; bit < 32; ++bit) others.insert(request ^ 1u << bit);
+    others.insert({request - 1, request + 1});
+  }
+  for (uint32_t request = 0x5400; request < 0x5500; ++request) others.insert(request);
+  for (const uint32_t request : others) {
+    if (named.contains(request)) continue;
+    EXPECT_EQ(Answer(SYS_ioctl, {0, request}), Refused(ENOTTY)) << std::hex << request;
+    EXPECT_EQ(Answer(SYS_ioctl, {0, request | 1ull << 32}), Refused(ENOTTY)) << std::hex << request;
+  }
 }
 
 TEST_P(SeccompFilterTest, TakesNoHugePagesOfTheMachine) {

@@ -84,6 +84,7 @@ TEST(SeccompTable, GivesAReasonForEverything) {
 
 TEST(SeccompTable, GivesAnErrnoExactlyWhereItRefusesWithOne) {
   for (const SyscallGroup& group : SyscallGroups()) {
+    if (group.verdict == Verdict::kByArgument) continue;  // it may have one for what rules leave open
     EXPECT_EQ(group.error_number != 0, group.verdict == Verdict::kErrno) << group.names;
   }
   for (const ArgumentRule& rule : ArgumentRules()) {
