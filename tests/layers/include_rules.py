@@ -45,6 +45,7 @@ RULES = {
     "sandbox": rule(["sandbox/base/"]),
     "sandbox/base": rule(external=["kernel"]),
     "sandbox/wire": rule(["sandbox/base/"], ["kernel"]),
+    "sandbox/clone": rule(["sandbox/base/"]),
     "sandbox/linux": rule(["sandbox/base/"], ["kernel", "seccomp"]),
     "sandbox/files": rule(["sandbox/base/", "sandbox/wire/", "sandbox/linux/"], ["kernel"]),
     "sandbox/zygote": rule(["sandbox/base/", "sandbox/wire/", "sandbox/linux/"], ["kernel", "seccomp"]),
@@ -52,11 +53,11 @@ RULES = {
         ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/zygote/"], ["kernel", "cli"]
     ),
     "sandbox/guest": rule(
-        ["sandbox/base/", "sandbox/wire/", "sandbox/linux/", "sandbox/files/", "sandbox/zygote/"],
+        ["sandbox/base/", "sandbox/clone/", "sandbox/wire/", "sandbox/linux/", "sandbox/files/", "sandbox/zygote/"],
         ["kernel", "cpython"],
     ),
     "sandbox/host": rule(
-        [*SEAM, "sandbox/base/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
+        [*SEAM, "sandbox/base/", "sandbox/clone/", "sandbox/wire/", "sandbox/linux/cgroup_parse.h"],
         ["kernel", "asio"],
     ),
     # Decisions: no gRPC, no system calls.
