@@ -94,6 +94,10 @@ struct CloneLimits {
   size_t dimensions = 64;
 };
 
+// Of clones that become a cloister.v1.Value or were one: in memory a Value takes a hundred bytes
+// for what is one byte of a clone.
+inline constexpr CloneLimits kValueCloneLimits = {.values = 1'000'000};
+
 }  // namespace cloister::sandbox
 
 #endif  // CLOISTER_SANDBOX_CLONE_FORMAT_H_
