@@ -38,12 +38,11 @@ absl::Status Wrong(size_t offset, absl::string_view what) {
 }
 
 absl::Status TooLarge(const CloneLimits& limits) {
-  return absl::ResourceExhaustedError(
-      absl::StrCat("clone is larger than ", limits.bytes, " bytes"));
+  return absl::InvalidArgumentError(absl::StrCat("clone is larger than ", limits.bytes, " bytes"));
 }
 
 absl::Status TooManyBuffers(const CloneLimits& limits) {
-  return absl::ResourceExhaustedError(absl::StrCat("more than ", limits.buffers, " buffers"));
+  return absl::InvalidArgumentError(absl::StrCat("more than ", limits.buffers, " buffers"));
 }
 
 struct Header {

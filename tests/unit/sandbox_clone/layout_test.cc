@@ -119,9 +119,9 @@ TEST(CloneLayoutTest, HoldsItsLimits) {
   std::string other;
   BeginClone(&other);
   EXPECT_EQ(EndClone({{.content = "123"}}, {.bytes = 50}, &other).code(),
-            absl::StatusCode::kResourceExhausted);
+            absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(EndClone({{.content = "1"}, {.content = "2"}}, {.buffers = 1}, &other).code(),
-            absl::StatusCode::kResourceExhausted);
+            absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace
