@@ -94,7 +94,9 @@ absl::Status ValueWriter::CountReferences(const v1::Value& root) {
   std::vector<const v1::Value*> left = {&root};
   for (const v1::Value& shared : root.shared()) left.push_back(&shared);
   for (size_t seen = 0; !left.empty(); ++seen) {
-    if (seen > limits_.values) return Wrong(absl::StrCat("more than ", limits_.values, " values"));
+    // What is shared counts twice here, once more than where it is written.
+    if (seen > 2 * limits_.values)
+      return Wrong(absl::StrCat("more than ", limits_.values, " values"));
     const v1::Value& value = *left.back();
     left.pop_back();
     if (value.kind_case() == v1::Value::kReference && value.reference() < shared_.size()) {

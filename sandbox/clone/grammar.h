@@ -31,6 +31,9 @@ class CloneGrammar {
   // knows; then no further token may come.
   absl::Status Take(const CloneToken& token);
 
+  // What may come next; not for a complete value.
+  const CloneField& Expected() const;
+
   // Whether the outermost value is there as a whole.
   bool complete() const { return complete_; }
   size_t buffers_used() const { return buffers_used_; }
@@ -65,7 +68,6 @@ class CloneGrammar {
     bool is_hashable = true;  // all fields so far
   };
 
-  const CloneField& Expected() const;
   absl::Status CheckType(const CloneField& field, CloneType type) const;
   absl::Status TakeReference(const CloneField& field, uint64_t number);
   absl::Status TakeBuffer(uint64_t number);

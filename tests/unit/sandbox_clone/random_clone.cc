@@ -1,0 +1,132 @@
+#include "tests/unit/sandbox_clone/random_clone.h"
+
+#include <utility>
+
+#include "sandbox/clone/layout.h"
+#include "sandbox/clone/shape.h"
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr size_t kMaxProposals = 2000;
+constexpr CloneLimits kLimits = {.depth = 100};
+
+}  // namespace
+
+std::string RandomClone::Make() {
+  std::string clone;
+  while (clone.empty()) clone = Try();
+  return clone;
+}
+
+std::string RandomClone::Try() {
+  grammar_ = std::make_unique<CloneGrammar>(kLimits, kLimits.buffers);
+  buffers_.clear();
+  numbered_ = 0;
+  left_ = 1 + Below(400);
+  std::string clone;
+  BeginClone(&clone);
+  for (size_t proposals = 0; !grammar_->complete(); ++proposals) {
+    if (proposals > kMaxProposals) return "";
+    CloneToken token = Propose();
+    // Most values are small, so many of them together.
+    const bool is_outermost = clone.size() == kCloneHeaderBytes;
+    if (is_outermost && Below(8) > 0) token = {.tag = CloneTag::kList, .number = Below(40)};
+    auto next = std::make_unique<CloneGrammar>(*grammar_);
+    token.offset = clone.size();
+    if (!next->Take(token).ok()) continue;
+    grammar_ = std::move(next);
+    proposals = 0;
+    if (token.tag == CloneTag::kBuffer) buffers_.push_back(std::string(Below(40), 'b'));
+    if (token.numbered) ++numbered_;
+    if (left_ > 0) --left_;
+    AppendCloneToken(token, &clone);
+  }
+  std::vector<CloneBufferSpec> specs;
+  for (const std::string& buffer : buffers_) specs.push_back({.content = buffer});
+  EndClone(specs, CloneLimits{}, &clone).IgnoreError();
+  return clone;
+}
+
+CloneToken RandomClone::Propose() {
+  CloneToken token;
+  if (Below(6) == 0 && numbered_ > 0) {
+    token.tag = CloneTag::kReference;
+    token.number = Below(numbered_);
+    return token;
+  }
+  // A container that has to be hashable may turn out not to be, when it is too late.
+  const size_t leaves = grammar_->Expected().is_hashable ? 20 : left_ > 100 ? 1 : left_ > 0 ? 2 : 4;
+  if (Below(leaves + 1) > 0) {
+    ProposeLeaf(&token);
+  } else {
+    ProposeContainer(&token);
+  }
+  token.numbered = IsNumbered(token.tag) && Below(2) == 0;
+  return token;
+}
+
+void RandomClone::ProposeLeaf(CloneToken* token) {
+  token->tag = static_cast<CloneTag>(Below(static_cast<size_t>(CloneTag::kBytearray) + 2));
+  content_.clear();
+  switch (token->tag) {
+    case CloneTag::kInt8:
+    case CloneTag::kInt32:
+    case CloneTag::kInt64: {
+      const auto number =
+          static_cast<int64_t>((uint64_t{random_()} << 32 | random_()) >> Below(64));
+      token->tag = IntTag(number);
+      token->number = static_cast<uint64_t>(number);
+      return;
+    }
+    case CloneTag::kBigInt:
+      content_ = std::string(8 + Below(20), static_cast<char>(random_())) + '\x55';
+      break;
+    case CloneTag::kFloat:
+    case CloneTag::kComplex:
+      for (int i = 0; i < (token->tag == CloneTag::kFloat ? 8 : 16); ++i) {
+        content_.push_back(static_cast<char>(random_()));
+      }
+      break;
+    case CloneTag::kAscii:
+    case CloneTag::kUtf8:
+    case CloneTag::kWtf8:
+      ProposeText(token->tag);
+      break;
+    case CloneTag::kBytes:
+    case CloneTag::kBytearray:
+      for (size_t i = Below(20); i > 0; --i) content_.push_back(static_cast<char>(random_()));
+      break;
+    case CloneTag::kTuple:  // one past the leaves, here for BUFFER
+      token->tag = CloneTag::kBuffer;
+      token->number = buffers_.size();
+      return;
+    default:
+      return;
+  }
+  token->bytes = content_;
+}
+
+void RandomClone::ProposeText(CloneTag tag) {
+  for (size_t i = Below(20); i > 0; --i) content_.push_back(static_cast<char>(random_() % 0x80));
+  if (tag == CloneTag::kUtf8) content_ += "\xF0\x9F\x90\x8D";
+  if (tag == CloneTag::kWtf8) content_ += "\xC3\xA9\xED\xA0\x80\xED\xB0\x80";
+}
+
+void RandomClone::ProposeContainer(CloneToken* token) {
+  const size_t tags =
+      static_cast<size_t>(CloneTag::kObject) - static_cast<size_t>(CloneTag::kTuple);
+  const size_t chosen = Below(tags + kCloneKindCount);
+  const size_t more = left_ > 100 ? Below(12) : left_ > 0 ? Below(6) : Below(3) / 2;
+  if (chosen < tags) {
+    token->tag = static_cast<CloneTag>(static_cast<size_t>(CloneTag::kTuple) + chosen);
+    token->number = more;
+    return;
+  }
+  token->tag = CloneTag::kObject;
+  token->kind = static_cast<CloneKind>(chosen - tags);
+  const CloneShape& shape = ShapeOf(TypeOf(token->kind));
+  token->number = shape.first.size() + more * shape.rest.size();
+}
+
+}  // namespace cloister::sandbox
