@@ -71,7 +71,8 @@ class ValueWriter {
 };
 
 absl::Status ValueWriter::Wrong(absl::string_view what) const {
-  const std::string_view value = std::string_view(clone_).substr(kCloneHeaderBytes);
+  std::string_view value = clone_;
+  value.remove_prefix(kCloneHeaderBytes);
   return absl::InvalidArgumentError(absl::StrCat(grammar_.Path(value), ": ", what));
 }
 
@@ -90,7 +91,8 @@ absl::Status ValueWriter::Write(const v1::Value& root) {
 }
 
 absl::Status ValueWriter::CountReferences(const v1::Value& root) {
-  shared_.assign(static_cast<size_t>(root.shared_size()), Shared{});
+  shared_.clear();
+  shared_.resize(static_cast<size_t>(root.shared_size()));
   std::vector<const v1::Value*> left = {&root};
   for (const v1::Value& shared : root.shared()) left.push_back(&shared);
   for (size_t seen = 0; !left.empty(); ++seen) {

@@ -41,8 +41,8 @@ absl::StatusOr<CloneParts> ParseClone(std::string_view clone, const CloneLimits&
 // A buffer to compose a clone with.
 struct CloneBufferSpec {
   CloneBufferSource source = CloneBufferSource::kInline;
-  std::string_view content;  // of an INLINE one
-  uint32_t index = 0;        // of the others, as are offset and size
+  std::string_view content = {};  // of an INLINE one
+  uint32_t index = 0;             // of the others, as are offset and size
   uint64_t offset = 0;
   uint64_t size = 0;
 };

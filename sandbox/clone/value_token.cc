@@ -79,6 +79,37 @@ void MakeBytes(CloneTag tag, std::string_view bytes, CloneToken* token) {
   token->bytes = bytes;
 }
 
+// Of what has Values inside, and of what is no Value to send.
+absl::Status MakeOther(const Value& value, CloneToken* token) {
+  switch (value.kind_case()) {
+    case Value::kTupleValue:
+      MakeItems(CloneTag::kTuple, value.tuple_value(), token);
+      return absl::OkStatus();
+    case Value::kListValue:
+      MakeItems(CloneTag::kList, value.list_value(), token);
+      return absl::OkStatus();
+    case Value::kSetValue:
+      MakeItems(CloneTag::kSet, value.set_value(), token);
+      return absl::OkStatus();
+    case Value::kFrozensetValue:
+      MakeItems(CloneTag::kFrozenset, value.frozenset_value(), token);
+      return absl::OkStatus();
+    case Value::kDictValue:
+      return MakeEntries(CloneTag::kDict, value.dict_value(), token);
+    case Value::kFrozendictValue:
+      return MakeEntries(CloneTag::kFrozendict, value.frozendict_value(), token);
+    case Value::kObjectValue:
+      return MakeObject(value.object_value(), token);
+    case Value::kText:
+    case Value::kBundle:
+      return Wrong("`text` and `bundle` are for results only");
+    case Value::kReference:
+      return Wrong("an entry of `shared` is a `reference` itself");
+    default:
+      return Wrong("the Value is empty");
+  }
+}
+
 }  // namespace
 
 ValueChildren ChildrenOf(const Value& value) {
@@ -135,34 +166,11 @@ absl::Status ValueToken::Make(const Value& value, CloneToken* token) {
     case Value::kBytearrayValue:
       MakeBytes(CloneTag::kBytearray, value.bytearray_value(), token);
       break;
-    case Value::kTupleValue:
-      MakeItems(CloneTag::kTuple, value.tuple_value(), token);
-      break;
-    case Value::kListValue:
-      MakeItems(CloneTag::kList, value.list_value(), token);
-      break;
-    case Value::kSetValue:
-      MakeItems(CloneTag::kSet, value.set_value(), token);
-      break;
-    case Value::kFrozensetValue:
-      MakeItems(CloneTag::kFrozenset, value.frozenset_value(), token);
-      break;
-    case Value::kDictValue:
-      return MakeEntries(CloneTag::kDict, value.dict_value(), token);
-    case Value::kFrozendictValue:
-      return MakeEntries(CloneTag::kFrozendict, value.frozendict_value(), token);
-    case Value::kObjectValue:
-      return MakeObject(value.object_value(), token);
     case Value::kBufferValue:
       token->tag = CloneTag::kBuffer;
       break;
-    case Value::kText:
-    case Value::kBundle:
-      return Wrong("`text` and `bundle` are for results only");
-    case Value::kReference:
-      return Wrong("an entry of `shared` is a `reference` itself");
-    case Value::KIND_NOT_SET:
-      return Wrong("the Value is empty");
+    default:
+      return MakeOther(value, token);
   }
   return absl::OkStatus();
 }

@@ -114,7 +114,9 @@ TEST(CloneKindsTest, FieldsHaveTheirTypes) {
       const std::string none = CheckKind(kind.kind, With(kind.fields, i, None()));
       EXPECT_EQ(wrong == "OK", kind.fixed[i] == kFree) << where << ": " << wrong;
       EXPECT_EQ(none == "OK", kind.fixed[i] != kStrict) << where << ": " << none;
-      if (kind.fixed[i] == kOptional) EXPECT_TRUE(absl::StrContains(wrong, "or NONE belongs"));
+      if (kind.fixed[i] == kOptional) {
+        EXPECT_TRUE(absl::StrContains(wrong, "or NONE belongs"));
+      }
     }
   }
 }
