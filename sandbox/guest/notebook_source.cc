@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sandbox/guest/cell_context.h"
+#include "sandbox/guest/clone/clone_functions.h"
 #include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/interruptible_waits.h"
 #include "sandbox/guest/mime_bundle.h"
@@ -26,6 +27,7 @@ struct Source {
 
 constexpr Source kSources[] = {
     {"cell", kCellSource},
+    {"clone", kCloneSource},
     {"completeness", kCompletenessSource},
     {"completion", kCompletionSource},
     {"event_loop", kEventLoopSource},
@@ -136,6 +138,10 @@ PyObject* IsMainInterpreter(PyObject*, PyObject*) {
 }
 
 PyMethodDef functions[] = {
+    {"clone_value", CloneValue, METH_O, nullptr},
+    {"encode_clone", EncodeCloneValue, METH_O, nullptr},
+    {"decode_clone", DecodeCloneValue, METH_O, nullptr},
+    {"register_clone", RegisterClone, METH_VARARGS, nullptr},
     {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},
     {"load", Load, METH_O, nullptr},
     {"in_session", InSession, METH_NOARGS, nullptr},

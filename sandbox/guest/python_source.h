@@ -9,6 +9,7 @@ namespace cloister::sandbox {
 
 // Made by the build from py/NAME.py.
 extern const char kCellSource[];
+extern const char kCloneSource[];
 extern const char kCompletenessSource[];
 extern const char kCompletionSource[];
 extern const char kEventLoopSource[];

@@ -4,9 +4,11 @@
 watches the execution; in a program that runs by itself it prints them.
 """
 
-# The loader adds to this namespace: `_in_session`, `_send_display`, `_send_clear_output`, `_load`.
+# The loader adds to this namespace: `_in_session`, `_send_display`, `_send_clear_output`, `_load`, `_clone_value`,
+# `_register_clone`.
 
 __all__ = [
+    "DataCloneError",
     "DisplayHandle",
     "HTML",
     "Image",
@@ -14,9 +16,12 @@ __all__ = [
     "Javascript",
     "Latex",
     "Markdown",
+    "RemoteError",
     "SVG",
     "clear_output",
+    "clone",
     "display",
+    "register_clone",
     "update_display",
 ]
 
@@ -92,6 +97,23 @@ def clear_output(wait=False):
     """Takes back what the cell has shown so far; with `wait`, once something new is there to be shown."""
     if _in_session():
         _send_clear_output(bool(wait))
+
+
+DataCloneError = _load("clone")["DataCloneError"]
+RemoteError = _load("clone")["RemoteError"]
+
+
+def clone(value):
+    """A deep copy of the value, as if it had been sent to another interpreter: types, identity and cycles are
+    kept, and no code of classes is run. Raises DataCloneError where something in it cannot be sent."""
+    return _clone_value(value)
+
+
+def register_clone(type, to, from_):
+    """Lets instances of exactly this class be cloned and sent. `to(instance)` returns a value that can be
+    cloned, `from_(value)` a new instance; where the value refers to the instance itself, that one is given the
+    attributes of what `from_` returns. Both sides have to register."""
+    _register_clone(type, to, from_)
 
 
 class _Form:

@@ -1,0 +1,24 @@
+// What Python code of ours calls of cloning.
+//
+// Thread-safety: the thread that holds the GIL only.
+
+#ifndef CLOISTER_SANDBOX_GUEST_CLONE_CLONE_FUNCTIONS_H_
+#define CLOISTER_SANDBOX_GUEST_CLONE_CLONE_FUNCTIONS_H_
+
+#include "sandbox/guest/python_object.h"
+
+namespace cloister::sandbox {
+
+// clone_value(value): a copy of it by way of a clone.
+PyObject* CloneValue(PyObject*, PyObject* value);
+
+// encode_clone(value) -> bytes, decode_clone(bytes) -> value
+PyObject* EncodeCloneValue(PyObject*, PyObject* value);
+PyObject* DecodeCloneValue(PyObject*, PyObject* clone);
+
+// register_clone(type, to, from)
+PyObject* RegisterClone(PyObject*, PyObject* arguments);
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_CLONE_CLONE_FUNCTIONS_H_
