@@ -91,25 +91,30 @@ absl::Status ValueWriter::Write(const v1::Value& root) {
 }
 
 absl::Status ValueWriter::CountReferences(const v1::Value& root) {
-  shared_.clear();
-  shared_.resize(static_cast<size_t>(root.shared_size()));
+  // What is shared counts twice here, once more than where it is written.
+  const size_t most = 2 * limits_.values;
+  size_t found = 1 + static_cast<size_t>(root.shared_size());
   std::vector<const v1::Value*> left = {&root};
-  for (const v1::Value& shared : root.shared()) left.push_back(&shared);
-  for (size_t seen = 0; !left.empty(); ++seen) {
-    // What is shared counts twice here, once more than where it is written.
-    if (seen > 2 * limits_.values)
-      return Wrong(absl::StrCat("more than ", limits_.values, " values"));
+  shared_.clear();
+  if (found <= most) {
+    shared_.resize(static_cast<size_t>(root.shared_size()));
+    for (const v1::Value& shared : root.shared()) left.push_back(&shared);
+  }
+  while (!left.empty() && found <= most) {
     const v1::Value& value = *left.back();
     left.pop_back();
     if (value.kind_case() == v1::Value::kReference && value.reference() < shared_.size()) {
       ++shared_[value.reference()].references;
     }
     const ValueChildren children = ChildrenOf(value);
+    found += static_cast<size_t>(children.count());
+    if (found > most) break;
     for (const auto* each : {children.keys, children.items}) {
       if (each == nullptr) continue;
       for (const v1::Value& child : *each) left.push_back(&child);
     }
   }
+  if (found > most) return Wrong(absl::StrCat("more than ", limits_.values, " values"));
   return absl::OkStatus();
 }
 

@@ -196,6 +196,8 @@ TEST(CheckCloneTest, WhatIsNotReadAsAWholeIsNoKey) {
   const std::string object_with_set_of_tuple =
       Of(CloneKind::kDataclass, {Global(), Text("a"), Set({Ref(0)})});
   EXPECT_EQ(CheckValue(Numbered(Tuple({object_with_set_of_tuple}))), "$[0].a{0}: is not hashable");
+  EXPECT_EQ(CheckValue(Numbered(Of(CloneKind::kDefaultDict, {None(), Int(1), Set({Ref(0)})}))),
+            "$[1]{0}: is not hashable");
 }
 
 TEST(CheckCloneTest, EveryBufferIsUsedOnceInOrder) {

@@ -236,9 +236,23 @@ TEST(CloneValueTest, HoldsTheLimits) {
   for (int i = 0; i < 10; ++i) value.mutable_list_value()->add_items()->set_int_value(i);
   EXPECT_EQ(ValueError(value, {.values = 11}), "OK");
   EXPECT_EQ(ValueError(value, {.values = 10}), "$[9]: more than 10 values");
+  EXPECT_EQ(ValueError(value, {.values = 5}), "$: more than 5 values");
   EXPECT_EQ(ValueError(value, {.bytes = 38}), "OK");
   EXPECT_EQ(ValueError(value, {.bytes = 37}), "$: clone is larger than 37 bytes");
   EXPECT_EQ(ValueError(value, {.depth = 1}), "$[0]: nested deeper than 1");
+}
+
+TEST(CloneValueTest, CountsWhatIsSharedToo) {
+  v1::Value value;
+  value.mutable_list_value();
+  for (int i = 0; i < 10; ++i) {
+    value.mutable_list_value()->add_items()->set_reference(static_cast<uint32_t>(i));
+    value.add_shared()->set_int_value(i);
+  }
+  EXPECT_EQ(ValueError(value, {.values = 11}), "OK");
+  EXPECT_EQ(ValueError(value, {.values = 10}), "$: more than 10 values");
+  for (int i = 0; i < 100; ++i) value.add_shared()->set_int_value(i);
+  EXPECT_EQ(ValueError(value, {.values = 50}), "$: more than 50 values");
 }
 
 TEST(CloneValueTest, MakesOneTupleOfValues) {
