@@ -19,16 +19,16 @@
 namespace cloister::sandbox {
 
 // memcpy for what is mostly short, as text is: without a call.
-inline void CopyShort(void* to, const void* from, size_t count) {
+[[gnu::always_inline]] inline void CopyShort(void* to, const void* from, size_t count) {
   auto* out = static_cast<char*>(to);
   const auto* in = static_cast<const char*>(from);
   // The second half overlaps the first.
-  const auto halves = [out, in, count](auto part) {
-    auto last = part;
-    memcpy(&part, in, sizeof(part));
-    memcpy(&last, in + count - sizeof(part), sizeof(part));
-    memcpy(out, &part, sizeof(part));
-    memcpy(out + count - sizeof(part), &last, sizeof(part));
+  const auto halves = [out, in, count](auto first) {
+    auto last = first;
+    memcpy(&first, in, sizeof(first));
+    memcpy(&last, in + count - sizeof(last), sizeof(last));
+    memcpy(out, &first, sizeof(first));
+    memcpy(out + count - sizeof(last), &last, sizeof(last));
   };
   if (count > 16) {
     memcpy(out, in, count);

@@ -62,6 +62,8 @@ std::string TypeName(PyTypeObject* type) {
 }
 
 void ClonePath::AddValueOf(PyObject* key) {
+  // It is an exception of Python's that comes out, which says all there is.
+  if (PyErr_Occurred() != nullptr) return;
   if (PyUnicode_CheckExact(key) && PyUnicode_GET_LENGTH(key) <= 64 && PyUnicode_IsIdentifier(key)) {
     steps_.push_back("." + ToUtf8(key, kMaxNameBytes, Cut::kEnd));
   } else {

@@ -20,7 +20,7 @@ class ClonePath {
   void AddSetItem(Py_ssize_t index) { steps_.push_back("{" + std::to_string(index) + "}"); }
   void AddKey(Py_ssize_t index) { steps_.push_back(".keys()[" + std::to_string(index) + "]"); }
   void AddAttribute(std::string_view name) { steps_.push_back("." + std::string(name)); }
-  // The value that a dict has for it.
+  // The value that a dict has for it; not where a Python exception is set, which has no path.
   void AddValueOf(PyObject* key);
 
   void Clear() { steps_.clear(); }

@@ -3,23 +3,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/guest/clone/decode_fast.h"
 #include "sandbox/guest/clone/decoder.h"
 
 // CPython's own, in no public header; what its pickle and marshal use. Takes both references.
 extern "C" int _PyDict_SetItem_Take2(PyDictObject* dict, PyObject* key, PyObject* value);
-// A dict of arrays, at once as large as it is to be.
-extern "C" PyObject* _PyDict_FromItems(PyObject* const* keys, Py_ssize_t keys_offset,
-                                       PyObject* const* values, Py_ssize_t values_offset,
-                                       Py_ssize_t length);
 
 namespace cloister::sandbox {
-namespace {
-
-// A new dict has room for so many; what is larger than both grows as it is filled.
-constexpr uint64_t kSmallestDict = 5;
-constexpr uint64_t kLargestSmallDict = 32;
-
-}  // namespace
 
 PyObject* CloneDecoder::Tuple(bool is_numbered) {
   uint64_t count;
@@ -34,7 +24,7 @@ PyObject* CloneDecoder::Tuple(bool is_numbered) {
   Exists(NewNumber(is_numbered), tuple.get());
   open_.push_back(tuple.get());
   for (uint64_t i = 0; i < count; ++i) {
-    PyObject* item = Value();
+    PyObject* item = FastValue();
     if (item == nullptr) {
       open_.pop_back();
       return nullptr;
@@ -59,7 +49,7 @@ PyObject* CloneDecoder::List(bool is_numbered) {
   Py_SET_SIZE(list.get(), 0);
   Exists(NewNumber(is_numbered), list.get());
   for (uint64_t i = 0; i < count; ++i) {
-    PyObject* item = Value();
+    PyObject* item = FastValue();
     if (item == nullptr) return nullptr;
     auto* object = reinterpret_cast<PyListObject*>(list.get());
     if (static_cast<uint64_t>(Py_SIZE(object)) != i ||
@@ -107,9 +97,6 @@ PyObject* CloneDecoder::Dict(bool is_numbered) {
   if (!Count(&count, Of::kPairs)) return nullptr;
   const Level level(*this, count, false);
   if (level.is_too_deep()) return nullptr;
-  if (!is_numbered && count > kSmallestDict && count <= kLargestSmallDict) {
-    return SmallDict(static_cast<size_t>(count));
-  }
   PyRef dict = PyRef::Steal(PyDict_New());
   if (!dict) return nullptr;
   Exists(NewNumber(is_numbered), dict.get());
@@ -118,13 +105,13 @@ PyObject* CloneDecoder::Dict(bool is_numbered) {
 
 bool CloneDecoder::Entries(PyObject* dict, uint64_t count) {
   for (uint64_t i = 0; i < count; ++i) {
-    PyObject* key = Value();
+    PyObject* key = FastValue();
     if (key == nullptr) return false;
     if (!KeyChecker::IsSimple(Py_TYPE(key)) && !IsKey(key)) {
       Py_DECREF(key);
       return false;
     }
-    PyObject* value = Value();
+    PyObject* value = FastValue();
     if (value == nullptr) {
       Py_DECREF(key);
       return false;
@@ -132,25 +119,6 @@ bool CloneDecoder::Entries(PyObject* dict, uint64_t count) {
     if (_PyDict_SetItem_Take2(reinterpret_cast<PyDictObject*>(dict), key, value) != 0) return false;
   }
   return static_cast<uint64_t>(PyDict_GET_SIZE(dict)) == count || Damaged("a key twice") != nullptr;
-}
-
-// One that nothing refers to: it can be made when all that it holds is there.
-PyObject* CloneDecoder::SmallDict(size_t count) {
-  PyObject* parts[2 * kLargestSmallDict];  // key, value, key, value...
-  size_t made = 0;
-  bool done = true;
-  while (done && made < 2 * count) {
-    PyObject* part = Value();
-    done = part != nullptr;
-    if (!done) break;
-    parts[made++] = part;
-    if (made % 2 != 0 && !KeyChecker::IsSimple(Py_TYPE(part))) done = IsKey(part);
-  }
-  const auto length = static_cast<Py_ssize_t>(count);
-  PyRef dict = PyRef::Steal(done ? _PyDict_FromItems(parts, 2, parts + 1, 2, length) : nullptr);
-  for (size_t i = 0; i < made; ++i) Py_DECREF(parts[i]);
-  if (dict && PyDict_GET_SIZE(dict.get()) != length) return Damaged("a key twice");
-  return dict.release();
 }
 
 PyObject* CloneDecoder::FrozenDict(bool is_numbered) {

@@ -86,7 +86,8 @@ PyRef CloneDecoder::Make(CloneKind kind, uint64_t count, size_t number) {
 void CloneDecoder::NameProblem() {
   PyObject* own = types_.DataCloneError();
   if (own == nullptr || hook_raised_ || !PyErr_ExceptionMatches(PyExc_Exception) ||
-      PyErr_ExceptionMatches(own) || PyErr_ExceptionMatches(PyExc_MemoryError)) {
+      PyErr_ExceptionMatches(own) || PyErr_ExceptionMatches(PyExc_MemoryError) ||
+      PyErr_ExceptionMatches(PyExc_RecursionError)) {
     return;
   }
   const absl::Status problem = TakePythonError("clone cannot be read here");

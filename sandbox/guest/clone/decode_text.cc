@@ -3,22 +3,33 @@
 #include <cstring>
 #include <vector>
 
-#include "sandbox/guest/clone/clone_bytes.h"
 #include "sandbox/guest/clone/decoder.h"
 
 namespace cloister::sandbox {
 namespace {
 
-bool IsAscii(const char* text, size_t size) {
-  uint64_t word;
-  uint64_t high = 0;
-  size_t i = 0;
-  for (; i + sizeof(word) <= size; i += sizeof(word)) {
-    memcpy(&word, text + i, sizeof(word));
-    high |= word;
+// The top bits of eight bytes each.
+constexpr uint64_t kNotAscii = 0x8080808080808080u;
+
+// Copies text and says whether it is ASCII, in one pass over what is mostly short.
+bool CopyAscii(uint8_t* out, const char* in, size_t count) {
+  uint64_t bits = 0;
+  const auto part = [out, in, &bits](size_t at, auto word) {
+    memcpy(&word, in + at, sizeof(word));
+    memcpy(out + at, &word, sizeof(word));
+    bits |= word;
+  };
+  if (count >= sizeof(uint64_t)) {
+    // The last one overlaps the one before.
+    for (size_t at = 0; at + sizeof(uint64_t) < count; at += sizeof(uint64_t)) part(at, uint64_t{});
+    part(count - sizeof(uint64_t), uint64_t{});
+  } else if (count >= sizeof(uint32_t)) {
+    part(0, uint32_t{});
+    part(count - sizeof(uint32_t), uint32_t{});
+  } else {
+    for (size_t at = 0; at < count; ++at) part(at, uint8_t{});
   }
-  for (; i < size; ++i) high |= static_cast<uint8_t>(text[i]);
-  return (high & 0x8080808080808080u) == 0;
+  return (bits & kNotAscii) == 0;
 }
 
 // The character at the front of [at, end), surrogates among them, and how many bytes it takes; 0
@@ -44,12 +55,19 @@ PyObject* CloneDecoder::Ascii() {
   uint64_t size;
   if (!Count(&size)) return nullptr;
   const char* bytes = at_;
-  if (!IsAscii(bytes, size)) return Damaged("no ASCII");
-  at_ += size;
   // There is one object for each character, and one for no text at all.
-  if (size < 2) return PyUnicode_FromStringAndSize(bytes, static_cast<Py_ssize_t>(size));
+  if (size < 2) {
+    if (size == 1 && static_cast<uint8_t>(*bytes) >= 0x80) return Damaged("no ASCII");
+    at_ += size;
+    return PyUnicode_FromStringAndSize(bytes, static_cast<Py_ssize_t>(size));
+  }
   PyObject* text = PyUnicode_New(static_cast<Py_ssize_t>(size), 127);
-  if (text != nullptr) CopyShort(PyUnicode_1BYTE_DATA(text), bytes, size);
+  if (text == nullptr) return nullptr;
+  if (!CopyAscii(PyUnicode_1BYTE_DATA(text), bytes, size)) {
+    Py_DECREF(text);
+    return Damaged("no ASCII");
+  }
+  at_ += size;
   return text;
 }
 

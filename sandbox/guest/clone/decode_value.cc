@@ -17,11 +17,13 @@ PyObject* CloneDecoder::Keep(PyObject* object, bool is_numbered) {
   return object;
 }
 
+PyObject* CloneDecoder::TooMany() {
+  return Fail(absl::StrCat("clone has more than ", limits_.values, " values"));
+}
+
 PyObject* CloneDecoder::Value() {
   if (at_ == end_) return Damaged("it ends early");
-  if (++values_ > limits_.values) {
-    return Fail(absl::StrCat("clone has more than ", limits_.values, " values"));
-  }
+  if (++values_ > limits_.values) return TooMany();
   const auto byte = static_cast<uint8_t>(*at_++);
   const bool is_numbered = (byte & kCloneNumbered) != 0;
   const auto tag = static_cast<CloneTag>(byte & ~kCloneNumbered);

@@ -43,6 +43,9 @@ class CloneDecoder {
 
   // decode_value.cc; all return a new reference.
   PyObject* Value();
+  // The same, for containers that are as fast as it is; decode_fast.h.
+  inline PyObject* FastValue();
+  PyObject* TooMany();
   PyObject* Reference();
   PyObject* Plain(CloneTag tag);
   PyObject* BigInt();
@@ -61,7 +64,6 @@ class CloneDecoder {
   PyObject* Dict(bool is_numbered);
   PyObject* FrozenDict(bool is_numbered);
   bool Entries(PyObject* dict, uint64_t count);
-  PyObject* SmallDict(size_t count);
   bool IsKey(PyObject* object);
 
   // decode_object.cc

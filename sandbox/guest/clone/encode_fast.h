@@ -11,7 +11,8 @@ namespace cloister::sandbox {
 // Room that every value without text or bytes of its own fits into.
 inline constexpr size_t kSmallCloneBytes = 32;
 
-inline CloneEncoder::Start CloneEncoder::FastBegin(PyObject* object, CloneTag tag) {
+[[gnu::always_inline]] inline CloneEncoder::Start CloneEncoder::FastBegin(PyObject* object,
+                                                                          CloneTag tag) {
   // Nobody but its container has it: it will not be met again.
   if (Py_REFCNT(object) == 1) {
     out_.Put(static_cast<uint8_t>(tag));
@@ -25,7 +26,7 @@ inline CloneEncoder::Start CloneEncoder::FastBegin(PyObject* object, CloneTag ta
 }
 
 // With room for kSmallCloneBytes.
-inline bool CloneEncoder::FastText(PyObject* text) {
+[[gnu::always_inline]] inline bool CloneEncoder::FastText(PyObject* text) {
   if (!PyUnicode_IS_COMPACT_ASCII(text)) return WideText(text);
   const Start start = FastBegin(text, CloneTag::kAscii);
   if (start != Start::kNew) return start == Start::kReference;
@@ -37,7 +38,7 @@ inline bool CloneEncoder::FastText(PyObject* text) {
 }
 
 // With room for kSmallCloneBytes.
-inline bool CloneEncoder::FastInt(PyObject* number) {
+[[gnu::always_inline]] inline bool CloneEncoder::FastInt(PyObject* number) {
   auto* compact = reinterpret_cast<PyLongObject*>(number);
   if (!PyUnstable_Long_IsCompact(compact)) return LargeInt(number);
   const Py_ssize_t value = PyUnstable_Long_CompactValue(compact);
@@ -52,7 +53,7 @@ inline bool CloneEncoder::FastInt(PyObject* number) {
   return true;
 }
 
-inline bool CloneEncoder::FastValue(PyObject* object) {
+[[gnu::always_inline]] inline bool CloneEncoder::FastValue(PyObject* object) {
   if (++values_ > limits_.values) return TooMany();
   if (!Room(kSmallCloneBytes)) return false;
   PyTypeObject* type = Py_TYPE(object);

@@ -99,7 +99,7 @@ bool CloneEncoder::Attributes(PyObject* names) {
     const PyRef hold = PyRef::Borrow(name);
     if (!Value(name)) return false;
     if (Value(value)) continue;
-    path_.AddAttribute(ToUtf8(name, 200, Cut::kEnd));
+    if (PyErr_Occurred() == nullptr) path_.AddAttribute(ToUtf8(name, 200, Cut::kEnd));
     return false;
   }
   return (index == count && PyDict_GET_SIZE(names) == count) || Changed();

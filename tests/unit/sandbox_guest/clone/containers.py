@@ -62,15 +62,39 @@ def test_depth():
         value = {"a": value}
     refused(value, "$.a.a.a", "nested deeper than 1000")
     unreadable(made(b"\x11\x01" * 5000 + b"\x00"), "nested deeper than 1000")
+
+
+def test_small_stacks():
+    import sys
     import threading
 
-    results = []
-    threading.stack_size(256 << 10)
-    thread = threading.Thread(target=lambda: results.append(clone(nested(200))))
-    thread.start()
-    thread.join()
+    def nested(make):
+        value = make(None)
+        for _ in range(900):
+            value = make(value)
+        return value
+
+    def work(value, data):
+        for function, argument in ((encode, value), (decode, data)):
+            try:
+                function(argument)
+                seen.append(True)
+            except RecursionError:
+                seen.append(False)
+
+    if sys.version_info < (3, 14):
+        return  # bounds recursion by a number alone
+    seen = []
+    for make in (lambda v: [v], lambda v: (v,), lambda v: {"a": v}, lambda v: {1: v, 2: 2, 3: 3, 4: 4, 5: 5, 6: 6}):
+        value = nested(make)
+        data = encode(value)
+        for size in (128, 192, 256, 1024):
+            threading.stack_size(size << 10)
+            thread = threading.Thread(target=work, args=(value, data))
+            thread.start()
+            thread.join()
     threading.stack_size(0)
-    assert results
+    assert len(seen) == 32 and set(seen) == {True, False}, seen
 
 
 def test_many():

@@ -281,12 +281,14 @@ def test_registered():
 
     for hooks in ((fail, fail), (lambda v: 1, fail)):
         cloister.register_clone(Failing, *hooks)
-        try:
-            clone([Failing()])
-        except KeyError as error:
-            assert error.args == ("by the hook",)
-        else:
-            raise AssertionError
+        for value in ([Failing()], {1: Failing()}, {"a": Failing()}, {"a b": (Failing(),)}, Point(Failing()), {Failing()}, {Failing(): 1}, Pair(Failing(), 1),
+                      ValueError(Failing()), collections.OrderedDict(a=Failing()), collections.deque([Failing()])):  # fmt: skip
+            try:
+                clone(value)
+            except KeyError as error:
+                assert error.args == ("by the hook",)
+            else:
+                raise AssertionError
     cloister.register_clone(Failing, lambda v: 1, lambda v: 5)
     try:
         clone([Failing()])
