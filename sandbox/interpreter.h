@@ -80,7 +80,7 @@ class CellRunner : public ProgramRunner {
   // Whenever nothing runs: as Run, in the module __main__ that cells share. Of the limits,
   // wall_time, cpu_time and output_bytes count. Past one the cell is interrupted, and killed only
   // where that is not answered.
-  virtual void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+  virtual void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                        ExecutionObserver* observer) = 0;
 
   // Whenever nothing runs and nothing else is asked. `done` follows, once, unless the runner is

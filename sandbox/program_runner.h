@@ -17,6 +17,7 @@
 #include "cloister/v1/outcome.pb.h"
 #include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
+#include "sandbox/guest_program.h"
 
 namespace cloister::sandbox {
 
@@ -69,7 +70,7 @@ class ProgramRunner {
 
   // Hands the program over and starts the clocks. `program` is moved into the frame. `limits` are
   // enforced from here on: by the kernel, and by the host's own clock and counters.
-  virtual void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) = 0;
+  virtual void Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) = 0;
 
   // KeyboardInterrupt in the guest, again and again; kills after `grace`. Idempotent; the shortest
   // grace wins. Nothing happens before Run or after the end.

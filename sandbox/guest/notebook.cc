@@ -7,6 +7,7 @@
 #include "sandbox/guest/late_output.h"
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/notebook_source.h"
+#include "sandbox/guest/program_values.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/question.h"
 
@@ -55,13 +56,17 @@ absl::Status Notebook::SetUp(const PyRef& program, const PyRef& report) {
   PyRef remember = GetFunction(program, "remember");
   PyRef traceback_text = GetFunction(report, "traceback_text");
   if (!remember || !traceback_text) return TakePythonError("load the notebook");
-  PyRef names = PyRef::Steal(Py_BuildValue("{sisOsO}", "FUTURE_FLAGS", PyCF_MASK, "remember",
-                                           remember.get(), "traceback_text", traceback_text.get()));
+  PyRef find_function = GetFunction(program, "find_function");
+  if (!find_function) return TakePythonError("load the notebook");
+  PyRef names = PyRef::Steal(Py_BuildValue("{sisOsOsO}", "FUTURE_FLAGS", PyCF_MASK, "remember",
+                                           remember.get(), "traceback_text", traceback_text.get(),
+                                           "find_function", find_function.get()));
   if (names && SetUpNotebookSources(names.get())) {
     PyRef cell = LoadNotebookSource("cell");
     if (cell && LoadNotebookSource("imports")) run_ = GetFunction(cell, "run");
     if (run_) trim_ = GetFunction(cell, "trim");
-    if (trim_) open_session_ = GetFunction(cell, "open_session");
+    if (trim_) session_names_ = GetFunction(cell, "session_names");
+    if (session_names_) open_session_ = GetFunction(cell, "open_session");
   }
   return open_session_ ? absl::OkStatus() : TakePythonError("load the notebook");
 }
@@ -74,6 +79,12 @@ absl::Status Notebook::Open(FrameSender* sender, const StandardStreams& streams)
   return opened ? absl::OkStatus() : TakePythonError("open the session");
 }
 
+bool Notebook::SetVariables(const internal::v1::ExecuteCell& cell) {
+  if (cell.clones().variables().empty()) return true;
+  PyRef names = PyRef::Steal(PyObject_CallNoArgs(session_names_.get()));
+  return names && ApplyVariables(cell.clones(), names.get());
+}
+
 PyRef Notebook::RunCell(const internal::v1::ExecuteCell& cell) {
   const v1::Program& program = cell.program();
   const bool is_silent = cell.options().silent();
@@ -82,10 +93,12 @@ PyRef Notebook::RunCell(const internal::v1::ExecuteCell& cell) {
                               : static_cast<long long>(cell.execution_count());
   const bool makes_value = !is_silent && (program.return_value() || cell.options().return_bundle());
   PyRef file_name = FromFileSystem(program.file_name());
-  if (!file_name) return PyRef();
-  return PyRef::Steal(PyObject_CallFunction(
-      run_.get(), "y#OLLi", program.code().data(), static_cast<Py_ssize_t>(program.code().size()),
-      file_name.get(), static_cast<long long>(cell.number()), count, makes_value ? 1 : 0));
+  PyRef call = file_name ? DescribeCall(program, cell.clones()) : PyRef();
+  if (!call) return PyRef();
+  return PyRef::Steal(PyObject_CallFunction(run_.get(), "y#OLLiO", program.code().data(),
+                                            static_cast<Py_ssize_t>(program.code().size()),
+                                            file_name.get(), static_cast<long long>(cell.number()),
+                                            count, makes_value ? 1 : 0, call.get()));
 }
 
 void Notebook::TrimTraceback(PyObject* exception) {

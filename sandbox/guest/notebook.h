@@ -29,6 +29,9 @@ class Notebook {
   // Before the first cell. `sender` outlives the interpreter.
   absl::Status Open(FrameSender* sender, const StandardStreams& streams);
 
+  // Sets the cell's variables. False with a Python exception set.
+  bool SetVariables(const internal::v1::ExecuteCell& cell);
+
   // Runs a cell in module __main__. Returns the value of its last expression, None, or nothing with
   // a Python exception set.
   PyRef RunCell(const internal::v1::ExecuteCell& cell);
@@ -58,6 +61,7 @@ class Notebook {
 
  private:
   PyRef run_;
+  PyRef session_names_;
   PyRef trim_;
   PyRef open_session_;
 };

@@ -15,6 +15,7 @@
 #include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
+#include "sandbox/guest/program_values.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/workspace_files.h"
@@ -97,7 +98,8 @@ absl::Status ProgramRunner::SetUp() {
   PyRef program_names = PyRef::Steal(Py_BuildValue("{si}", "FUTURE_FLAGS", PyCF_MASK));
   program_source_ = LoadSource(kProgramSource, "program", program_names.get());
   compile_program_ = GetFunction(program_source_, "compile_program");
-  if (compile_program_) report_source_ = LoadSource(kReportSource, "report");
+  if (compile_program_) find_function_ = GetFunction(program_source_, "find_function");
+  if (find_function_) report_source_ = LoadSource(kReportSource, "report");
   report_ = GetFunction(report_source_, "report");
   if (!report_) return TakePythonError("load the runner");
   PyRef os = PyRef::Steal(PyImport_ImportModule("os"));
@@ -137,8 +139,10 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   Finished finished;
   {
     Reserve reserve;
-    PyRef value = applied ? Execute(program) : PyRef();
-    if (value && value.get() != Py_None && !DescribeValue(value.get(), finished.mutable_value())) {
+    PyRef value = applied ? Execute(program, request.clones()) : PyRef();
+    if (value && (value.get() != Py_None || program.has_call()) && WantsValue(program) &&
+        !(WantsTypedValue(program) ? DescribeTyped(value.get(), &finished)
+                                   : DescribeValue(value.get(), finished.mutable_value()))) {
       finished.clear_value();
     }
     value.reset();
@@ -154,9 +158,10 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   return finished;
 }
 
-PyRef ProgramRunner::Execute(const v1::Program& program) {
+PyRef ProgramRunner::Execute(const v1::Program& program,
+                             const internal::v1::ProgramClones& clones) {
   PyObject* names = PrepareMain(program);
-  if (names == nullptr) return PyRef();
+  if (names == nullptr || !ApplyVariables(clones, names)) return PyRef();
   PyRef file_name = PyRef::Borrow(PyDict_GetItemString(names, "__file__"));
   PyRef code_and_expression = PyRef::Steal(
       PyObject_CallFunction(compile_program_.get(), "y#OO", program.code().data(),
@@ -172,8 +177,11 @@ PyRef ProgramRunner::Execute(const v1::Program& program) {
   PyObject* code = PyTuple_GET_ITEM(code_and_expression.get(), 0);
   PyObject* expression = PyTuple_GET_ITEM(code_and_expression.get(), 1);
   PyRef result = PyRef::Steal(PyEval_EvalCode(code, names, names));
-  if (!result || expression == Py_None) return result;
-  return PyRef::Steal(PyEval_EvalCode(expression, names, names));
+  if (result && expression != Py_None) {
+    result = PyRef::Steal(PyEval_EvalCode(expression, names, names));
+  }
+  if (!result || !program.has_call()) return result;
+  return CallFunction(find_function_.get(), program, clones, names);
 }
 
 void ProgramRunner::Report(PyObject* exception, Finished* finished) {

@@ -47,9 +47,9 @@ class ProgramRunner {
   const PyRef& report_source() const { return report_source_; }
 
  private:
-  // Runs the code in module __main__. Returns the value of its last expression, None, or nothing
-  // with a Python exception set.
-  PyRef Execute(const v1::Program& program);
+  // Runs the code in module __main__, then its call. Returns the value of that or of the code's
+  // last expression, None, or nothing with a Python exception set.
+  PyRef Execute(const v1::Program& program, const internal::v1::ProgramClones& clones);
 
   // The end of a Python process as the program sees it: threads joined, exit functions run, streams
   // flushed, objects of __main__ finalised.
@@ -58,6 +58,7 @@ class ProgramRunner {
   PyRef program_source_;
   PyRef report_source_;
   PyRef compile_program_;
+  PyRef find_function_;
   PyRef report_;
   PyRef environ_;
   PyRef run_exit_functions_;

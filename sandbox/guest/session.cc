@@ -17,6 +17,7 @@
 #include "sandbox/guest/module_imports.h"
 #include "sandbox/guest/outcome_report.h"
 #include "sandbox/guest/program_inputs.h"
+#include "sandbox/guest/program_values.h"
 #include "sandbox/guest/question.h"
 #include "sandbox/guest/standard_streams.h"
 #include "sandbox/guest/workspace_files.h"
@@ -175,7 +176,8 @@ Finished Session::ExecuteCell(internal::v1::ExecuteCell request) {
   {
     InterruptsAllowed allowed(&gate_);
     PyRef value = Run(request);
-    if (value && value.get() != Py_None && !DescribeResult(request, value.get(), &finished)) {
+    if (value && (value.get() != Py_None || program.has_call()) &&
+        !DescribeResult(request, value.get(), &finished)) {
       finished.clear_value();
     }
     value.reset();
@@ -209,7 +211,7 @@ PyRef Session::Run(const internal::v1::ExecuteCell& request) {
   const v1::Program& program = request.program();
   if (!streams_.Renew(program.stdin()) || !ApplyFiles(program, workspace_.c_str()) ||
       !ApplyEnvironment(program, runner_.environ()) ||
-      (!program.args().empty() && !SetArguments(program))) {
+      (!program.args().empty() && !SetArguments(program)) || !notebook_.SetVariables(request)) {
     return PyRef();
   }
   return notebook_.RunCell(request);
@@ -219,7 +221,9 @@ bool Session::DescribeResult(const internal::v1::ExecuteCell& request, PyObject*
                              Finished* finished) {
   if (request.options().silent()) return true;
   if (!request.options().return_bundle()) {
-    return !request.program().return_value() || DescribeValue(value, finished->mutable_value());
+    if (!WantsValue(request.program())) return true;
+    return WantsTypedValue(request.program()) ? DescribeTyped(value, finished)
+                                              : DescribeValue(value, finished->mutable_value());
   }
   v1::Value* described = finished->mutable_value();
   DescribeType(value, described);

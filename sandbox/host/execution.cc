@@ -10,6 +10,7 @@
 #include "sandbox/base/foreign_text.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/notebook_frame.h"
+#include "sandbox/host/typed_value.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
@@ -131,10 +132,9 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
   if (!frame.ok()) return Stop(HostStop::kBrokenProtocol, std::string(frame.status().message()));
   if (phase_ == Phase::kRunning && frame->has_setup_failed()) {
     // By now a program may be speaking in the guest's name: this is no failure that the host saw.
-    return Stop(
-        HostStop::kLost,
-        absl::StrCat("the interpreter says that it could not begin: ",
-                     ForeignLine(frame->setup_failed().message(), kMaxQuotedBytes)));
+    return Stop(HostStop::kLost,
+                absl::StrCat("the interpreter says that it could not begin: ",
+                             ForeignLine(frame->setup_failed().message(), kMaxQuotedBytes)));
   }
   if (session_ != nullptr && !frame->has_finished()) {
     const std::weak_ptr<char> alive = alive_;
@@ -146,6 +146,9 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
     return Stop(HostStop::kBrokenProtocol, "a frame out of turn");
   }
   if (absl::Status status = CheckFinished(frame->finished()); !status.ok()) {
+    return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
+  }
+  if (absl::Status status = TakeTypedValue(frame->mutable_finished()); !status.ok()) {
     return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
   }
   if (session_ != nullptr) session_->OnCellFinished(frame->finished());
@@ -180,7 +183,7 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
       return absl::DataLossError("a file that was not asked for");
     }
   }
-  return finished.value().has_bundle() ? CheckBundle(finished.value().bundle()) : absl::OkStatus();
+  return CheckUntypedValue(finished.value());
 }
 
 void Execution::Interrupt(absl::Duration grace) {

@@ -85,9 +85,10 @@ void HostSandbox::ReportIdleLost() {
   if (!std::exchange(idle_lost_, true)) parts_.control->OnIdleLost(parts_.id);
 }
 
-void HostSandbox::Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) {
+void HostSandbox::Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) {
   internal::v1::HostFrame frame;
-  *frame.mutable_run_program()->mutable_program() = std::move(program);
+  *frame.mutable_run_program()->mutable_program() = std::move(program.program);
+  *frame.mutable_run_program()->mutable_clones() = std::move(program.clones);
   execution_ = std::make_unique<Execution>(&parts_, std::move(frame), limits, observer);
   if (idle_lost_) {
     return execution_->StopLater(HostStop::kNeverStarted,
@@ -117,7 +118,7 @@ void HostSandbox::OpenSession(SessionSpec spec, SessionObserver* observer) {
   session_->Open(changed);
 }
 
-void HostSandbox::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+void HostSandbox::RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                           ExecutionObserver* observer) {
   session_->RunCell(std::move(settings), std::move(program), limits, observer);
 }
@@ -214,8 +215,8 @@ void HostSandbox::AccessFiles(internal::v1::FileRequest request, FileCallback do
 }
 
 void HostSandbox::MakeFileProcess(HostFiles::ProcessCallback done) {
-  AddProcess([limits = session_->limits(), done = std::move(done)](
-                 absl::StatusOr<std::unique_ptr<MemberProcess>> process) {
+  AddProcess([limits = session_->limits(),
+              done = std::move(done)](absl::StatusOr<std::unique_ptr<MemberProcess>> process) {
     if (!process.ok()) return done(process.status());
     done(std::make_unique<MemberFileProcess>(*std::move(process), limits));
   });

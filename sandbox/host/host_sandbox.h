@@ -42,9 +42,9 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   ~HostSandbox() override;
 
   int64_t id() const override { return parts_.id; }
-  void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) override;
+  void Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) override;
   void OpenSession(SessionSpec spec, SessionObserver* observer) override;
-  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+  void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                ExecutionObserver* observer) override;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
@@ -102,7 +102,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   SandboxInterpreters interpreters_{
       parts_.loop, [this](SandboxControl::ProcessCallback done) { AddProcess(std::move(done)); }};
   std::unique_ptr<HostFiles> files_;  // from the first access on
-  HostStop stop_ = HostStop::kNone;  // why it was asked to end, if it was
+  HostStop stop_ = HostStop::kNone;   // why it was asked to end, if it was
   bool has_ended_ = false;
 };
 

@@ -15,8 +15,8 @@ namespace {
 using internal::v1::GuestFrame;
 using internal::v1::HostFrame;
 
-// Of what keeps the sandbox from being copied; the last may go past it. An error goes out as a header,
-// of which clients take 8 KiB, and names them more than once.
+// Of what keeps the sandbox from being copied; the last may go past it. An error goes out as a
+// header, of which clients take 8 KiB, and names them more than once.
 constexpr size_t kObstaclesBytes = 1000;
 
 absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
@@ -24,7 +24,10 @@ absl::Status OutOfTurn() { return absl::DataLossError("a frame out of turn"); }
 }  // namespace
 
 HostSession::HostSession(SandboxParts* parts, SessionSpec spec, SessionObserver* observer)
-    : parts_(parts), limits_(spec.limits), observer_(observer), exit_watch_(parts),
+    : parts_(parts),
+      limits_(spec.limits),
+      observer_(observer),
+      exit_watch_(parts),
       idle_cpu_(parts, limits_.cpu_time, [this](absl::Duration used) { OnIdleCpuExceeded(used); }) {
   HostFrame frame;
   internal::v1::OpenSession& open = *frame.mutable_open_session();
@@ -152,7 +155,7 @@ void HostSession::SendNow(const HostFrame& frame) {
 
 // ---- cells --------------------------------------------------------------------------------------
 
-void HostSession::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+void HostSession::RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                           ExecutionObserver* observer) {
   HostFrame frame;
   internal::v1::ExecuteCell& cell = *frame.mutable_execute_cell();
@@ -160,7 +163,8 @@ void HostSession::RunCell(CellSettings settings, v1::Program program, const Limi
   cell.set_execution_count(settings.execution_count);
   cell.set_allow_input(settings.allow_input);
   *cell.mutable_options() = std::move(settings.options);
-  *cell.mutable_program() = std::move(program);
+  *cell.mutable_program() = std::move(program.program);
+  *cell.mutable_clones() = std::move(program.clones);
   // The sandbox's own limit holds, whatever the cell's resolved ones say.
   Limits in_force = limits;
   in_force.memory_bytes = limits_.memory_bytes;
@@ -227,9 +231,10 @@ bool HostSession::SendInput(int64_t request, std::optional<std::string> text) {
 // ---- questions ----------------------------------------------------------------------------------
 
 void HostSession::Ask(NotebookQuestion question, NotebookCallback done) {
-  exchange_ = std::make_unique<NotebookExchange>(
-      parts_, std::move(question), std::move(done),
-      [this] { Lose(HostStop::kLost, "a question about its objects did not end when interrupted"); });
+  exchange_ =
+      std::make_unique<NotebookExchange>(parts_, std::move(question), std::move(done), [this] {
+        Lose(HostStop::kLost, "a question about its objects did not end when interrupted");
+      });
   if (phase_ == Phase::kOpen) {
     // Reading may have stopped at too much late output; there is room for as much again.
     if (idle_bytes_ > kMaxIdleBytes) AwaitFrame();
@@ -287,7 +292,8 @@ void HostSession::OnExited(const internal::v1::SandboxExited& exit) {
 }
 
 void HostSession::AwaitExit() {
-  if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit || phase_ == Phase::kFailing) return;
+  if (phase_ == Phase::kEnded || phase_ == Phase::kAwaitingExit || phase_ == Phase::kFailing)
+    return;
   if (phase_ != Phase::kOpen) return AwaitFailedExit();
   phase_ = Phase::kAwaitingExit;
   parts_->channel.CancelAwait();

@@ -55,7 +55,7 @@ class HostSession final : private CellHost {
   const std::optional<internal::v1::ImportFailed>& import_failed() const { return import_failed_; }
 
   // As Sandbox says.
-  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+  void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                ExecutionObserver* observer);
   bool SendInput(int64_t request, std::optional<std::string> text);
   void Ask(NotebookQuestion question, NotebookCallback done);
@@ -73,18 +73,20 @@ class HostSession final : private CellHost {
 
   // Kills it; what runs ends with this cause.
   void Stop(HostStop stop, const std::string& detail);
-  // The same at once, whatever else there was to be seen of its end. Never from a call of its runner's.
+  // The same at once, whatever else there was to be seen of its end. Never from a call of its
+  // runner's.
   void EndNow(HostStop stop, const std::string& detail);
 
-  // Has the guest end in good order: KeyboardInterrupt to a cell that runs, for `patience` at most, and the
-  // channel's end behind it.
+  // Has the guest end in good order: KeyboardInterrupt to a cell that runs, for `patience` at most,
+  // and the channel's end behind it.
   void Leave(absl::Duration patience);
   bool has_ended() const { return phase_ == Phase::kEnded; }
   bool CellIsRunning() const { return cell_ != nullptr && cell_number_ != 0; }
   // As the guest said with the last cell's end.
   const internal::v1::InterpreterMemory& memory() const { return memory_; }
 
-  // Called once, after whoever watches was told that it has ended; never inline. `how` is for people.
+  // Called once, after whoever watches was told that it has ended; never inline. `how` is for
+  // people.
   void SetOnEnded(std::function<void(const std::string& how)> on_ended) {
     on_ended_ = std::move(on_ended);
   }

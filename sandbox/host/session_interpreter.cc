@@ -32,15 +32,14 @@ void SessionInterpreter::FailOpening(const absl::Status& status) { OnOpened(stat
 // ---- cells --------------------------------------------------------------------------------------
 
 // Only sandboxes made for one program run one.
-void SessionInterpreter::Run(v1::Program, const Limits&, ExecutionObserver* observer) {
+void SessionInterpreter::Run(GuestProgram, const Limits&, ExecutionObserver* observer) {
   parts_->loop->Post([observer] {
-    observer->OnFinished({.status = absl::InternalError("an interpreter runs cells"),
-                          .outcome = {},
-                          .files = {}});
+    observer->OnFinished(
+        {.status = absl::InternalError("an interpreter runs cells"), .outcome = {}, .files = {}});
   });
 }
 
-void SessionInterpreter::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+void SessionInterpreter::RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                                  ExecutionObserver* observer) {
   session_->RunCell(std::move(settings), std::move(program), limits, observer);
 }
@@ -98,9 +97,8 @@ void SessionInterpreter::OnEndTimeout() {
   if (alive.expired()) return;
   parts_->control->Kill(parts_->id);
   if (const auto done = std::exchange(on_ended_, nullptr)) {
-    done(absl::DeadlineExceededError(absl::StrCat("it did not end within ",
-                                                  absl::FormatDuration(kEndTimeout),
-                                                  " and was killed")));
+    done(absl::DeadlineExceededError(absl::StrCat(
+        "it did not end within ", absl::FormatDuration(kEndTimeout), " and was killed")));
   }
 }
 

@@ -1,9 +1,9 @@
-// What further interpreters of all profiles have in common: a session of cells on a channel of their
-// own, and an end in good order. Where it lives, and how it is ended, the subclass knows.
+// What further interpreters of all profiles have in common: a session of cells on a channel of
+// their own, and an end in good order. Where it lives, and how it is ended, the subclass knows.
 //
 // Thread-safety: the loop's thread only.
-// Ownership: borrows the parts, which the subclass owns. May be destroyed at any time, from inside its
-// observers and callbacks too.
+// Ownership: borrows the parts, which the subclass owns. May be destroyed at any time, from inside
+// its observers and callbacks too.
 
 #ifndef CLOISTER_SANDBOX_HOST_SESSION_INTERPRETER_H_
 #define CLOISTER_SANDBOX_HOST_SESSION_INTERPRETER_H_
@@ -45,8 +45,8 @@ class SessionInterpreter : public Interpreter, protected SessionObserver {
 
   // Interpreter.
   int64_t id() const override { return parts_->id; }
-  void Run(v1::Program program, const Limits& limits, ExecutionObserver* observer) override;
-  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+  void Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) override;
+  void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                ExecutionObserver* observer) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
   bool SendInput(int64_t request, std::optional<std::string> text) override;

@@ -95,7 +95,7 @@ absl::Status ThreadInterpreter::Open(InterpreterSpec spec, const Limits& limits,
   return absl::OkStatus();
 }
 
-void ThreadInterpreter::RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+void ThreadInterpreter::RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                                 ExecutionObserver* observer) {
   process_->RenewDiscard();
   SessionInterpreter::RunCell(std::move(settings), std::move(program), limits, observer);

@@ -1,11 +1,11 @@
-// An interpreter on a thread of its own in the process that a live sandbox's interpreters share: profiles
-// `isolated` and `shared_gil`.
+// An interpreter on a thread of its own in the process that a live sandbox's interpreters share:
+// profiles `isolated` and `shared_gil`.
 //
-// Its session is that of any interpreter; what the session asks of a spawner (a signal, a kill) is asked of
-// the shared process here.
+// Its session is that of any interpreter; what the session asks of a spawner (a signal, a kill) is
+// asked of the shared process here.
 //
-// Thread-safety: the loop's thread only. Ownership: of the host's ends of its channel and pipes; of the
-// process, a share.
+// Thread-safety: the loop's thread only. Ownership: of the host's ends of its channel and pipes; of
+// the process, a share.
 
 #ifndef CLOISTER_SANDBOX_HOST_THREAD_INTERPRETER_H_
 #define CLOISTER_SANDBOX_HOST_THREAD_INTERPRETER_H_
@@ -32,7 +32,7 @@ class ThreadInterpreter final : public SessionInterpreter,
   absl::Status Open(InterpreterSpec spec, const Limits& limits, OpenedFunction opened);
 
   // SessionInterpreter.
-  void RunCell(CellSettings settings, v1::Program program, const Limits& limits,
+  void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                ExecutionObserver* observer) override;
 
  private:

@@ -15,6 +15,8 @@ namespace cloister::core {
 enum class CallMethod {
   kRunCode,
   kExecute,
+  kCallFunction,
+  kMapCode,
   kAttachExecution,
   kInterruptExecution,
   kSendInput,
@@ -47,9 +49,11 @@ enum class CallMethod {
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 31> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 33> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
+    "cloister.v1.ExecutionService/CallFunction",
+    "cloister.v1.ExecutionService/MapCode",
     "cloister.v1.ExecutionService/AttachExecution",
     "cloister.v1.ExecutionService/InterruptExecution",
     "cloister.v1.ExecutionService/SendInput",

@@ -19,7 +19,7 @@ int64_t Cost(const v1::ExecutionEvent& event) {
       payload = static_cast<int64_t>(event.stderr().size());
       break;
     case v1::ExecutionEvent::kFinished:  // may carry files
-      payload = static_cast<int64_t>(event.finished().ByteSizeLong());
+      payload = static_cast<int64_t>(event.finished().SpaceUsedLong());
       break;
     default:
       break;

@@ -17,8 +17,9 @@ absl::Status TooManyInterruptsError() {
   const std::string maximum = absl::StrCat(kMaximumWaiters);
   return WithRetryDelay(
       WithMetadata(MakeError(v1::ERROR_REASON_EXECUTION_QUEUE_FULL,
-                             absl::StrCat(maximum, " calls that interrupt this execution wait for "
-                                                   "its end already; it is being interrupted")),
+                             absl::StrCat(maximum,
+                                          " calls that interrupt this execution wait for "
+                                          "its end already; it is being interrupted")),
                    "maximum", maximum),
       absl::Seconds(1));
 }
@@ -55,19 +56,19 @@ Execution::~Execution() {
 absl::Status Execution::Start() {
   // A raw pointer is enough: the destructor abandons the request.
   absl::StatusOr<uint64_t> ticket =
-      is_cell_ ? context_.interpreter->RequestTurn(
-                     name_, std::move(request_.cell), request_.deadline,
-                     [this](absl::StatusOr<Turn> turn) {
-                       if (!turn.ok()) return EndQueued(turn.status());
-                       execution_count_ = turn->execution_count;
-                       Run(std::move(turn->runner), turn->start_kind, turn->waited);
-                     })
-               : context_.source->RequestLease(
-                     request_.template_name, request_.deadline,
-                     [this](absl::StatusOr<Lease> lease) {
-                       if (!lease.ok()) return EndQueued(lease.status());
-                       Run(std::move(lease->sandbox), lease->start_kind, lease->waited);
-                     });
+      is_cell_
+          ? context_.interpreter->RequestTurn(name_, std::move(request_.cell), request_.deadline,
+                                              [this](absl::StatusOr<Turn> turn) {
+                                                if (!turn.ok()) return EndQueued(turn.status());
+                                                execution_count_ = turn->execution_count;
+                                                Run(std::move(turn->runner), turn->start_kind,
+                                                    turn->waited);
+                                              })
+          : context_.source->RequestLease(
+                request_.template_name, request_.deadline, [this](absl::StatusOr<Lease> lease) {
+                  if (!lease.ok()) return EndQueued(lease.status());
+                  Run(std::move(lease->sandbox), lease->start_kind, lease->waited);
+                });
   if (!ticket.ok()) return std::move(ticket).status();
   ticket_ = *ticket;
   return absl::OkStatus();
@@ -145,7 +146,7 @@ void Execution::Cancel(sandbox::StopReason reason) {
 
 int64_t Execution::retained_bytes() const {
   size_t bytes =
-      result_.stdout_bytes.size() + result_.stderr_bytes.size() + result_.outcome.ByteSizeLong();
+      result_.stdout_bytes.size() + result_.stderr_bytes.size() + result_.outcome.SpaceUsedLong();
   for (const v1::ReturnedFile& file : result_.files) bytes += file.content().size();
   return static_cast<int64_t>(bytes) + events_.log().cost();
 }
@@ -218,8 +219,8 @@ void Execution::OnFinished(sandbox::ExecutionEnd end) {
     setup_error_ = std::string(end.status.message());
   }
   End();
-  // Readers first, clearing away second: the reply need not wait for the teardown, nor for whoever is
-  // next in a live interpreter.
+  // Readers first, clearing away second: the reply need not wait for the teardown, nor for whoever
+  // is next in a live interpreter.
   runner_.reset();
 }
 
@@ -270,7 +271,7 @@ void Execution::EndQueued(absl::Status status) {
   AbandonRequest();
   queued_ = context_.loop->Now() - accepted_;
   // It may be retained; its program is of no use any more.
-  v1::Program().Swap(&request_.program);
+  request_.program = {};
   request_.memory.Release();
   result_.status = std::move(status);
   End();

@@ -15,7 +15,8 @@ namespace {
 // Another server is there at once; this one, restarted, about then.
 constexpr absl::Duration kDrainingRetryDelay = absl::Seconds(1);
 
-// Whether anybody can ask for it again: by the name that its first event told, or by its request_id.
+// Whether anybody can ask for it again: by the name that its first event told, or by its
+// request_id.
 bool IsWorthRetaining(const Execution& execution) {
   return execution.result().status.ok() &&
          (execution.mode() == ExecutionMode::kStream || !execution.request_id().empty());
@@ -48,26 +49,23 @@ absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Start(ExecutionRequ
     if (earlier != nullptr) return Repeat(std::move(earlier), request);
   }
   if (draining_) {
-    return WithRetryDelay(MakeError(v1::ERROR_REASON_SERVER_DRAINING,
-                                    "the server is about to stop; try another"),
-                          kDrainingRetryDelay);
+    return WithRetryDelay(
+        MakeError(v1::ERROR_REASON_SERVER_DRAINING, "the server is about to stop; try another"),
+        kDrainingRetryDelay);
   }
   std::shared_ptr<TurnSource> interpreter;
   if (!request.interpreter.empty()) {
     CLOISTER_ASSIGN_OR_RETURN(interpreter, FindInterpreter(request.interpreter));
     request.limits = request.cell.ApplyTo(interpreter->limits());
     const std::string problem =
-        PlacingProblem(request.program.files(), request.limits.memory_bytes);
+        PlacingProblem(request.program.program.files(), request.limits.memory_bytes);
     if (!problem.empty()) return FieldInvalidError({{"program.files", problem}});
   }
   const ExecutionKind kind =
       interpreter == nullptr ? ExecutionKind::kOneShot : ExecutionKind::kCell;
-  Execution::Context context{loop_,
-                             source_,
-                             std::move(interpreter),
-                             observer_,
-                             options_.stream,
-                             [this](Execution& execution) { OnEnded(execution); }};
+  Execution::Context context{
+      loop_,     source_,         std::move(interpreter),
+      observer_, options_.stream, [this](Execution& execution) { OnEnded(execution); }};
   auto execution = std::make_shared<Execution>(std::move(context), std::move(request));
   CLOISTER_RETURN_IF_ERROR(execution->Start());
   registry_.Add(execution);

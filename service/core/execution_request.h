@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
+#include "sandbox/guest_program.h"
 #include "service/core/request_memory.h"
 #include "service/core/turn_source.h"
 
@@ -31,7 +31,7 @@ struct ExecutionRequest {
   std::string interpreter;
   // With `interpreter` only.
   CellRequest cell;
-  v1::Program program;
+  sandbox::GuestProgram program;
   // Resolved; in a live interpreter not before it is found.
   sandbox::Limits limits;
   // What the request holds of the server's memory until it starts.

@@ -1,8 +1,8 @@
 // One start of a live interpreter, until its loss, a restart or the end, and the turns it gives.
 //
-// A live interpreter lets go of an incarnation at once; the turn that is under way keeps it until the
-// end of its program has been told. A further interpreter's keeps that of its sandbox, which must
-// not end before it.
+// A live interpreter lets go of an incarnation at once; the turn that is under way keeps it until
+// the end of its program has been told. A further interpreter's keeps that of its sandbox, which
+// must not end before it.
 
 #ifndef CLOISTER_SERVICE_CORE_INCARNATION_H_
 #define CLOISTER_SERVICE_CORE_INCARNATION_H_
@@ -97,7 +97,7 @@ class CellTurn final : public sandbox::ProgramRunner, private sandbox::Execution
 
   // sandbox::ProgramRunner
   int64_t id() const override { return incarnation_->runner().id(); }
-  void Run(v1::Program program, const sandbox::Limits& limits,
+  void Run(sandbox::GuestProgram program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override {
     observer_ = observer;
     incarnation_->runner().RunCell(std::move(settings_), std::move(program), limits, this);

@@ -1,4 +1,4 @@
-// From RunCode's and Execute's messages to what the core starts.
+// From the messages of RunCode, CallFunction and Execute to what the core starts.
 
 #ifndef CLOISTER_SERVICE_RPC_EXECUTION_REQUESTS_H_
 #define CLOISTER_SERVICE_RPC_EXECUTION_REQUESTS_H_
@@ -15,6 +15,8 @@ namespace cloister::rpc {
 // requests hold too many bytes already.
 absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::RunCodeRequest* request);
+absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
+                                                   v1::CallFunctionRequest* request);
 absl::StatusOr<core::ExecutionRequest> TakeRequest(const Backend& backend,
                                                    v1::ExecuteRequest* request);
 

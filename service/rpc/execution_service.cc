@@ -8,6 +8,7 @@
 #include "sandbox/base/status_macros.h"
 #include "service/rpc/deadline.h"
 #include "service/rpc/execution_requests.h"
+#include "service/rpc/map_code_call.h"
 #include "service/rpc/run_code_call.h"
 #include "service/rpc/stream_call.h"
 #include "service/rpc/unary_call.h"
@@ -125,7 +126,22 @@ class SendInputCall final : public UnaryCall {
 grpc::ServerUnaryReactor* ExecutionService::RunCode(grpc::CallbackServerContext* context,
                                                     const v1::RunCodeRequest* request,
                                                     v1::RunCodeResponse* response) {
-  return std::make_shared<RunCodeCall>(backend_, context, request, response)->Start();
+  return std::make_shared<RunCodeCall>(backend_, context, core::CallMethod::kRunCode, request,
+                                       response)
+      ->Start();
+}
+
+grpc::ServerUnaryReactor* ExecutionService::CallFunction(grpc::CallbackServerContext* context,
+                                                         const v1::CallFunctionRequest* request,
+                                                         v1::CallFunctionResponse* response) {
+  return std::make_shared<CallFunctionCall>(backend_, context, core::CallMethod::kCallFunction,
+                                            request, response)
+      ->Start();
+}
+
+grpc::ServerWriteReactor<v1::MapCodeResponse>* ExecutionService::MapCode(
+    grpc::CallbackServerContext* context, const v1::MapCodeRequest* request) {
+  return std::make_shared<MapCodeCall>(backend_, context, request)->Start();
 }
 
 grpc::ServerWriteReactor<v1::ExecuteResponse>* ExecutionService::Execute(

@@ -16,6 +16,11 @@ class ExecutionService final : public v1::ExecutionService::CallbackService {
   grpc::ServerUnaryReactor* RunCode(grpc::CallbackServerContext* context,
                                     const v1::RunCodeRequest* request,
                                     v1::RunCodeResponse* response) override;
+  grpc::ServerUnaryReactor* CallFunction(grpc::CallbackServerContext* context,
+                                         const v1::CallFunctionRequest* request,
+                                         v1::CallFunctionResponse* response) override;
+  grpc::ServerWriteReactor<v1::MapCodeResponse>* MapCode(
+      grpc::CallbackServerContext* context, const v1::MapCodeRequest* request) override;
   grpc::ServerWriteReactor<v1::ExecuteResponse>* Execute(
       grpc::CallbackServerContext* context, const v1::ExecuteRequest* request) override;
   grpc::ServerWriteReactor<v1::AttachExecutionResponse>* AttachExecution(

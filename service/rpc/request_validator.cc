@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "service/base/proto_time.h"
 #include "service/core/placed_files.h"
+#include "service/rpc/program_values.h"
 
 namespace cloister::rpc {
 namespace {
@@ -197,8 +198,8 @@ absl::Status RequestValidator::Check(const v1::SendInputRequest& request) const 
 }
 
 template <typename Request>
-absl::StatusOr<sandbox::Limits> RequestValidator::CheckProgramRequest(
-    const Request& request, Violations violations) const {
+absl::StatusOr<sandbox::Limits> RequestValidator::CheckProgramRequest(const Request& request,
+                                                                      Violations violations) const {
   CheckRequestId(request.request_id(), &violations);
   CheckTemplateName(request.template_(), &violations);
   CheckInterpreter(request, &violations);
@@ -235,6 +236,7 @@ void RequestValidator::CheckProgram(const v1::Program& program, const sandbox::L
   CheckEnvironment(program.environment(), "program.", violations);
   CheckFiles(program.files(), limits, "program.", violations);
   CheckReturnFiles(program, violations);
+  CheckValues(program, violations);
 }
 
 void RequestValidator::CheckArguments(const v1::Program& program, Violations* violations) const {

@@ -12,19 +12,25 @@ namespace cloister::rpc {
 
 // gRPC made the request for this call alone and hands it out as const; it is taken apart rather
 // than copied.
-RunCodeCall::RunCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
-                         const v1::RunCodeRequest* request, v1::RunCodeResponse* response)
-    : UnaryCall(backend, core::CallMethod::kRunCode),
+template <typename Request, typename Response>
+WholeExecutionCall<Request, Response>::WholeExecutionCall(const Backend& backend,
+                                                          grpc::CallbackServerContext* context,
+                                                          core::CallMethod method,
+                                                          const Request* request,
+                                                          Response* response)
+    : UnaryCall(backend, method),
       context_(context),
-      request_(const_cast<v1::RunCodeRequest*>(request)),
+      request_(const_cast<Request*>(request)),
       response_(response) {}
 
-absl::Status RunCodeCall::Prepare() {
+template <typename Request, typename Response>
+absl::Status WholeExecutionCall<Request, Response>::Prepare() {
   CLOISTER_ASSIGN_OR_RETURN(execution_request_, TakeRequest(backend(), request_));
   return absl::OkStatus();
 }
 
-void RunCodeCall::Begin() {
+template <typename Request, typename Response>
+void WholeExecutionCall<Request, Response>::Begin() {
   execution_request_.deadline = LoopDeadline(*backend().loop, context_->deadline());
   auto execution = backend().executions->Start(std::move(execution_request_));
   if (!execution.ok()) return Complete(execution.status());
@@ -34,7 +40,8 @@ void RunCodeCall::Begin() {
   OnProgress();
 }
 
-void RunCodeCall::OnProgress() {
+template <typename Request, typename Response>
+void WholeExecutionCall<Request, Response>::OnProgress() {
   if (completed() || subscription_ == nullptr || !subscription_->execution().ended()) return;
   // Nothing of this object may be touched after Complete: gRPC may let go of it at once.
   const std::unique_ptr<core::Subscription> subscription = std::move(subscription_);
@@ -52,5 +59,8 @@ void RunCodeCall::OnProgress() {
   }
   Complete(result.status);
 }
+
+template class WholeExecutionCall<v1::RunCodeRequest, v1::RunCodeResponse>;
+template class WholeExecutionCall<v1::CallFunctionRequest, v1::CallFunctionResponse>;
 
 }  // namespace cloister::rpc

@@ -1,4 +1,4 @@
-// RunCode: waits for the end of one execution and returns it whole.
+// RunCode and CallFunction: wait for the end of one execution and return it whole.
 
 #ifndef CLOISTER_SERVICE_RPC_RUN_CODE_CALL_H_
 #define CLOISTER_SERVICE_RPC_RUN_CODE_CALL_H_
@@ -12,10 +12,11 @@
 
 namespace cloister::rpc {
 
-class RunCodeCall final : public UnaryCall, private core::ExecutionListener {
+template <typename Request, typename Response>
+class WholeExecutionCall final : public UnaryCall, private core::ExecutionListener {
  public:
-  RunCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
-              const v1::RunCodeRequest* request, v1::RunCodeResponse* response);
+  WholeExecutionCall(const Backend& backend, grpc::CallbackServerContext* context,
+                     core::CallMethod method, const Request* request, Response* response);
 
  private:
   absl::Status Prepare() override;
@@ -24,11 +25,14 @@ class RunCodeCall final : public UnaryCall, private core::ExecutionListener {
   void OnProgress() override;
 
   grpc::CallbackServerContext* const context_;
-  v1::RunCodeRequest* const request_;
-  v1::RunCodeResponse* const response_;
+  Request* const request_;
+  Response* const response_;
   core::ExecutionRequest execution_request_;
   std::unique_ptr<core::Subscription> subscription_;
 };
+
+using RunCodeCall = WholeExecutionCall<v1::RunCodeRequest, v1::RunCodeResponse>;
+using CallFunctionCall = WholeExecutionCall<v1::CallFunctionRequest, v1::CallFunctionResponse>;
 
 }  // namespace cloister::rpc
 

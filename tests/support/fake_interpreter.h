@@ -1,4 +1,5 @@
-// A further interpreter that exists in the test's imagination only, as fake_sandbox.h's sandboxes do.
+// A further interpreter that exists in the test's imagination only, as fake_sandbox.h's sandboxes
+// do.
 
 #ifndef CLOISTER_TESTS_SUPPORT_FAKE_INTERPRETER_H_
 #define CLOISTER_TESTS_SUPPORT_FAKE_INTERPRETER_H_
@@ -57,12 +58,12 @@ class FakeInterpreter final : public sandbox::Interpreter {
 
   // sandbox::Interpreter
   int64_t id() const override { return 1; }
-  void RunCell(sandbox::CellSettings settings, v1::Program /*program*/,
+  void RunCell(sandbox::CellSettings settings, sandbox::GuestProgram /*program*/,
                const sandbox::Limits& /*limits*/, sandbox::ExecutionObserver* observer) override {
     cell_ = std::move(settings);
     observer_ = observer;
   }
-  void Run(v1::Program, const sandbox::Limits&, sandbox::ExecutionObserver*) override {}
+  void Run(sandbox::GuestProgram, const sandbox::Limits&, sandbox::ExecutionObserver*) override {}
   void Ask(sandbox::NotebookQuestion, sandbox::NotebookCallback) override {}
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
   void Stop(sandbox::StopReason reason) override {

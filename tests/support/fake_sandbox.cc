@@ -37,7 +37,7 @@ void FakeSandbox::AccessFiles(internal::v1::FileRequest request, FileCallback do
   });
 }
 
-void FakeSandbox::Run(v1::Program program, const sandbox::Limits& limits,
+void FakeSandbox::Run(sandbox::GuestProgram program, const sandbox::Limits& limits,
                       sandbox::ExecutionObserver* observer) {
   program_ = std::move(program);
   limits_ = limits;
@@ -54,7 +54,7 @@ void FakeSandbox::OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserve
   });
 }
 
-void FakeSandbox::RunCell(sandbox::CellSettings settings, v1::Program program,
+void FakeSandbox::RunCell(sandbox::CellSettings settings, sandbox::GuestProgram program,
                           const sandbox::Limits& limits, sandbox::ExecutionObserver* observer) {
   cell_ = std::move(settings);
   Run(std::move(program), limits, observer);
@@ -78,9 +78,7 @@ void FakeSandbox::AnswerInterpreter(sandbox::CreatedInterpreter answer) {
   if (answer.status.ok()) {
     auto made = std::make_unique<FakeInterpreter>(
         factory_->loop(), std::move(pending.spec), pending.observer,
-        [this, index = made_.size()] {
-          std::erase(interpreters_, made_[index]);
-        });
+        [this, index = made_.size()] { std::erase(interpreters_, made_[index]); });
     made_.push_back(made.get());
     interpreters_.push_back(made.get());
     answer.interpreter = std::move(made);

@@ -42,7 +42,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   bool running() const { return observer_ != nullptr; }
   bool output_paused() const { return output_paused_; }
   int pause_count() const { return pause_count_; }
-  const v1::Program& program() const { return program_; }
+  const v1::Program& program() const { return program_.program; }
   const sandbox::Limits& limits() const { return limits_; }
   const std::vector<absl::Duration>& interrupts() const { return interrupts_; }
   const std::vector<sandbox::StopReason>& stops() const { return stops_; }
@@ -82,8 +82,8 @@ class FakeSandbox final : public sandbox::Sandbox {
     resumed_ = true;
   }
   void OpenSession(sandbox::SessionSpec spec, sandbox::SessionObserver* observer) override;
-  void RunCell(sandbox::CellSettings settings, v1::Program program, const sandbox::Limits& limits,
-               sandbox::ExecutionObserver* observer) override;
+  void RunCell(sandbox::CellSettings settings, sandbox::GuestProgram program,
+               const sandbox::Limits& limits, sandbox::ExecutionObserver* observer) override;
   // True for this request only.
   int64_t open_request = 0;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
@@ -104,7 +104,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   // What was asked and not answered, oldest first.
   std::deque<std::pair<internal::v1::FileRequest, FileCallback>> file_requests;
   void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
-  void Run(v1::Program program, const sandbox::Limits& limits,
+  void Run(sandbox::GuestProgram program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }
   // The end follows with INTERRUPTED, as the interface promises.
@@ -116,7 +116,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   FakeSandboxFactory* const factory_;
   const int64_t id_;
   const int64_t zygote_id_;
-  v1::Program program_;
+  sandbox::GuestProgram program_;
   sandbox::Limits limits_;
   std::optional<sandbox::SessionSpec> session_;
   sandbox::SessionObserver* session_observer_ = nullptr;

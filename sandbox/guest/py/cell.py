@@ -1,13 +1,14 @@
 """Runs cells one after another in module __main__ and keeps their history.
 
 The loader adds to this namespace: FUTURE_FLAGS, what `from __future__ import` leaves in co_flags; `load`,
-which gives the namespace of a file beside this one; `remember`, of program.py.
+which gives the namespace of a file beside this one; `remember` and `find_function`, of program.py; `decode_clone(bytes)`.
 """
 
 import _ast
 import builtins
 import sys
 from _contextvars import copy_context
+from types import CoroutineType as _Coroutine
 
 # How many values and sources of cells are kept.
 MAX_OUTPUTS = 1000
@@ -29,6 +30,7 @@ _inputs = [""]
 _outputs = {}
 _recent = ["", "", ""]  # what `_`, `__` and `___` were set to
 _running = ()
+_is_calling = False
 
 
 def open_session(cell_variable):
@@ -140,6 +142,21 @@ def _run(code, expression):
     return None
 
 
+def _call(function, arguments, keywords):
+    """Calls a function as Program.call says. Its arguments are decoded here, after the code, which may have
+    made their classes."""
+    global _is_calling, _running
+    callee = find_function(function, _names)
+    _running += (getattr(callee, "__code__", None),)
+    args = decode_clone(arguments) if arguments else ()
+    kwargs = decode_clone(keywords) if keywords else {}
+    _is_calling = True
+    value = _context.run(callee, *args, **kwargs)
+    if type(value) is _Coroutine:
+        value = load("event_loop")["run"](value, _context)
+    return value
+
+
 def _flush(figures):
     try:
         figures.flush()
@@ -147,11 +164,13 @@ def _flush(figures):
         load("mime")["show_error"](exc)
 
 
-def run(source, file_name, cell, count, makes_value):
-    """Returns the value of the cell's last expression, None where it has none or ends with a semicolon.
-    `count` is 0 for a cell that leaves no history."""
-    global _running
+def run(source, file_name, cell, count, makes_value, call):
+    """Returns the value of the cell's last expression, None where it has none or ends with a semicolon; or
+    that of a call, where `call` are the arguments of _call() and not None. `count` is 0 for a cell that
+    leaves no history."""
+    global _is_calling, _running
     _running = ()
+    _is_calling = False
     _context.run(_cell.set, cell)
     if count:
         _record_input(count, source.decode("utf-8", "replace"))
@@ -160,11 +179,13 @@ def run(source, file_name, cell, count, makes_value):
     _running = (code, expression)
     try:
         value = _run(code, expression)
+        if call is not None:
+            value = _call(*call)
     finally:
         figures = sys.modules.get("cloister.figures")
         if figures is not None:
             _context.run(_flush, figures)
-    if value is None or source[-64:].rstrip().endswith(b";"):
+    if value is None or (call is None and source[-64:].rstrip().endswith(b";")):
         return None
     if count:
         _record_output(count, value)
@@ -194,7 +215,7 @@ def _without_ours(traceback):
             del entries[:index]
             break
     else:
-        if entries and _is_ours(entries[0]):
+        if entries and _is_ours(entries[0]) and not _is_calling:
             entries = []
     kept = [entry for entry in entries if not _is_ours(entry)]
     if len(kept) == len(entries):

@@ -5,6 +5,7 @@ The loader adds to this namespace: FUTURE_FLAGS, what `from __future__ import` l
 
 import _ast
 import linecache
+import sys
 from importlib.util import decode_source
 
 # Of so many cells tracebacks can show lines; a live interpreter may run millions.
@@ -42,6 +43,25 @@ def _forget_old_cells(file_name):
         for old in _cells[:_MAX_CELLS]:
             linecache.cache.pop(old, None)
         del _cells[:_MAX_CELLS]
+
+
+def find_function(text, names):
+    """What FunctionCall.function means, with `names` as those of module __main__."""
+    module, has_module, path = text.rpartition(":")
+    first, *rest = path.split(".")
+    if has_module:
+        __import__(module)  # which keeps its own frames out of tracebacks
+        found = sys.modules[module]
+        rest.insert(0, first)
+    elif first in names:
+        found = names[first]
+    else:
+        raise NameError(f"name {first!r} is not defined", name=first)
+    for name in rest:
+        found = getattr(found, name)
+    if not callable(found):
+        raise TypeError(f"{text!r} is not callable")
+    return found
 
 
 def compile_program(source, file_name, wants_value):

@@ -114,7 +114,7 @@ class CoreTest : public ::testing::Test {
     request.request_id = std::move(request_id);
     request.payload_digest = std::move(digest);
     request.template_name = "python";
-    request.program.set_code("print(1)");
+    request.program.program.set_code("print(1)");
     request.mode = mode;
     return request;
   }

@@ -332,7 +332,7 @@ TEST_F(FileManagerTest, CellsWithFilesThatCannotFitDoNotStart) {
   create.spec.limits.memory_bytes = 16 << 20;
   ExecutionRequest request;
   request.interpreter = MakeReady(std::move(create));
-  request.program.add_files()->set_content(std::string(6 << 20, 'x'));
+  request.program.program.add_files()->set_content(std::string(6 << 20, 'x'));
   EXPECT_EQ(ReasonOf(executions_.Start(std::move(request)).status()),
             v1::ERROR_REASON_FIELD_INVALID);
 }

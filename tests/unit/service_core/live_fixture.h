@@ -61,7 +61,7 @@ class LiveTest : public ::testing::Test {
                                      absl::Time deadline = absl::InfiniteFuture()) {
     ExecutionRequest request;
     request.interpreter = interpreter;
-    request.program.set_code("x = 1");
+    request.program.program.set_code("x = 1");
     request.mode = mode;
     request.deadline = deadline;
     auto started = executions_.Start(std::move(request));
@@ -82,7 +82,10 @@ class LiveTest : public ::testing::Test {
   RecordingObserver observer_;
   CountingListener listener_;
   SandboxManager sandboxes_{
-      &loop_, &source_, &observer_, {.maximum_count = 3, .maximum_queued = 2, .maximum_interpreters = 4, .remembered = 10}};
+      &loop_,
+      &source_,
+      &observer_,
+      {.maximum_count = 3, .maximum_queued = 2, .maximum_interpreters = 4, .remembered = 10}};
   ExecutionManager executions_{&loop_, &source_, &observer_, ExecutionManagerOptions(),
                                &sandboxes_};
   InterpreterManager interpreters_{&sandboxes_, &observer_};

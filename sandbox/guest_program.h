@@ -1,0 +1,25 @@
+// A program as it is handed to a guest. Part of the seam described in sandbox.h.
+
+#ifndef CLOISTER_SANDBOX_GUEST_PROGRAM_H_
+#define CLOISTER_SANDBOX_GUEST_PROGRAM_H_
+
+#include <utility>
+
+#include "cloister/internal/v1/guest.pb.h"
+#include "cloister/v1/program.pb.h"
+
+namespace cloister::sandbox {
+
+// The values stand in `clones` only, as the guest reads them; `program` is without.
+struct GuestProgram {
+  GuestProgram() = default;
+  // One without values.
+  GuestProgram(v1::Program only_program) : program(std::move(only_program)) {}  // NOLINT
+
+  v1::Program program;
+  internal::v1::ProgramClones clones;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_PROGRAM_H_

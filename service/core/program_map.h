@@ -1,0 +1,97 @@
+// One program over many inputs: keeps some executions going and hands out what comes of them.
+
+#ifndef CLOISTER_SERVICE_CORE_PROGRAM_MAP_H_
+#define CLOISTER_SERVICE_CORE_PROGRAM_MAP_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "absl/status/status.h"
+#include "service/core/execution.h"
+#include "service/core/execution_manager.h"
+
+namespace cloister::core {
+
+struct ProgramMapOptions {
+  int count = 0;        // of inputs
+  int concurrency = 1;  // executions at a time
+  bool in_order = true;
+  bool stop_on_failure = false;
+};
+
+// What came of one input.
+struct MapResult {
+  int index = 0;
+  ExecutionResult result = {};
+  v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
+};
+
+struct MapCounts {
+  int succeeded = 0;
+  int failed = 0;
+  int skipped = 0;
+};
+
+// Results that nobody takes hold back what follows: at most twice `concurrency` executions are
+// started beyond those taken, and none while kMaximumHeldBytes wait.
+//
+// Thread-safety: loop thread only. Ownership: `manager` must outlive it. Destroying it kills what
+// runs.
+class ProgramMap {
+ public:
+  static constexpr int64_t kMaximumHeldBytes = int64_t{32} << 20;
+
+  // `request_for` makes the request of an input, each once. `on_progress` is never called inline:
+  // look at Take and AtEnd after Start.
+  ProgramMap(ExecutionManager* manager, ProgramMapOptions options,
+             std::function<ExecutionRequest(int)> request_for, std::function<void()> on_progress);
+  ProgramMap(const ProgramMap&) = delete;
+  ProgramMap& operator=(const ProgramMap&) = delete;
+  ~ProgramMap();
+
+  void Start() { StartMore(); }
+
+  // The next result, if there is one.
+  std::optional<MapResult> Take();
+
+  // Whether all that will come was taken.
+  bool AtEnd() const { return running_.empty() && held_.empty() && MayNotStart(); }
+
+  // Why the rest could not be started, where it could not.
+  const absl::Status& failure() const { return failure_; }
+
+  // Complete at the end.
+  MapCounts counts() const;
+
+ private:
+  class Run;
+
+  bool MayNotStart() const { return next_ >= end_ || !failure_.ok(); }
+  bool HasRoom() const;
+  void StartMore();
+  void StartNext();
+  void OnProgress(int index);
+  void OnFailed(int index);
+
+  ExecutionManager* const manager_;
+  const ProgramMapOptions options_;
+  const std::function<ExecutionRequest(int)> request_for_;
+  const std::function<void()> on_progress_;
+  std::map<int, std::unique_ptr<Run>> running_;
+  // By index, or by the order in which they ended.
+  std::map<int, MapResult> held_;
+  int64_t held_bytes_ = 0;
+  int next_ = 0;  // to be started
+  int end_;       // none from here on is
+  int ended_ = 0;
+  int succeeded_ = 0;
+  int failed_ = 0;
+  absl::Status failure_;
+};
+
+}  // namespace cloister::core
+
+#endif  // CLOISTER_SERVICE_CORE_PROGRAM_MAP_H_

@@ -1,0 +1,48 @@
+// From MapCode's message to what the core starts.
+
+#ifndef CLOISTER_SERVICE_RPC_MAP_REQUESTS_H_
+#define CLOISTER_SERVICE_RPC_MAP_REQUESTS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "cloister/v1/execution_service.pb.h"
+#include "service/core/execution_request.h"
+#include "service/core/program_map.h"
+#include "service/rpc/backend.h"
+
+namespace cloister::rpc {
+
+// A checked MapCodeRequest.
+class MapPlan {
+ public:
+  // What one run has of its own; empty where it is as the program says.
+  struct Input {
+    std::string variables;  // a clone
+    std::string arguments;  // a clone
+    std::string stdin_bytes;
+  };
+
+  // Takes the request apart. Errors: FIELD_INVALID; OVERLOADED where waiting requests hold too many
+  // bytes already.
+  static absl::StatusOr<MapPlan> Take(const Backend& backend, v1::MapCodeRequest* request);
+
+  const core::ProgramMapOptions& options() const { return options_; }
+
+  // The request of an input, once: what is the input's own moves into it.
+  core::ExecutionRequest RequestFor(int index, absl::Time deadline);
+
+ private:
+  core::ProgramMapOptions options_;
+  std::string template_name_;
+  sandbox::GuestProgram program_;
+  sandbox::Limits limits_;
+  std::vector<Input> inputs_;
+  core::RequestMemory::Share memory_;
+};
+
+}  // namespace cloister::rpc
+
+#endif  // CLOISTER_SERVICE_RPC_MAP_REQUESTS_H_

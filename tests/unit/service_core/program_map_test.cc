@@ -1,0 +1,162 @@
+// Which executions a map has going, and in which order it tells of them.
+
+#include "service/core/program_map.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tests/unit/service_core/core_fixture.h"
+
+namespace cloister::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class ProgramMapTest : public CoreTest {
+ protected:
+  void Begin(ProgramMapOptions options) {
+    map_ = std::make_unique<ProgramMap>(
+        &manager_, options,
+        [this](int index) {
+          asked_.push_back(index);
+          return Request(ExecutionMode::kCollect);
+        },
+        [this] { ++progress_; });
+    map_->Start();
+  }
+  // All that wait get their sandboxes, in order.
+  void GrantAll() {
+    while (!source_.pending.empty()) sandboxes_.push_back(source_.Grant());
+  }
+  void Finish(size_t index, v1::Outcome::Kind kind = v1::Outcome::KIND_SUCCEEDED) {
+    sandboxes_[index]->Finish(kind);
+    loop_.Run();
+  }
+  std::vector<int> TakeAll() {
+    std::vector<int> indices;
+    while (auto result = map_->Take()) indices.push_back(result->index);
+    return indices;
+  }
+
+  std::vector<int> asked_;
+  std::vector<testing::FakeSandbox*> sandboxes_;
+  int progress_ = 0;
+  std::unique_ptr<ProgramMap> map_;
+};
+
+TEST_F(ProgramMapTest, StartsNoMoreThanItsConcurrency) {
+  Begin({.count = 5, .concurrency = 2});
+  EXPECT_THAT(asked_, ElementsAre(0, 1));
+  GrantAll();
+  Finish(0);
+  EXPECT_EQ(progress_, 1);
+  EXPECT_THAT(asked_, ElementsAre(0, 1, 2));
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_FALSE(map_->AtEnd());
+}
+
+TEST_F(ProgramMapTest, ResultsThatNobodyTakesHoldBackWhatFollows) {
+  Begin({.count = 9, .concurrency = 2});
+  for (size_t i = 0; i < 4; ++i) {
+    GrantAll();
+    Finish(i);
+  }
+  EXPECT_THAT(asked_, ElementsAre(0, 1, 2, 3)) << "twice the concurrency";
+  EXPECT_THAT(TakeAll(), ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(asked_, ElementsAre(0, 1, 2, 3, 4, 5));
+}
+
+TEST_F(ProgramMapTest, InOrderALaterResultWaits) {
+  Begin({.count = 2, .concurrency = 2});
+  GrantAll();
+  Finish(1);
+  EXPECT_THAT(TakeAll(), IsEmpty());
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0, 1));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(map_->counts().succeeded, 2);
+}
+
+TEST_F(ProgramMapTest, ByCompletionItDoesNot) {
+  Begin({.count = 2, .concurrency = 2, .in_order = false});
+  GrantAll();
+  Finish(1);
+  EXPECT_THAT(TakeAll(), ElementsAre(1));
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+}
+
+TEST_F(ProgramMapTest, InOrderAFailureLetsEarlierInputsEnd) {
+  Begin({.count = 9, .concurrency = 3, .stop_on_failure = true});
+  GrantAll();
+  Finish(1, v1::Outcome::KIND_RAISED);
+  EXPECT_THAT(sandboxes_[2]->stops(), ElementsAre(sandbox::StopReason::kCallerGone));
+  EXPECT_THAT(sandboxes_[0]->stops(), IsEmpty());
+  EXPECT_FALSE(map_->AtEnd());
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0, 1));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_THAT(asked_, ElementsAre(0, 1, 2));
+  EXPECT_EQ(map_->counts().succeeded, 1);
+  EXPECT_EQ(map_->counts().failed, 1);
+  EXPECT_EQ(map_->counts().skipped, 7);
+}
+
+TEST_F(ProgramMapTest, InOrderAnEarlierFailureTakesTheLaterOnesPlace) {
+  Begin({.count = 9, .concurrency = 3, .stop_on_failure = true});
+  GrantAll();
+  Finish(1, v1::Outcome::KIND_RAISED);
+  Finish(0, v1::Outcome::KIND_RAISED);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(map_->counts().failed, 1);
+  EXPECT_EQ(map_->counts().skipped, 8);
+}
+
+TEST_F(ProgramMapTest, ByCompletionAFailureStopsWhatRuns) {
+  Begin({.count = 9, .concurrency = 3, .in_order = false, .stop_on_failure = true});
+  GrantAll();
+  Finish(1, v1::Outcome::KIND_RAISED);
+  EXPECT_EQ(sandboxes_[0]->stops().size(), 1u);
+  EXPECT_EQ(sandboxes_[2]->stops().size(), 1u);
+  EXPECT_THAT(TakeAll(), ElementsAre(1));
+  EXPECT_TRUE(map_->AtEnd());
+}
+
+TEST_F(ProgramMapTest, AnInputThatCouldNotRunHasItsStatus) {
+  Begin({.count = 1, .concurrency = 1});
+  source_.Refuse(MakeError(v1::ERROR_REASON_POOL_EXHAUSTED, "none"));
+  loop_.Run();
+  const auto result = map_->Take();
+  ASSERT_TRUE(result.has_value());
+  EXPECT_EQ(ReasonOf(result->result.status), v1::ERROR_REASON_POOL_EXHAUSTED);
+  EXPECT_EQ(map_->counts().failed, 1);
+}
+
+TEST_F(ProgramMapTest, ARefusalEndsTheMapAfterWhatRuns) {
+  Begin({.count = 9, .concurrency = 1});
+  GrantAll();
+  source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(ReasonOf(map_->failure()), v1::ERROR_REASON_OVERLOADED);
+  EXPECT_EQ(map_->counts().skipped, 8);
+}
+
+TEST_F(ProgramMapTest, DestroyingItKillsWhatRuns) {
+  Begin({.count = 9, .concurrency = 2});
+  GrantAll();
+  map_.reset();
+  EXPECT_EQ(sandboxes_[0]->stops().size(), 1u);
+  EXPECT_EQ(sandboxes_[1]->stops().size(), 1u);
+}
+
+}  // namespace
+}  // namespace cloister::core
