@@ -18,6 +18,7 @@
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/reply.h"
+#include "clients/cli/commands/signal_watcher.h"
 #include "clients/cli/files_command_line.h"
 #include "clients/cli/live_command_line.h"
 
@@ -41,6 +42,8 @@ Examples:
   cloister run -c 'import sys; print(sys.stdin.read())' --stdin data.txt
   cloister run plot.py --file data.csv:in/data.csv --fetch out.png:plot.png
   cloister run -c '2 ** 100' --value               also prints the value of the last expression
+  cloister run shop.py --call total --pass '[1, 2.5]' --pass currency='"EUR"'   a function of it, with arguments
+  cloister run -c 'print(n * 2)' --set n=21
   cloister run slow.py --wall 30s --memory 1G --processes 8
   cloister attach $(cloister run --detach slow.py)
 
@@ -74,6 +77,45 @@ void AddRun(CLI::App* app, const Globals* globals, const std::vector<std::string
   command->callback([=] { *action = RunAction(globals, options); });
 }
 
+void AddMap(CLI::App* app, const Globals* globals, Action* action) {
+  CLI::App* command =
+      app->add_subcommand("map", "Run a program over many inputs, each in a fresh sandbox");
+  const auto options = std::make_shared<MapOptions>();
+  AddSource(command, &options->program);
+  command
+      ->add_option("--inputs", options->inputs,
+                   "a line of JSON for each: an object is variables, an array the arguments of --call, a string "
+                   "standard input")
+      ->type_name("FILE|-")
+      ->required();
+  command->add_option("--concurrency", options->concurrency, "runs at a time, 64 at most; default: 8")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64));
+  command->add_flag("--by-completion", options->by_completion,
+                    "verdicts as they are reached, not in the order of the inputs");
+  command->add_flag("--stop-on-failure", options->stop_on_failure,
+                    "start nothing more after the first verdict but SUCCEEDED and exit code 0");
+  command->add_flag("-q,--quiet", options->quiet, "no line of ours on stderr about how many failed");
+  AddTemplate(command, &options->program.template_name);
+  AddContents(command, &options->program);
+  AddLimits(command, &options->program);
+  command->footer(
+      "\nExamples:\n"
+      "  cloister map solve.py --inputs cases.jsonl --wall 2s --stop-on-failure\n"
+      "  printf '[3, 4]\\n[5, 6]\\n' | cloister map -c 'def area(w, h): return w * h' --call area --inputs -\n\n"
+      "Prints a line of JSON for each verdict: index, outcome, value as Python would show it, stdout, stderr. The exit\n"
+      "code is 0 where none failed, 1 where one did; else as of `cloister run`.");
+  command->callback([=] {
+    *action = [=] {
+      // Before gRPC makes its threads.
+      BlockSignal(SIGINT);
+      return WithServer(*globals, [&](const Server& server) {
+        return MapProgram(server, *options, globals->fds);
+      });
+    };
+  });
+}
+
 void AddAttach(CLI::App* app, const Globals* globals, Action* action) {
   CLI::App* command = app->add_subcommand("attach", "Follow a program that was started before");
   const auto options = std::make_shared<AttachOptions>();
@@ -86,7 +128,8 @@ void AddAttach(CLI::App* app, const Globals* globals, Action* action) {
         int64_t number = 0;
         return absl::SimpleAtoi(text, &number) && number >= 0
                    ? ""
-                   : absl::StrCat("\"", text, "\" is no event's number; events are numbered from 1");
+                   : absl::StrCat("\"", text,
+                                  "\" is no event's number; events are numbered from 1");
       });
   command->add_flag("--json", options->json,
                     "print one JSON object at the end instead of live output");
@@ -109,7 +152,8 @@ void AddInterrupt(CLI::App* app, const Globals* globals, Action* action) {
       ->required();
   command
       ->add_option("--grace", options->grace,
-                   "how long KeyboardInterrupt is repeated, every 100 ms, before it is killed; 0 kills at once")
+                   "how long KeyboardInterrupt is repeated, every 100 ms, before it is killed; 0 "
+                   "kills at once")
       ->type_name("TIME");
   command->footer(absl::StrCat("\nExample:\n  cloister interrupt executions/abc… --grace 500ms",
                                kCallExitCodeHelp));
@@ -199,6 +243,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   app.require_subcommand(1)->fallthrough();
   app.footer(kFooter);
   AddRun(&app, &globals, program_args, &action);
+  AddMap(&app, &globals, &action);
   AddAttach(&app, &globals, &action);
   AddInterrupt(&app, &globals, &action);
   AddSandbox(&app, &globals, &action);

@@ -34,8 +34,13 @@ int WithServer(const Globals& globals, const std::function<int(const Server&)>& 
   const auto sandboxes = v1::SandboxService::NewStub(channel);
   const auto interpreters = v1::InterpreterService::NewStub(channel);
   const auto files = v1::FileService::NewStub(channel);
-  return command(Server{*address, executions.get(), info.get(), {}, sandboxes.get(),
-                        interpreters.get(), files.get()});
+  return command(Server{*address,
+                        executions.get(),
+                        info.get(),
+                        {},
+                        sandboxes.get(),
+                        interpreters.get(),
+                        files.get()});
 }
 
 void AddLimits(CLI::App* command, RunOptions* options) {
@@ -53,20 +58,35 @@ void AddLimits(CLI::App* command, RunOptions* options) {
   add("--workspace", &options->workspace, "SIZE", "size of /workspace, and of /tmp");
 }
 
-void AddProgram(CLI::App* command, RunOptions* options) {
+void AddSource(CLI::App* command, RunOptions* options) {
   command->add_option("FILE", options->source, "the program, or - for standard input");
   command->add_option("-c,--code", options->code, "the program's text, instead of a FILE")
       ->type_name("CODE");
+  AddRepeated(command, "--set", &options->variables, "NAME=JSON",
+              "a variable that is there before the program starts; repeatable");
+  command
+      ->add_option("--call", options->call,
+                   "a function to call after the program, if there is one, whose result is printed: "
+                   "NAME or MODULE:NAME")
+      ->type_name("FUNCTION")
+      ->group("Input and output");
+  AddRepeated(command, "--pass", &options->call_args, "JSON|NAME=JSON",
+              "an argument of that call; repeatable");
+  command->add_flag("--value", options->value, "print the value of the last expression")
+      ->group("Input and output");
+}
+
+void AddProgram(CLI::App* command, RunOptions* options) {
+  AddSource(command, options);
   AddRepeated(command, "--arg", &options->args, "ARG",
               "an argument of the program's; repeatable, or after --");
   AddRepeated(command, "--fetch", &options->fetches, "PATH[:LOCAL]",
-              "a file below /workspace to bring back at the end, as LOCAL, below it if it is a directory, or to "
+              "a file below /workspace to bring back at the end, as LOCAL, below it if it is a "
+              "directory, or to "
               "standard output for -; repeatable");
   command
       ->add_option("--stdin", options->stdin_from, "what the program reads, read whole beforehand")
       ->type_name("FILE|-")
-      ->group("Input and output");
-  command->add_flag("--value", options->value, "print the value of the last expression")
       ->group("Input and output");
   command
       ->add_flag("--json", options->json, "print one JSON object at the end instead of live output")

@@ -29,6 +29,9 @@ void AddLimits(CLI::App* command, RunOptions* options);
 // What `run` and `exec` have in common; positions that come first are there already.
 void AddProgram(CLI::App* command, RunOptions* options);
 
+// Which program, with which values; a part of AddProgram.
+void AddSource(CLI::App* command, RunOptions* options);
+
 // What is put into a sandbox beside its program.
 void AddContents(CLI::App* command, RunOptions* options);
 

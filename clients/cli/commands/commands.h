@@ -33,6 +33,19 @@ struct Server {
 // Runs a program and shows it to its end. Takes SIGINT, which must be blocked in every thread.
 int RunProgram(const Server& server, const RunOptions& options, OutputFds fds);
 
+struct MapOptions {
+  // Program, template and limits, as for `run`.
+  RunOptions program;
+  std::string inputs;  // a file with a line of JSON for each, or "-"
+  int concurrency = 0;
+  bool by_completion = false;
+  bool stop_on_failure = false;
+  bool quiet = false;
+};
+
+// Runs a program over many inputs and prints a line of JSON for each. Takes SIGINT, as RunProgram.
+int MapProgram(const Server& server, const MapOptions& options, OutputFds fds);
+
 struct AttachOptions {
   std::string execution;
   int64_t after_sequence = 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "clients/cli/commands/exit_code.h"
+#include "clients/cli/commands/value_text.h"
 
 namespace cloister::cli {
 namespace {
@@ -83,7 +84,10 @@ bool ExecutionView::Show(const v1::ExecutionEvent& event) {
 bool ExecutionView::ShowValue() {
   const v1::Outcome& outcome = finished_.outcome();
   if (!outcome.has_value()) return true;
-  return Pass(fds_.out, absl::StrCat(out_is_open_ ? "\n" : "", outcome.value().text(), "\n"));
+  if (!outcome.value().clone_error().empty()) {
+    Tell(absl::StrCat("the value is shown as text: ", outcome.value().clone_error()));
+  }
+  return Pass(fds_.out, absl::StrCat(out_is_open_ ? "\n" : "", ValueText(outcome.value()), "\n"));
 }
 
 void ExecutionView::Tell(absl::string_view text) {

@@ -32,12 +32,6 @@ std::string Tame(const std::string& text) {
   return tame;
 }
 
-std::string KindName(v1::Outcome::Kind kind) {
-  const std::string& name = v1::Outcome::Kind_Name(kind);
-  if (name.empty()) return absl::StrCat("unknown outcome ", static_cast<int>(kind));
-  return std::string(absl::StripPrefix(name, "KIND_"));
-}
-
 std::string SignalName(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name == nullptr ? absl::StrCat("signal ", signal) : absl::StrCat("SIG", name);
@@ -81,6 +75,12 @@ ordered_json LateJson(const v1::LateOutput& late) {
 
 }  // namespace
 
+std::string KindName(v1::Outcome::Kind kind) {
+  const std::string& name = v1::Outcome::Kind_Name(kind);
+  if (name.empty()) return absl::StrCat("unknown outcome ", static_cast<int>(kind));
+  return std::string(absl::StripPrefix(name, "KIND_"));
+}
+
 std::string OutcomeText(const v1::Outcome& outcome) {
   std::string text = KindName(outcome.kind());
   const std::string particulars = Particulars(outcome);
@@ -99,10 +99,10 @@ bool IsWorthALine(const v1::Outcome& outcome) {
   return outcome.kind() != v1::Outcome::KIND_EXITED || outcome.exit_code() != 0;
 }
 
-ordered_json MessageJson(const google::protobuf::Message& message) {
+ordered_json MessageJson(const google::protobuf::Message& message, bool with_defaults) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
-  options.always_print_primitive_fields = true;
+  options.always_print_primitive_fields = with_defaults;
   std::string text;
   // Only messages with broken Any fields fail; ours have none.
   if (!google::protobuf::util::MessageToJsonString(message, &text, options).ok()) return {};
@@ -158,6 +158,10 @@ ordered_json ResultJson(const v1::Started& started, const v1::Finished& finished
   result["execution"] = started.execution();
   result["start_kind"] = v1::StartKind_Name(started.start_kind());
   result["outcome"] = MessageJson(finished.outcome());
+  // In each of many values of values, defaults would be most of what is printed.
+  const v1::Value& value = finished.outcome().value();
+  const bool is_typed = finished.outcome().has_value() && !value.has_text() && !value.has_bundle();
+  if (is_typed) result["outcome"]["value"] = MessageJson(value, /*with_defaults=*/false);
   SetBytes(&result, "stdout", output.out);
   SetBytes(&result, "stderr", output.err);
   result["displays"] = ordered_json::array();

@@ -22,9 +22,13 @@ std::string OutcomeText(const v1::Outcome& outcome);
 // Whether there is anything to say: not for success, and not for sys.exit(0).
 bool IsWorthALine(const v1::Outcome& outcome);
 
+// "WALL_TIMEOUT".
+std::string KindName(v1::Outcome::Kind kind);
+
 // Protobuf's JSON mapping under the proto's own field names; with fields that have their default
-// value.
-nlohmann::ordered_json MessageJson(const google::protobuf::Message& message);
+// value, unless told otherwise.
+nlohmann::ordered_json MessageJson(const google::protobuf::Message& message,
+                                   bool with_defaults = true);
 
 // Puts bytes into `object`: under `name` where they are UTF-8, else base64 under NAME_base64.
 void SetBytes(nlohmann::ordered_json* object, const std::string& name, const std::string& bytes);

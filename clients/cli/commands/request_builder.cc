@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -9,6 +10,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -16,6 +18,7 @@
 #include "clients/cli/commands/remote_path.h"
 #include "clients/cli/commands/units.h"
 #include "clients/cli/commands/utf8.h"
+#include "clients/cli/commands/value_json.h"
 
 namespace cloister::cli {
 namespace {
@@ -44,16 +47,18 @@ absl::Status CheckCombination(const RunOptions& options) {
         absl::StrCat("both -c and \"", options.source,
                      "\" name a program; put the program's own arguments after --"));
   }
-  if (!options.code && options.source.empty()) {
+  if (!options.code && options.source.empty() && options.call.empty()) {
     return absl::InvalidArgumentError("no program; give a FILE, - for standard input, or -c CODE");
   }
   if (options.source == "-" && options.stdin_from == "-") {
     return absl::InvalidArgumentError(
         "standard input cannot be both the program and its --stdin; give one of them as a file");
   }
-  if (options.detach && (options.value || options.json || !options.fetches.empty())) {
+  if (options.detach &&
+      (options.value || !options.call.empty() || options.json || !options.fetches.empty())) {
     return absl::InvalidArgumentError(
-        "--detach does not wait for a result, so --value, --json and --fetch have none to show");
+        "--detach does not wait for a result, so --value, --call, --json and --fetch have none to "
+        "show");
   }
   for (const std::string& fetch : options.fetches) {
     if (options.json && absl::EndsWith(fetch, ":-")) {
@@ -67,10 +72,12 @@ absl::Status CheckCombination(const RunOptions& options) {
 absl::Status AddCode(const RunOptions& options, v1::Program* program) {
   if (options.code) {
     program->set_code(*options.code);
-    // As python -c; a live sandbox names its cells itself, so that tracebacks show each one's lines.
+    // As python -c; a live sandbox names its cells itself, so that tracebacks show each one's
+    // lines.
     if (options.interpreter.empty()) program->set_file_name("<string>");
     return absl::OkStatus();
   }
+  if (options.source.empty()) return absl::OkStatus();  // only a call
   absl::StatusOr<std::string> code = ReadInput(options.source);
   if (!code.ok()) return code.status();
   program->set_code(*std::move(code));
@@ -112,6 +119,53 @@ absl::Status AddFiles(const RunOptions& options, v1::Program* program) {
     file->set_path(path.empty() ? BaseName(local) : path);
     file->set_content(*std::move(content));
     file->set_executable(::access(local.c_str(), X_OK) == 0);
+  }
+  return absl::OkStatus();
+}
+
+// Splits "NAME=JSON".
+absl::StatusOr<std::pair<std::string, v1::Value>> ParseNamed(const std::string& entry) {
+  const size_t equals = entry.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    return absl::InvalidArgumentError(absl::StrCat("\"", entry, "\" has no name; write NAME=JSON"));
+  }
+  absl::StatusOr<v1::Value> value = ValueFromJson(absl::string_view(entry).substr(equals + 1));
+  if (!value.ok()) return value.status();
+  return std::make_pair(entry.substr(0, equals), *std::move(value));
+}
+
+// Whether a "NAME=JSON" is meant: no JSON begins with a letter or '_' and then has a '='.
+bool IsNamed(const std::string& entry) {
+  const size_t equals = entry.find('=');
+  return equals != std::string::npos && equals > 0 &&
+         std::all_of(
+             entry.begin(), entry.begin() + static_cast<std::ptrdiff_t>(equals),
+             [](char c) { return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_'; });
+}
+
+absl::Status AddValues(const RunOptions& options, v1::Program* program) {
+  for (const std::string& entry : options.variables) {
+    absl::StatusOr<std::pair<std::string, v1::Value>> named = ParseNamed(entry);
+    if (!named.ok()) return Prefixed("--set", named.status());
+    (*program->mutable_variables())[named->first] = std::move(named->second);
+  }
+  if (options.call.empty()) {
+    return options.call_args.empty()
+               ? absl::OkStatus()
+               : absl::InvalidArgumentError("--pass is for a call; write --call FUNCTION as well");
+  }
+  v1::FunctionCall& call = *program->mutable_call();
+  call.set_function(options.call);
+  for (const std::string& entry : options.call_args) {
+    if (IsNamed(entry)) {
+      absl::StatusOr<std::pair<std::string, v1::Value>> named = ParseNamed(entry);
+      if (!named.ok()) return Prefixed("--pass", named.status());
+      (*call.mutable_keyword_arguments())[named->first] = std::move(named->second);
+      continue;
+    }
+    absl::StatusOr<v1::Value> value = ValueFromJson(entry);
+    if (!value.ok()) return Prefixed("--pass", value.status());
+    *call.add_arguments() = *std::move(value);
   }
   return absl::OkStatus();
 }
@@ -183,6 +237,7 @@ absl::StatusOr<v1::ExecuteRequest> BuildExecuteRequest(const RunOptions& options
   if (status.ok()) status = AddEnvironment(options, program);
   if (status.ok()) status = AddFiles(options, program);
   if (status.ok()) status = AddStdin(options, program);
+  if (status.ok()) status = AddValues(options, program);
   if (status.ok()) status = AddTimes(options, request.mutable_limits());
   if (status.ok()) status = AddSizesAndCounts(options, request.mutable_limits());
   if (!status.ok()) return status;

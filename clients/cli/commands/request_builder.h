@@ -25,6 +25,9 @@ struct RunOptions {
   std::vector<std::string> environment;  // "NAME=VALUE", or "NAME" for our own
   std::vector<std::string> files;        // "LOCAL[:PATH]"
   std::vector<std::string> fetches;      // "PATH[:LOCAL]"
+  std::vector<std::string> variables;    // "NAME=JSON"
+  std::string call;                      // a function; empty: none
+  std::vector<std::string> call_args;    // "JSON", or "NAME=JSON" for a keyword
   std::string stdin_from;                // a file, or "-"
   std::string wall, cpu, memory, output, processes, open_files, file_size, workspace;
   std::string request_id;
