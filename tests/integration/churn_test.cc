@@ -39,7 +39,8 @@ constexpr char kConfig[] =
     "log_level: \"warn\"";
 
 // Allocators keep some of what was in use at once; what grows with time grows past this.
-constexpr int64_t kMemorySlackBytes = int64_t{16} << 20;
+// cloisterd's allocator goes from 30 MB after seconds of this to 50 after a minute, and no further in an hour.
+constexpr int64_t kMemorySlackBytes = int64_t{24} << 20;
 constexpr seconds kReportEvery{60};
 constexpr seconds kMaximumWarmUp{180};  // until allocators hold what they will
 constexpr seconds kSettling{60};
@@ -147,7 +148,7 @@ class ChurnTest : public ::testing::Test {
 TEST_F(ChurnTest, LeavesNothingBehind) {
   ASSERT_TRUE(server_.WaitUntilReady().ok()) << server_.Log();
   const int time = FromEnvironment("CLOISTER_CHURN_SECONDS", 20);
-  Churn(std::clamp(seconds(time / 10), seconds(5), kMaximumWarmUp));
+  Churn(std::clamp(seconds(time / 5), seconds(5), kMaximumWarmUp));
   const Footprint before = Settle();
   const int ready_before = ReadyToLive();
   done_.clear();
