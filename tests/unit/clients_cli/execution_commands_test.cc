@@ -8,7 +8,9 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/signal_watcher.h"
 #include "clients/cpp/channel.h"
@@ -310,6 +312,74 @@ TEST_F(ExecutionCommandsTest, InterruptTellsTheOutcome) {
   EXPECT_THAT(err_.Text(), HasSubstr("EXECUTION_NOT_FOUND"));
   EXPECT_EQ(InterruptProgram(server_, {kFakeExecution, "soon"}, {out_.fd(), err_.fd()}), 2);
   EXPECT_THAT(err_.Text(), HasSubstr("--grace"));
+}
+
+class MapCommandTest : public ExecutionCommandsTest {
+ protected:
+  // With these lines as inputs.
+  int Map(const std::string& lines, MapOptions options = {}) {
+    char path[] = "/tmp/cloister-test.XXXXXX";
+    const int file = ::mkstemp(path);
+    EXPECT_EQ(::write(file, lines.data(), lines.size()), static_cast<ssize_t>(lines.size()));
+    ::close(file);
+    options.inputs = path;
+    if (!options.program.code) options.program.code = "code";
+    const int code = MapProgram(server_, options, {out_.fd(), err_.fd()});
+    std::filesystem::remove(path);
+    return code;
+  }
+  v1::MapVerdict* AddVerdict(int index, v1::Outcome::Kind kind) {
+    service_.map.emplace_back();
+    v1::MapVerdict* verdict = service_.map.back().mutable_verdict();
+    verdict->set_index(index);
+    verdict->mutable_outcome()->set_kind(kind);
+    return verdict;
+  }
+  void AddSummary(int succeeded, int failed) {
+    service_.map.emplace_back();
+    service_.map.back().mutable_summary()->set_succeeded_count(succeeded);
+    service_.map.back().mutable_summary()->set_failed_count(failed);
+  }
+};
+
+TEST_F(MapCommandTest, EachLineIsAnInput) {
+  AddSummary(3, 0);
+  MapOptions options;
+  options.program.call = "f";
+  EXPECT_EQ(Map("{\"n\": 1}\n\n[1, \"a\"]\n\"text\"\n", options), 0);
+  const v1::MapCodeRequest request = service_.map_request();
+  ASSERT_EQ(request.inputs_size(), 3);
+  EXPECT_EQ(request.inputs(0).variables().at("n").int_value(), 1);
+  ASSERT_EQ(request.inputs(1).arguments_size(), 2);
+  EXPECT_EQ(request.inputs(1).arguments(1).string_value(), "a");
+  EXPECT_EQ(request.inputs(2).stdin(), "text");
+  EXPECT_EQ(request.program().call().function(), "f");
+}
+
+TEST_F(MapCommandTest, EachVerdictIsALineOfJson) {
+  v1::MapVerdict* first = AddVerdict(0, v1::Outcome::KIND_SUCCEEDED);
+  first->set_stdout("out");
+  first->mutable_outcome()->mutable_value()->set_int_value(7);
+  v1::MapVerdict* second = AddVerdict(1, v1::Outcome::KIND_RAISED);
+  second->mutable_outcome()->mutable_exception()->set_message("bad");
+  service_.map.emplace_back();
+  service_.map.back().mutable_verdict()->mutable_error()->set_message("no sandbox");
+  AddSummary(1, 2);
+  EXPECT_EQ(Map("{}\n{}\n{}\n"), 1);
+  const std::vector<std::string> lines = absl::StrSplit(out_.Text(), '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 3u);
+  const auto json = nlohmann::json::parse(lines[0]);
+  EXPECT_EQ(json["outcome"], "SUCCEEDED");
+  EXPECT_EQ(json["value"], "7");
+  EXPECT_EQ(json["stdout"], "out");
+  EXPECT_EQ(nlohmann::json::parse(lines[1])["message"], "bad");
+  EXPECT_EQ(nlohmann::json::parse(lines[2])["error"], "no sandbox");
+  EXPECT_THAT(err_.Text(), HasSubstr("1 succeeded, 2 failed, 0 not run"));
+}
+
+TEST_F(MapCommandTest, ABadLineIsNamed) {
+  EXPECT_EQ(Map("{}\n7\n"), 2);
+  EXPECT_THAT(err_.Text(), HasSubstr("--inputs, line 2"));
 }
 
 }  // namespace

@@ -93,6 +93,22 @@ grpc::Status FakeExecutionService::Execute(grpc::ServerContext* context,
   return Play(execute, context, writer);
 }
 
+v1::MapCodeRequest FakeExecutionService::map_request() const {
+  const absl::MutexLock lock(&mutex_);
+  return map_request_;
+}
+
+grpc::Status FakeExecutionService::MapCode(grpc::ServerContext* /*context*/,
+                                           const v1::MapCodeRequest* request,
+                                           grpc::ServerWriter<v1::MapCodeResponse>* writer) {
+  {
+    const absl::MutexLock lock(&mutex_);
+    map_request_ = *request;
+  }
+  for (const v1::MapCodeResponse& response : map) writer->Write(response);
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeExecutionService::AttachExecution(
     grpc::ServerContext* context, const v1::AttachExecutionRequest* request,
     grpc::ServerWriter<v1::AttachExecutionResponse>* writer) {

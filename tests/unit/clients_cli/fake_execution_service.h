@@ -43,10 +43,12 @@ class FakeExecutionService final : public v1::ExecutionService::Service {
   void StopServing();
 
   Stream execute;
+  std::vector<v1::MapCodeResponse> map;
   std::vector<Stream> attaches;  // one for each call; past them EXECUTION_NOT_FOUND
 
   // What was asked, so far.
   v1::ExecuteRequest execute_request() const ABSL_LOCKS_EXCLUDED(mutex_);
+  v1::MapCodeRequest map_request() const ABSL_LOCKS_EXCLUDED(mutex_);
   std::vector<int64_t> attached_after() const ABSL_LOCKS_EXCLUDED(mutex_);
   int interrupt_count() const ABSL_LOCKS_EXCLUDED(mutex_);
   void AwaitInterrupt() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -54,6 +56,8 @@ class FakeExecutionService final : public v1::ExecutionService::Service {
  private:
   grpc::Status Execute(grpc::ServerContext* context, const v1::ExecuteRequest* request,
                        grpc::ServerWriter<v1::ExecuteResponse>* writer) override;
+  grpc::Status MapCode(grpc::ServerContext* context, const v1::MapCodeRequest* request,
+                       grpc::ServerWriter<v1::MapCodeResponse>* writer) override;
   grpc::Status AttachExecution(grpc::ServerContext* context,
                                const v1::AttachExecutionRequest* request,
                                grpc::ServerWriter<v1::AttachExecutionResponse>* writer) override;
@@ -70,6 +74,7 @@ class FakeExecutionService final : public v1::ExecutionService::Service {
 
   mutable absl::Mutex mutex_;
   v1::ExecuteRequest execute_request_ ABSL_GUARDED_BY(mutex_);
+  v1::MapCodeRequest map_request_ ABSL_GUARDED_BY(mutex_);
   std::vector<int64_t> attached_after_ ABSL_GUARDED_BY(mutex_);
   int interrupt_count_ ABSL_GUARDED_BY(mutex_) = 0;
 };
