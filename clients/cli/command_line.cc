@@ -84,26 +84,32 @@ void AddMap(CLI::App* app, const Globals* globals, Action* action) {
   AddSource(command, &options->program);
   command
       ->add_option("--inputs", options->inputs,
-                   "a line of JSON for each: an object is variables, an array the arguments of --call, a string "
+                   "a line of JSON for each: an object is variables, an array the arguments of "
+                   "--call, a string "
                    "standard input")
       ->type_name("FILE|-")
       ->required();
-  command->add_option("--concurrency", options->concurrency, "runs at a time, 64 at most; default: 8")
+  command
+      ->add_option("--concurrency", options->concurrency, "runs at a time, 64 at most; default: 8")
       ->type_name("N")
       ->check(CLI::Range(1, 64));
   command->add_flag("--by-completion", options->by_completion,
                     "verdicts as they are reached, not in the order of the inputs");
   command->add_flag("--stop-on-failure", options->stop_on_failure,
-                    "start nothing more after the first verdict but SUCCEEDED and exit code 0");
-  command->add_flag("-q,--quiet", options->quiet, "no line of ours on stderr about how many failed");
+                    "start nothing more after the first verdict but SUCCEEDED and exit code 0; "
+                    "with --by-completion what runs is killed");
+  command->add_flag("-q,--quiet", options->quiet,
+                    "no line of ours on stderr about how many failed");
   AddTemplate(command, &options->program.template_name);
   AddContents(command, &options->program);
   AddLimits(command, &options->program);
   command->footer(
       "\nExamples:\n"
       "  cloister map solve.py --inputs cases.jsonl --wall 2s --stop-on-failure\n"
-      "  printf '[3, 4]\\n[5, 6]\\n' | cloister map -c 'def area(w, h): return w * h' --call area --inputs -\n\n"
-      "Prints a line of JSON for each verdict: index, outcome, value as Python would show it, stdout, stderr. The exit\n"
+      "  printf '[3, 4]\\n[5, 6]\\n' | cloister map -c 'def area(w, h): return w * h' --call area "
+      "--inputs -\n\n"
+      "Prints a line of JSON for each verdict: index, outcome, value as Python would show it, "
+      "stdout, stderr. The exit\n"
       "code is 0 where none failed, 1 where one did; else as of `cloister run`.");
   command->callback([=] {
     *action = [=] {

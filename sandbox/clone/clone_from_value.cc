@@ -18,6 +18,9 @@
 namespace cloister::sandbox {
 namespace {
 
+// Of a number that stands in `shared` and is referred to more than once.
+constexpr size_t kMaxRepeatedBytes = 16;
+
 using google::protobuf::RepeatedPtrField;
 
 // Writes a clone of Values.
@@ -155,9 +158,15 @@ absl::Status ValueWriter::VisitValue(const v1::Value& value, Shared* shared) {
     token.number = buffers_.size();
     buffers_.push_back({.content = value.buffer_value()});
   }
-  if (shared != nullptr && shared->references > 1 && IsNumbered(token.tag)) {
-    token.numbered = true;
-    shared->number = next_number_++;
+  if (shared != nullptr && shared->references > 1) {
+    if (IsNumbered(token.tag)) {
+      token.numbered = true;
+      shared->number = next_number_++;
+    } else if (token.tag == CloneTag::kBuffer || token.bytes.size() > kMaxRepeatedBytes) {
+      // It would be written for each reference: megabytes of a few bytes.
+      return Wrong(
+          "refers to a large number or a buffer that other references have, too; repeat it");
+    }
   }
   CLOISTER_RETURN_IF_ERROR(WriteToken(token));
   const ValueChildren children = ChildrenOf(value);

@@ -96,6 +96,7 @@ struct CloneLimits {
 
 // Of clones that become a cloister.v1.Value or were one: in memory a Value takes a hundred bytes
 // for what is one byte of a clone.
+inline constexpr CloneLimits kResultCloneLimits = {.values = 20'000};  // made on the loop
 inline constexpr CloneLimits kValueCloneLimits = {.values = 200'000};
 
 }  // namespace cloister::sandbox

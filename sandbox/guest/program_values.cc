@@ -91,7 +91,7 @@ PyRef CallFunction(PyObject* find_function, const v1::Program& program,
 }
 
 bool DescribeTyped(PyObject* value, internal::v1::Finished* finished) {
-  if (EncodeClone(value, kValueCloneLimits, finished->mutable_value_clone())) {
+  if (EncodeClone(value, kResultCloneLimits, finished->mutable_value_clone())) {
     DescribeType(value, finished->mutable_value());
     return true;
   }

@@ -46,6 +46,7 @@ Execution::Execution(SandboxParts* parts, internal::v1::HostFrame frame, const L
   const v1::Program& program =
       session_ == nullptr ? frame.run_program().program() : frame.execute_cell().program();
   return_files_.assign(program.return_files().begin(), program.return_files().end());
+  wants_typed_value_ = program.value_form() == v1::VALUE_FORM_TYPED || program.has_call();
   cell_ = frame.execute_cell().number();
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   frame_status_ = encoded.status();
@@ -182,6 +183,9 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
     if (std::find(return_files_.begin(), return_files_.end(), file.path()) == return_files_.end()) {
       return absl::DataLossError("a file that was not asked for");
     }
+  }
+  if (!wants_typed_value_ && (!finished.value_clone().empty() || !finished.clone_error().empty())) {
+    return absl::DataLossError("a typed value that was not asked for");
   }
   return CheckUntypedValue(finished.value());
 }

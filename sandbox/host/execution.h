@@ -84,7 +84,8 @@ class Execution {
   // Ends it with this cause, soon and never inline, unless it ended before.
   void StopLater(HostStop stop, std::string detail);
 
-  // The same at once, whatever else there was to be seen of its end. Never from a call of its runner's.
+  // The same at once, whatever else there was to be seen of its end. Never from a call of its
+  // runner's.
   void EndNow(HostStop stop, std::string detail);
 
  private:
@@ -122,10 +123,11 @@ class Execution {
   std::string frame_;
   int64_t cell_ = 0;
   std::vector<std::string> return_files_;
+  bool wants_typed_value_ = false;
 
   Phase phase_ = Phase::kPreparing;
-  bool frames_left_ = false;                 // unread, because output is paused
-  absl::Time start_ = absl::InfinitePast();  // when the guest had all of its program
+  bool frames_left_ = false;                         // unread, because output is paused
+  absl::Time start_ = absl::InfinitePast();          // when the guest had all of its program
   absl::Time sending_since_ = absl::InfinitePast();  // while it is tried to send it at once
   absl::Time phase_deadline_ = absl::InfiniteFuture();
   InterruptLadder ladder_;

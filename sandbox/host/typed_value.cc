@@ -29,7 +29,8 @@ absl::Status TakeTypedValue(internal::v1::Finished* finished) {
         ForeignLine(finished->clone_error(), kMaxCloneErrorBytes));
   }
   if (finished->value_clone().empty()) return absl::OkStatus();
-  absl::StatusOr<v1::Value> value = ValueFromClone(finished->value_clone(), kValueCloneLimits);
+  if (!finished->clone_error().empty()) return absl::DataLossError("a clone and why there is none");
+  absl::StatusOr<v1::Value> value = ValueFromClone(finished->value_clone(), kResultCloneLimits);
   finished->clear_value_clone();
   if (!value.ok())
     return absl::DataLossError(absl::StrCat("a broken clone: ", value.status().message()));

@@ -32,7 +32,7 @@ inline constexpr size_t kFrameHeaderBytes = 4;
 
 // The longest message each side accepts, without the header: a program with its files, and returned
 // files with a value and an exception.
-inline constexpr size_t kMaxHostFrameBytes = size_t{80} << 20;
+inline constexpr size_t kMaxHostFrameBytes = size_t{84} << 20;
 inline constexpr size_t kMaxGuestFrameBytes = size_t{52} << 20;
 
 // Header and message as they go over the channel.

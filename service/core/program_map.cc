@@ -72,7 +72,7 @@ std::optional<MapResult> ProgramMap::Take() {
   }
   MapResult result = std::move(first->second);
   held_.erase(first);
-  held_bytes_ -= BytesOf(result.result);
+  held_bytes_ -= result.bytes;
   StartMore();
   return result;
 }
@@ -104,9 +104,10 @@ void ProgramMap::OnProgress(int index) {
   const Execution& execution = run->execution();
   MapResult result = {
       .index = index, .result = execution.result(), .start_kind = execution.start_kind()};
+  result.bytes = BytesOf(result.result);
   const bool is_failure = IsFailure(result.result);
   ++(is_failure ? failed_ : succeeded_);
-  held_bytes_ += BytesOf(result.result);
+  held_bytes_ += result.bytes;
   held_.emplace(options_.in_order ? index : ended_, std::move(result));
   ++ended_;
   if (is_failure && options_.stop_on_failure) OnFailed(index);
@@ -120,7 +121,7 @@ void ProgramMap::OnFailed(int index) {
   if (!options_.in_order) return running_.clear();
   running_.erase(running_.upper_bound(index), running_.end());
   for (auto held = held_.upper_bound(index); held != held_.end(); held = held_.erase(held)) {
-    held_bytes_ -= BytesOf(held->second.result);
+    held_bytes_ -= held->second.bytes;
     --(IsFailure(held->second.result) ? failed_ : succeeded_);
   }
 }

@@ -25,6 +25,7 @@ struct ProgramMapOptions {
 // What came of one input.
 struct MapResult {
   int index = 0;
+  int64_t bytes = 0;  // roughly, in memory
   ExecutionResult result = {};
   v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
 };
@@ -36,7 +37,8 @@ struct MapCounts {
 };
 
 // Results that nobody takes hold back what follows: at most twice `concurrency` executions are
-// started beyond those taken, and none while kMaximumHeldBytes wait.
+// started beyond those taken, and none while kMaximumHeldBytes wait; what runs by then adds its
+// own.
 //
 // Thread-safety: loop thread only. Ownership: `manager` must outlive it. Destroying it kills what
 // runs.

@@ -33,6 +33,8 @@ struct Backend {
   const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;
   core::RequestMemory* request_memory;
+  // Of maps, which hold theirs for as long as they run.
+  core::RequestMemory* map_memory;
   // What an empty RunCodeRequest.template means.
   std::string default_template;
   absl::Duration keep_alive_interval = absl::Seconds(15);

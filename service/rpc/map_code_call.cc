@@ -67,7 +67,13 @@ void MapCodeCall::WriteVerdict(core::MapResult result) {
                                     std::make_move_iterator(result.result.files.end()));
     verdict.set_start_kind(result.start_kind);
   } else {
-    verdict.mutable_error()->ParseFromString(ToGrpcStatus(result.result.status).error_details());
+    const grpc::Status status = ToGrpcStatus(result.result.status);
+    google::rpc::Status& error = *verdict.mutable_error();
+    // Those without a reason have no details.
+    if (!error.ParseFromString(status.error_details()) || error.code() == 0) {
+      error.set_code(static_cast<int>(status.error_code()));
+      error.set_message(status.error_message());
+    }
   }
   writing_ = true;
   StartWrite(&response_);

@@ -1,5 +1,6 @@
 #include "service/rpc/map_requests.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -14,6 +15,8 @@ namespace {
 constexpr int kMaximumInputs = 10'000;
 constexpr int kDefaultConcurrency = 8;
 constexpr int kMaximumConcurrency = 64;
+// What the programs of all runs at a time may take together; one may always run.
+constexpr int64_t kMaximumCopiesBytes = int64_t{64} << 20;
 
 absl::Status Check(const v1::MapCodeRequest& request, int64_t maximum_stdin_bytes) {
   Violations violations;
@@ -52,8 +55,10 @@ absl::Status Check(const v1::MapCodeRequest& request, int64_t maximum_stdin_byte
 absl::StatusOr<MapPlan> MapPlan::Take(const Backend& backend, v1::MapCodeRequest* request) {
   CLOISTER_RETURN_IF_ERROR(Check(*request, backend.validator->bounds().stdin_bytes));
   MapPlan plan;
+  // While it is taken apart.
   CLOISTER_ASSIGN_OR_RETURN(
-      plan.memory_, backend.request_memory->Take(static_cast<int64_t>(request->SpaceUsedLong())));
+      const core::RequestMemory::Share parsed,
+      backend.request_memory->Take(static_cast<int64_t>(request->SpaceUsedLong())));
   plan.options_ = {
       .count = request->inputs_size(),
       .concurrency = request->concurrency() == 0 ? kDefaultConcurrency : request->concurrency(),
@@ -81,7 +86,21 @@ absl::StatusOr<MapPlan> MapPlan::Take(const Backend& backend, v1::MapCodeRequest
     taken.stdin_bytes = std::move(*input.mutable_stdin());
     input.Clear();
   }
+  CLOISTER_ASSIGN_OR_RETURN(plan.memory_, backend.map_memory->Take(plan.Bound()));
   return plan;
+}
+
+int64_t MapPlan::Bound() {
+  auto bytes =
+      static_cast<int64_t>(program_.program.SpaceUsedLong() + program_.clones.SpaceUsedLong());
+  const int64_t copies = std::max<int64_t>(1, kMaximumCopiesBytes / bytes);
+  options_.concurrency = static_cast<int>(std::min<int64_t>(options_.concurrency, copies));
+  bytes *= 1 + options_.concurrency;
+  for (const Input& input : inputs_) {
+    bytes += static_cast<int64_t>(sizeof(input) + input.variables.size() + input.arguments.size() +
+                                  input.stdin_bytes.size());
+  }
+  return bytes;
 }
 
 core::ExecutionRequest MapPlan::RequestFor(int index, absl::Time deadline) {

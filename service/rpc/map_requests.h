@@ -35,6 +35,10 @@ class MapPlan {
   core::ExecutionRequest RequestFor(int index, absl::Time deadline);
 
  private:
+  // Lets no more run at a time than their copies of the program may take. What all of it may hold,
+  // in bytes.
+  int64_t Bound();
+
   core::ProgramMapOptions options_;
   std::string template_name_;
   sandbox::GuestProgram program_;

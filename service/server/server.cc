@@ -80,7 +80,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       call_observers_({&service_metrics_, &service_log_}),
       validator_(rpc::RequestBounds(), LimitsPolicyOf(config)),
       sandbox_validator_(&validator_, LifetimePolicyOf(config)),
-      request_memory_(config.queue().maximum_bytes(), &call_observers_) {
+      request_memory_(config.queue().maximum_bytes(), &call_observers_),
+      map_memory_(config.queue().maximum_bytes(), &call_observers_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -158,6 +159,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,
       .request_memory = &request_memory_,
+      .map_memory = &map_memory_,
       .default_template = config_.templates(0).name(),
       .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
       .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {

@@ -19,8 +19,8 @@
 #include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
 #include "service/core/interpreter_manager.h"
-#include "service/core/sandbox_manager.h"
 #include "service/core/request_memory.h"
+#include "service/core/sandbox_manager.h"
 #include "service/observability/logging.h"
 #include "service/observability/metrics.h"
 #include "service/observability/metrics_endpoint.h"
@@ -81,6 +81,7 @@ class Server {
   const rpc::RequestValidator validator_;
   const rpc::SandboxRequestValidator sandbox_validator_;
   core::RequestMemory request_memory_;
+  core::RequestMemory map_memory_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 
   sandbox::AsioLoop loop_;

@@ -194,6 +194,32 @@ TEST_F(MapTest, WhoGoesAwayStopsWhatRuns) {
   EXPECT_EQ(leased, 0) << "executions went on";
 }
 
+TEST_F(MapTest, ALargeOneIsInNobodyElsesWay) {
+  v1::MapCodeRequest request = Over(200, "import time\ntime.sleep(8)");
+  request.set_concurrency(1);
+  for (v1::MapInput& input : *request.mutable_inputs()) {
+    v1::Items& items = *(*input.mutable_variables())["items"].mutable_list_value();
+    for (int i = 0; i < 30'000; ++i) items.add_items()->set_singleton(v1::SINGLETON_NONE);
+  }
+  const auto context = Context();
+  auto reader = server_->executions().MapCode(context.get(), request);
+  // It runs once another can: the request before it was taken apart by then.
+  grpc::Status status = grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "");
+  const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (!status.ok() && std::chrono::steady_clock::now() < give_up) {
+    v1::RunCodeRequest other;
+    other.mutable_program()->set_code("print(1)");
+    v1::RunCodeResponse response;
+    status = TryRun(other, &response);
+  }
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  context->TryCancel();
+  v1::MapCodeResponse response;
+  while (reader->Read(&response)) {
+  }
+  (void)reader->Finish();
+}
+
 TEST_F(MapTest, ASlowReaderHoldsBackWhatFollows) {
   v1::MapCodeRequest request = Over(300, "print('x' * 400_000)");
   const auto context = Context();

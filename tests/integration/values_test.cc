@@ -134,6 +134,25 @@ TEST_F(ValuesTest, CallsWhatCanBeImported) {
       << outcome.DebugString();
 }
 
+TEST_F(ValuesTest, CallsBuiltins) {
+  v1::CallFunctionRequest request;
+  request.mutable_call()->set_function("len");
+  *request.mutable_call()->add_arguments() = List({Int(1), Int(2)});
+  EXPECT_EQ(Call(request).value().int_value(), 2);
+}
+
+TEST_F(ValuesTest, ManyReferencesToALargeNumberAreRefused) {
+  v1::CallFunctionRequest request;
+  request.mutable_call()->set_function("len");
+  v1::Value& list = *request.mutable_call()->add_arguments();
+  for (int i = 0; i < 1'000; ++i) list.mutable_list_value()->add_items()->set_reference(0);
+  list.add_shared()->set_big_int_value(std::string(16 << 10, 'x'));
+  v1::CallFunctionResponse response;
+  const grpc::Status status = TryCall(request, &response);
+  EXPECT_EQ(Reason(status), "FIELD_INVALID");
+  EXPECT_THAT(status.error_message(), HasSubstr("large number"));
+}
+
 TEST_F(ValuesTest, ANoneResultIsAValue) {
   v1::CallFunctionRequest request;
   request.mutable_call()->set_function("time:sleep");

@@ -13,6 +13,7 @@
 #include "clients/cli/commands/units.h"
 #include "clients/cli/commands/value_json.h"
 #include "clients/cli/commands/value_text.h"
+#include "google/rpc/error_details.pb.h"
 
 namespace cloister::cli {
 namespace {
@@ -33,6 +34,10 @@ absl::Status AddInput(absl::string_view line, v1::MapCodeRequest* request) {
       return absl::OkStatus();
     }
     case v1::Value::kListValue:
+      if (!request->program().has_call()) {
+        return absl::InvalidArgumentError(
+            "is an array, the arguments of a call; add --call FUNCTION");
+      }
       *input.mutable_arguments() = std::move(*value->mutable_list_value()->mutable_items());
       return absl::OkStatus();
     case v1::Value::kStringValue:
@@ -48,6 +53,10 @@ absl::Status AddInput(absl::string_view line, v1::MapCodeRequest* request) {
 absl::StatusOr<v1::MapCodeRequest> BuildMapRequest(const MapOptions& options) {
   // The inputs may be typed.
   const SignalUnblocked ctrl_c(SIGINT);
+  if (options.program.source == "-" && options.inputs == "-") {
+    return absl::InvalidArgumentError(
+        "standard input cannot be both the program and --inputs; give one of them as a file");
+  }
   absl::StatusOr<v1::ExecuteRequest> run = BuildExecuteRequest(options.program);
   if (!run.ok()) return run.status();
   absl::StatusOr<std::string> text = ReadInput(options.inputs);
@@ -55,9 +64,6 @@ absl::StatusOr<v1::MapCodeRequest> BuildMapRequest(const MapOptions& options) {
   v1::MapCodeRequest request;
   request.set_template_(run->template_());
   *request.mutable_program() = std::move(*run->mutable_program());
-  if (request.program().return_value()) {
-    request.mutable_program()->set_value_form(v1::VALUE_FORM_TYPED);
-  }
   *request.mutable_limits() = std::move(*run->mutable_limits());
   request.set_concurrency(options.concurrency);
   request.set_stop_on_failure(options.stop_on_failure);
@@ -79,6 +85,10 @@ std::string VerdictLine(const v1::MapVerdict& verdict) {
   line["index"] = verdict.index();
   if (verdict.has_error()) {
     line["error"] = verdict.error().message();
+    for (const auto& detail : verdict.error().details()) {
+      google::rpc::ErrorInfo info;
+      if (detail.UnpackTo(&info)) line["reason"] = info.reason();
+    }
     return line.dump() + "\n";
   }
   const v1::Outcome& outcome = verdict.outcome();

@@ -147,6 +147,9 @@ absl::Status AddValues(const RunOptions& options, v1::Program* program) {
   for (const std::string& entry : options.variables) {
     absl::StatusOr<std::pair<std::string, v1::Value>> named = ParseNamed(entry);
     if (!named.ok()) return Prefixed("--set", named.status());
+    if (program->variables().contains(named->first)) {
+      return absl::InvalidArgumentError(absl::StrCat("--set ", named->first, ": given twice"));
+    }
     (*program->mutable_variables())[named->first] = std::move(named->second);
   }
   if (options.call.empty()) {
@@ -154,12 +157,17 @@ absl::Status AddValues(const RunOptions& options, v1::Program* program) {
                ? absl::OkStatus()
                : absl::InvalidArgumentError("--pass is for a call; write --call FUNCTION as well");
   }
+  // For people Python's own text; typed for programs.
+  if (!options.json) program->set_value_form(v1::VALUE_FORM_TEXT);
   v1::FunctionCall& call = *program->mutable_call();
   call.set_function(options.call);
   for (const std::string& entry : options.call_args) {
     if (IsNamed(entry)) {
       absl::StatusOr<std::pair<std::string, v1::Value>> named = ParseNamed(entry);
       if (!named.ok()) return Prefixed("--pass", named.status());
+      if (call.keyword_arguments().contains(named->first)) {
+        return absl::InvalidArgumentError(absl::StrCat("--pass ", named->first, ": given twice"));
+      }
       (*call.mutable_keyword_arguments())[named->first] = std::move(named->second);
       continue;
     }

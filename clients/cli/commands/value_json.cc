@@ -75,7 +75,8 @@ class ValueBuilder final : public nlohmann::json_sax<json> {
 
   bool parse_error(size_t position, const std::string& /*token*/,
                    const json::exception& /*error*/) override {
-    return Fail(absl::StrCat("something else at byte ", position));
+    return Fail(
+        absl::StrCat("something else at byte ", position, "; text needs quotes: '\"text\"'"));
   }
 
  private:
@@ -110,9 +111,9 @@ absl::StatusOr<v1::Value> ValueFromJson(absl::string_view text) {
   v1::Value value;
   ValueBuilder builder(&value);
   if (json::sax_parse(text.begin(), text.end(), &builder)) return value;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "\"", text.substr(0, 60), text.size() > 60 ? "…" : "", "\" is not usable JSON, it has ",
-      builder.problem(), "; text needs quotes: '\"text\"'"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("\"", text.substr(0, 60), text.size() > 60 ? "…" : "",
+                   "\" is not usable JSON, it has ", builder.problem()));
 }
 
 }  // namespace cloister::cli

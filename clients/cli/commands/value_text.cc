@@ -161,9 +161,7 @@ class Writer {
 
   void WriteReference(uint32_t index) {
     if (index >= static_cast<uint32_t>(root_.shared_size())) return Add("?");
-    const bool is_open = !open_.insert(index).second;
-    Add(absl::StrCat("<", index + 1, ">"));
-    if (is_open) return;
+    if (!open_.insert(index).second) return Add("...");
     Write(root_.shared(static_cast<int>(index)));
     open_.erase(index);
   }

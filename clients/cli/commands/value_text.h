@@ -1,4 +1,5 @@
-// Typed values for people: as Python would show them, as far as that is known here.
+// Typed values for people, in the manner of Python; its own text (Value.text) is better where there
+// is one.
 
 #ifndef CLOISTER_CLIENTS_CLI_COMMANDS_VALUE_TEXT_H_
 #define CLOISTER_CLIENTS_CLI_COMMANDS_VALUE_TEXT_H_
@@ -9,8 +10,8 @@
 
 namespace cloister::cli {
 
-// Value.text where that is set. What stands in itself is "<1>…" where it is first met and "<1>"
-// within. Cut after about 1 MiB, or where it is deeper than 100.
+// Value.text where that is set. What stands in itself is "..." there. Cut after about 1 MiB, or
+// where it is deeper than 100.
 std::string ValueText(const v1::Value& value);
 
 }  // namespace cloister::cli

@@ -4,6 +4,7 @@ The loader adds to this namespace: FUTURE_FLAGS, what `from __future__ import` l
 """
 
 import _ast
+import builtins
 import linecache
 import sys
 from importlib.util import decode_source
@@ -55,8 +56,10 @@ def find_function(text, names):
         rest.insert(0, first)
     elif first in names:
         found = names[first]
+    elif hasattr(builtins, first):
+        found = getattr(builtins, first)
     else:
-        raise NameError(f"name {first!r} is not defined", name=first)
+        raise NameError(f"name {first!r} is not defined; what is imported is called as 'module:name'")
     for name in rest:
         found = getattr(found, name)
     if not callable(found):

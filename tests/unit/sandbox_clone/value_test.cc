@@ -224,11 +224,18 @@ TEST(CloneValueTest, ReferencesDoNotMultiplyWhatIsWritten) {
       FromClone(*clone), FromClone(*CloneFromValue(FromClone(*clone), kValueCloneLimits))));
 }
 
-TEST(CloneValueTest, SharedBuffersAndNumbersAreBounded) {
+// A clone has them once for each reference.
+TEST(CloneValueTest, LargeNumbersHaveOneReference) {
   v1::Value value;
+  value.mutable_list_value()->add_items()->set_reference(0);
   value.add_shared()->set_big_int_value(std::string(1000, 'x'));
-  for (int i = 0; i < 20; ++i) value.mutable_list_value()->add_items()->set_reference(0);
-  EXPECT_EQ(ValueError(value, {.bytes = 10'000}), "$[9]: clone is larger than 10000 bytes");
+  EXPECT_EQ(ValueError(value, {}), "OK");
+  value.mutable_list_value()->add_items()->set_reference(0);
+  EXPECT_EQ(
+      ValueError(value, {}),
+      "$[0]: refers to a large number or a buffer that other references have, too; repeat it");
+  value.mutable_shared(0)->set_int_value(1);
+  EXPECT_EQ(ValueError(value, {}), "OK");
 }
 
 TEST(CloneValueTest, HoldsTheLimits) {

@@ -28,6 +28,7 @@ pool::PoolSetOptions OnePool() {
 
 TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptions options)
     : request_memory_(options.request_memory_bytes, &calls_),
+      map_memory_(options.request_memory_bytes, &calls_),
       validator_(rpc::RequestBounds(), Policy()) {
   // Never from inside Run: no guest is that fast.
   factory_.on_run = [this, on_run = std::move(on_run)](FakeSandbox& sandbox) {
@@ -39,9 +40,8 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
   pools_ = std::make_unique<pool::PoolSet>(&loop_, &factory_, &observer_, OnePool());
   sandboxes_ = std::make_unique<core::SandboxManager>(
       &loop_, pools_.get(), &observer_, core::SandboxManagerOptions{.maximum_count = 8});
-  manager_ =
-      std::make_unique<core::ExecutionManager>(&loop_, pools_.get(), &observer_,
-                                               core::ExecutionManagerOptions(), sandboxes_.get());
+  manager_ = std::make_unique<core::ExecutionManager>(
+      &loop_, pools_.get(), &observer_, core::ExecutionManagerOptions(), sandboxes_.get());
   forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observer_);
   interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observer_);
   core::FileManagerOptions files;
@@ -57,6 +57,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
               .sandbox_validator = &sandbox_validator_,
               .observer = &calls_,
               .request_memory = &request_memory_,
+              .map_memory = &map_memory_,
               .default_template = "python",
               .keep_alive_interval = options.keep_alive_interval,
               .info = [] {
