@@ -2,9 +2,11 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -112,6 +114,23 @@ Footprint MeasureFootprint(pid_t server) {
   }
   for (const std::string& base : CgroupsOf(tree)) footprint.cgroup_entries += CountEntries(base);
   return footprint;
+}
+
+Footprint MeasureAtRest(pid_t server, std::chrono::seconds rest, std::chrono::seconds at_most) {
+  using std::chrono::steady_clock;
+  const auto deadline = steady_clock::now() + at_most;
+  Footprint last = MeasureFootprint(server);
+  auto since = steady_clock::now();
+  while (steady_clock::now() < std::min(deadline, since + rest)) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    const Footprint now = MeasureFootprint(server);
+    if (now.sandbox_processes != last.sandbox_processes ||
+        now.lasting_processes != last.lasting_processes || now.descriptors != last.descriptors) {
+      since = steady_clock::now();
+    }
+    last = now;
+  }
+  return last;
 }
 
 }  // namespace cloister::testing

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -42,6 +43,9 @@ std::string DescribeGrowth(const Footprint& before, const Footprint& after);
 
 // Of the server with this process and all below it. What is just ending may be in it.
 Footprint MeasureFootprint(pid_t server);
+
+// The same once processes and descriptors have been as they are for `rest`, or after `at_most`.
+Footprint MeasureAtRest(pid_t server, std::chrono::seconds rest, std::chrono::seconds at_most);
 
 }  // namespace cloister::testing
 

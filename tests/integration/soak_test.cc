@@ -5,6 +5,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <thread>
@@ -25,8 +26,9 @@ constexpr char kConfig[] =
     "templates { name: \"python3.14\" pool { minimum_ready: 8 maximum_ready: 8 maximum: 24 } }";
 // What 24 sandboxes may differ by from one moment to another: a dozen descriptors each.
 constexpr int64_t kDescriptorSlack = 24 * 12;
-// A sandbox that is just made or ended has three, under a name that passes for a lasting process's.
-constexpr int64_t kMountSlack = 24 * 3;
+// A sandbox that is just made has mounts under a name that passes for a lasting process's.
+constexpr std::chrono::seconds kRest{1};
+constexpr std::chrono::seconds kSettling{30};
 constexpr int64_t kMemorySlackBytes = int64_t{24} << 20;
 
 class SoakTest : public ::testing::Test {
@@ -61,16 +63,16 @@ TEST_F(SoakTest, RunsLeaveNothingOnTheHost) {
   const char* wanted = std::getenv("CLOISTER_SOAK_RUNS");
   const int runs = wanted != nullptr ? std::atoi(wanted) : 3000;
   RunTimes(kWarmUpRuns);
-  const Footprint before = MeasureFootprint(server_.pid());
+  const Footprint before = MeasureAtRest(server_.pid(), kRest, kSettling);
   RunTimes(runs);
-  const Footprint after = MeasureFootprint(server_.pid());
-  std::cerr << "before " << runs << " runs: " << before.ToString() << "\nafter: " << after.ToString()
-            << "\n";
+  const Footprint after = MeasureAtRest(server_.pid(), kRest, kSettling);
+  std::cerr << "before " << runs << " runs: " << before.ToString()
+            << "\nafter: " << after.ToString() << "\n";
   EXPECT_LT(after.descriptors + after.cgroup_descriptors,
             before.descriptors + before.cgroup_descriptors + kDescriptorSlack);
   EXPECT_LT(after.memory_bytes, before.memory_bytes + kMemorySlackBytes);
   EXPECT_LE(after.cgroup_entries, before.cgroup_entries + 4 * 24);
-  EXPECT_LE(after.mounts, before.mounts + kMountSlack);
+  EXPECT_EQ(after.mounts, before.mounts);
 }
 
 }  // namespace
