@@ -16,6 +16,11 @@ struct GuestProgram {
   // One without values.
   GuestProgram(v1::Program only_program) : program(std::move(only_program)) {}  // NOLINT
 
+  bool HasClones() const {
+    return !clones.variables().empty() || !clones.arguments().empty() ||
+           !clones.keyword_arguments().empty();
+  }
+
   v1::Program program;
   internal::v1::ProgramClones clones;
 };

@@ -18,8 +18,7 @@ inline bool WantsValue(const v1::Program& program) {
   return program.return_value() || program.has_call();
 }
 inline bool WantsTypedValue(const v1::Program& program) {
-  return program.value_form() == v1::VALUE_FORM_TYPED ||
-         (program.has_call() && program.value_form() == v1::VALUE_FORM_UNSPECIFIED);
+  return program.value_form() == v1::VALUE_FORM_TYPED;
 }
 
 // Sets variables in `names`.

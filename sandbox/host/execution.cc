@@ -46,7 +46,7 @@ Execution::Execution(SandboxParts* parts, internal::v1::HostFrame frame, const L
   const v1::Program& program =
       session_ == nullptr ? frame.run_program().program() : frame.execute_cell().program();
   return_files_.assign(program.return_files().begin(), program.return_files().end());
-  wants_typed_value_ = program.value_form() == v1::VALUE_FORM_TYPED || program.has_call();
+  wants_typed_value_ = program.value_form() == v1::VALUE_FORM_TYPED;
   cell_ = frame.execute_cell().number();
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
   frame_status_ = encoded.status();

@@ -88,7 +88,9 @@ void HostSandbox::ReportIdleLost() {
 void HostSandbox::Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) {
   internal::v1::HostFrame frame;
   *frame.mutable_run_program()->mutable_program() = std::move(program.program);
-  *frame.mutable_run_program()->mutable_clones() = std::move(program.clones);
+  if (program.HasClones()) {
+    *frame.mutable_run_program()->mutable_clones() = std::move(program.clones);
+  }
   execution_ = std::make_unique<Execution>(&parts_, std::move(frame), limits, observer);
   if (idle_lost_) {
     return execution_->StopLater(HostStop::kNeverStarted,

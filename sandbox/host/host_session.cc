@@ -164,7 +164,7 @@ void HostSession::RunCell(CellSettings settings, GuestProgram program, const Lim
   cell.set_allow_input(settings.allow_input);
   *cell.mutable_options() = std::move(settings.options);
   *cell.mutable_program() = std::move(program.program);
-  *cell.mutable_clones() = std::move(program.clones);
+  if (program.HasClones()) *cell.mutable_clones() = std::move(program.clones);
   // The sandbox's own limit holds, whatever the cell's resolved ones say.
   Limits in_force = limits;
   in_force.memory_bytes = limits_.memory_bytes;

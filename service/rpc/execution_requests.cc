@@ -32,12 +32,11 @@ absl::StatusOr<core::ExecutionRequest> Take(const Backend& backend, std::string_
   }
   CLOISTER_ASSIGN_OR_RETURN(taken.program,
                             TakeProgram(std::move(*request->mutable_program()), call_field));
-  // From here on it holds clones in place of values.
-  taken.memory = {};
-  CLOISTER_ASSIGN_OR_RETURN(
-      taken.memory,
-      backend.request_memory->Take(static_cast<int64_t>(taken.program.program.SpaceUsedLong() +
-                                                        taken.program.clones.SpaceUsedLong())));
+  if (taken.program.HasClones()) {
+    // From here on it holds those in place of values.
+    taken.memory = {};
+    CLOISTER_ASSIGN_OR_RETURN(taken.memory, backend.request_memory->Take(BytesOf(taken.program)));
+  }
   taken.limits = limits;
   return taken;
 }

@@ -91,8 +91,7 @@ absl::StatusOr<MapPlan> MapPlan::Take(const Backend& backend, v1::MapCodeRequest
 }
 
 int64_t MapPlan::Bound() {
-  auto bytes =
-      static_cast<int64_t>(program_.program.SpaceUsedLong() + program_.clones.SpaceUsedLong());
+  int64_t bytes = BytesOf(program_);
   const int64_t copies = std::max<int64_t>(1, kMaximumCopiesBytes / bytes);
   options_.concurrency = static_cast<int>(std::min<int64_t>(options_.concurrency, copies));
   bytes *= 1 + options_.concurrency;

@@ -1,6 +1,7 @@
 #include "service/rpc/program_values.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <string_view>
@@ -155,11 +156,18 @@ absl::StatusOr<sandbox::GuestProgram> TakeProgram(v1::Program program,
   CLOISTER_RETURN_IF_ERROR(CheckBytes("program", taken.clones.ByteSizeLong()));
   program.clear_variables();
   if (program.has_call()) {
+    if (program.value_form() == v1::VALUE_FORM_UNSPECIFIED) {
+      program.set_value_form(v1::VALUE_FORM_TYPED);
+    }
     program.mutable_call()->clear_arguments();
     program.mutable_call()->clear_keyword_arguments();
   }
   taken.program = std::move(program);
   return taken;
+}
+
+int64_t BytesOf(const sandbox::GuestProgram& program) {
+  return static_cast<int64_t>(program.program.SpaceUsedLong() + program.clones.SpaceUsedLong());
 }
 
 absl::Status TakeInputValues(const v1::MapInput& input, const std::string& field,

@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SERVICE_RPC_PROGRAM_VALUES_H_
 #define CLOISTER_SERVICE_RPC_PROGRAM_VALUES_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -23,10 +24,14 @@ void CheckCall(const v1::FunctionCall& call, const std::string& field, Violation
 void CheckVariables(const google::protobuf::Map<std::string, v1::Value>& variables,
                     const std::string& field, Violations* violations);
 
-// Takes the values out of a program that has been checked. `call_field` names its call in errors.
+// Takes the values out of a program that has been checked, and says which form a call's result
+// has. `call_field` names its call in errors.
 // FIELD_INVALID, with the way to the culprit, where one is broken or they are too large.
 absl::StatusOr<sandbox::GuestProgram> TakeProgram(v1::Program program,
                                                   const std::string& call_field);
+
+// In memory, for budgets.
+int64_t BytesOf(const sandbox::GuestProgram& program);
 
 // The clones of what one run of a map has of its own, where it has any; together with the `common`
 // ones of the program within their bounds. `field` names the input in errors.
