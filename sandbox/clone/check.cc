@@ -17,14 +17,28 @@ absl::Status Wrong(size_t offset, absl::string_view path, absl::string_view what
   return absl::InvalidArgumentError(absl::StrCat("clone, byte ", offset, ", ", path, ": ", what));
 }
 
-absl::Status CheckSources(const CloneParts& parts, CloneBuffers allowed) {
-  if (allowed == CloneBuffers::kAny) return absl::OkStatus();
-  for (size_t i = 0; i < parts.buffers.size(); ++i) {
-    if (parts.buffers[i].source == CloneBufferSource::kInline) continue;
+// Of what stays inside its sandbox, if it is that.
+absl::Status CheckBorder(const CloneParts& parts, const CloneToken& token) {
+  if (token.tag == CloneTag::kObject && IsHandle(token.kind)) {
     return absl::InvalidArgumentError(
-        absl::StrCat("clone: buffer ", i, " is not inside the clone, which leaves its sandbox"));
+        absl::StrCat(CloneKindName(token.kind), " cannot leave its sandbox"));
+  }
+  const bool is_buffer = token.tag == CloneTag::kBuffer && token.number < parts.buffers.size();
+  if (is_buffer && parts.buffers[token.number].source != CloneBufferSource::kInline) {
+    return absl::InvalidArgumentError("is not inside the clone, which leaves its sandbox");
   }
   return absl::OkStatus();
+}
+
+// Whether a buffer has its bytes where they may be as this field; what else fits, grammar.h knows.
+absl::Status CheckSource(const CloneParts& parts, const CloneField& field,
+                         const CloneToken& token) {
+  if (token.tag != CloneTag::kBuffer || field.sources == 0) return absl::OkStatus();
+  if (token.number >= parts.buffers.size()) return absl::OkStatus();
+  const CloneBufferSource source = parts.buffers[token.number].source;
+  if ((field.sources & SourceBit(source)) != 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("no ", CloneSourceName(source), " buffer belongs here"));
 }
 
 // Reads the next token; a count in it is none that the bytes that follow cannot have.
@@ -42,7 +56,6 @@ absl::Status ReadToken(std::string_view value, size_t* offset, CloneToken* token
 absl::StatusOr<CheckedClone> CheckClone(std::string_view clone, const CloneLimits& limits,
                                         CloneBuffers buffers) {
   CLOISTER_ASSIGN_OR_RETURN(CloneParts parts, ParseClone(clone, limits));
-  CLOISTER_RETURN_IF_ERROR(CheckSources(parts, buffers));
   CloneGrammar grammar(limits, parts.buffers.size());
   size_t offset = 0;
   CloneToken token;
@@ -50,6 +63,9 @@ absl::StatusOr<CheckedClone> CheckClone(std::string_view clone, const CloneLimit
     if (absl::Status read = ReadToken(parts.value, &offset, &token); !read.ok()) {
       return Wrong(token.offset, grammar.Path(parts.value), read.message());
     }
+    absl::Status fits = CheckSource(parts, grammar.Expected(), token);
+    if (buffers == CloneBuffers::kInline) fits.Update(CheckBorder(parts, token));
+    if (!fits.ok()) return Wrong(token.offset, grammar.Path(parts.value), fits.message());
     if (absl::Status taken = grammar.Take(token); !taken.ok()) {
       return Wrong(grammar.offset(), grammar.Path(parts.value), taken.message());
     }

@@ -21,7 +21,7 @@
 namespace cloister::sandbox {
 
 enum class CloneBuffers {
-  kInline,  // only: what crosses a sandbox's border
+  kInline,  // only, and no handles: what crosses a sandbox's border
   kAny,     // what descriptors and blocks exist, the caller compares
 };
 

@@ -76,14 +76,26 @@ enum class CloneKind : uint8_t {
   kException = 26,
   kRemoteError = 27,
   kRegistered = 28,
+  kSharedBuffer = 29,
+  kPort = 30,
+  kSharedLock = 31,
 };
-inline constexpr uint8_t kCloneKindCount = 29;
+inline constexpr uint8_t kCloneKindCount = 32;
+
+// Kinds of handles: what they mean exists inside one sandbox only, and is no cloister.v1.Value.
+inline constexpr bool IsHandle(CloneKind kind) { return kind >= CloneKind::kSharedBuffer; }
 
 enum class CloneBufferSource : uint32_t {
   kInline = 0,
   kShared = 1,
   kMoved = 2,
+  kDescriptor = 3,
 };
+
+// Whether a descriptor travels beside the clone for it.
+inline constexpr bool HasDescriptor(CloneBufferSource source) {
+  return source == CloneBufferSource::kShared || source == CloneBufferSource::kDescriptor;
+}
 
 // Bounds that sender and receiver share. All hold at once.
 struct CloneLimits {
@@ -92,6 +104,7 @@ struct CloneLimits {
   size_t values = 10'000'000;
   size_t buffers = 1000;
   size_t dimensions = 64;
+  size_t descriptors = 63;  // a message takes one more where its clone lies in a file
 };
 
 // Of clones that become a cloister.v1.Value or were one: in memory a Value takes a hundred bytes

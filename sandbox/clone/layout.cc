@@ -97,9 +97,26 @@ absl::Status CheckElsewhere(size_t at, const CloneBuffer& buffer) {
     case CloneBufferSource::kMoved:
       if (buffer.offset != 0) return Wrong(at, "a moved buffer has an offset");
       return absl::OkStatus();
+    case CloneBufferSource::kDescriptor:
+      if (buffer.offset != 0 || buffer.size != 0) return Wrong(at, "a descriptor has a size");
+      return absl::OkStatus();
     default:
       return Wrong(at, "a buffer of no known source");
   }
+}
+
+// Counts an entry at `at` whose descriptor travels beside the clone: they come in turn.
+absl::Status CountDescriptor(size_t at, const CloneBuffer& buffer, const CloneLimits& limits,
+                             size_t* count) {
+  if (!HasDescriptor(buffer.source)) return absl::OkStatus();
+  if (buffer.index != *count) {
+    return Wrong(at, absl::StrCat("descriptor ", buffer.index, " is named and not ", *count));
+  }
+  if (++*count > limits.descriptors) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("more than ", limits.descriptors, " descriptors"));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -120,6 +137,7 @@ absl::StatusOr<CloneParts> ParseClone(std::string_view clone, const CloneLimits&
     const bool is_inline = buffer.source == CloneBufferSource::kInline;
     CLOISTER_RETURN_IF_ERROR(is_inline ? CheckInline(clone, at, buffer, &end)
                                        : CheckElsewhere(at, buffer));
+    CLOISTER_RETURN_IF_ERROR(CountDescriptor(at, buffer, limits, &parts.descriptor_count));
     parts.buffers.push_back(buffer);
   }
   if (end != clone.size()) return Wrong(end, "there is more behind the end");

@@ -32,10 +32,11 @@ struct CloneBuffer {
 struct CloneParts {
   std::string_view value;  // unchecked
   std::vector<CloneBuffer> buffers;
+  size_t descriptor_count = 0;  // how many travel beside it: buffers name each of them once
 };
 
-// Takes a hostile clone apart and checks all that is not its value. Whether descriptors and blocks
-// exist that SHARED and MOVED buffers name, only the caller can know.
+// Takes a hostile clone apart and checks all that is not its value. Whether the descriptors and
+// blocks exist that its buffers name, only the caller can know.
 absl::StatusOr<CloneParts> ParseClone(std::string_view clone, const CloneLimits& limits);
 
 // A buffer to compose a clone with.

@@ -28,7 +28,18 @@ constexpr CloneField Bool(const char* name) {
 }
 constexpr CloneField Any(const char* name) { return {name, "a value", kAny}; }
 constexpr CloneField Key() { return {nullptr, "a value", kAny, true}; }
-constexpr CloneField Buffer() { return {"buffer", "BUFFER", Types64(Tag::kBuffer)}; }
+constexpr CloneField BufferOf(const char* name, uint8_t sources) {
+  return {name, "BUFFER", Types64(Tag::kBuffer), false, nullptr, sources};
+}
+constexpr CloneField Buffer() {
+  return BufferOf("buffer", SourceBit(CloneBufferSource::kInline) |
+                                SourceBit(CloneBufferSource::kShared) |
+                                SourceBit(CloneBufferSource::kMoved));
+}
+constexpr CloneField Shared() { return BufferOf("buffer", SourceBit(CloneBufferSource::kShared)); }
+constexpr CloneField Descriptor(const char* name) {
+  return BufferOf(name, SourceBit(CloneBufferSource::kDescriptor));
+}
 constexpr CloneField Class() { return {"__class__", "GLOBAL", Types64(Kind::kGlobal)}; }
 constexpr CloneField Zone() {
   return {"tzinfo", "TIMEZONE, ZONE_INFO or NONE",
@@ -45,6 +56,7 @@ constexpr CloneField kEntries[] = {Key(), Any(nullptr)};
 constexpr CloneField kNamed[] = {Text(nullptr), Any(nullptr)};
 constexpr CloneField kDimensions[] = {Int(nullptr)};
 constexpr CloneField kTextItems[] = {Text(nullptr)};
+constexpr CloneField kDescriptors[] = {Descriptor(nullptr)};
 
 constexpr CloneField kClassOnly[] = {Class()};
 constexpr CloneField kStartStopStep[] = {Int("start"), Int("stop"), Int("step")};
@@ -75,6 +87,9 @@ constexpr CloneField kPattern[] = {{"pattern", "text or BYTES", kTexts | Types64
 constexpr CloneField kGlobal[] = {Text("__module__"), Text("__qualname__")};
 constexpr CloneField kEnumMember[] = {Class(), {"name", "text or an int", kTexts | kInts}};
 constexpr CloneField kRegistered[] = {Class(), Any("state")};
+constexpr CloneField kSharedBuffer[] = {Shared(), Bool("readonly"), Bool("is_handed_over")};
+constexpr CloneField kPort[] = {Text("role"), Int("capacity"), Descriptor("descriptor")};
+constexpr CloneField kSharedLock[] = {Text("class_name"), Shared()};
 
 constexpr CloneField kFrameFields[] = {Text("file"), Int("line"), Text("function")};
 constexpr CloneShape kFrameShape = {.first = kFrameFields};
@@ -158,6 +173,9 @@ constexpr CloneShape kKindShapes[kCloneKindCount] = {
     {.first = kException, .exists_after = 2},
     {.first = kRemoteError, .exists_after = 2},
     {.first = kRegistered, .hash = CloneHash::kByIdentity, .exists_after = 1},
+    Constant(kSharedBuffer),
+    {.first = kPort, .rest = kDescriptors, .hash = CloneHash::kWhenRead},
+    Constant(kSharedLock),
 };
 
 }  // namespace
@@ -176,6 +194,11 @@ const char* CloneTypeName(CloneType type) {
   const auto number = static_cast<uint8_t>(type);
   if (number < kFirstKindType) return CloneTagName(CloneTag{number});
   return CloneKindName(static_cast<CloneKind>(number - kFirstKindType));
+}
+
+const char* CloneSourceName(CloneBufferSource source) {
+  static constexpr const char* kNames[] = {"INLINE", "SHARED", "MOVED", "DESCRIPTOR"};
+  return kNames[static_cast<uint32_t>(source)];
 }
 
 }  // namespace cloister::sandbox

@@ -27,6 +27,7 @@ inline constexpr uint64_t TypeBit(CloneType type) {
 
 // How CLONE.md calls it.
 const char* CloneTypeName(CloneType type);
+const char* CloneSourceName(CloneBufferSource source);
 
 // How the way to a value names what comes after the fixed fields.
 enum class CloneStep : uint8_t {
@@ -53,7 +54,12 @@ struct CloneField {
   bool is_hashable = false;
   // Neither numbered nor a REFERENCE, and of this shape instead of its type's.
   const CloneShape* in_place = nullptr;
+  uint8_t sources = 0;  // of a BUFFER: SourceBits
 };
+
+inline constexpr uint8_t SourceBit(CloneBufferSource source) {
+  return static_cast<uint8_t>(1u << static_cast<uint32_t>(source));
+}
 
 inline constexpr uint64_t kWhenWhole = ~uint64_t{0};
 

@@ -243,7 +243,8 @@ const char* CloneKindName(CloneKind kind) {
       "NAMESPACE", "ARRAY",       "MEMORYVIEW", "NDARRAY",      "DATE",         "TIME",
       "DATETIME",  "TIMEDELTA",   "TIMEZONE",   "ZONE_INFO",    "DECIMAL",      "FRACTION",
       "UUID",      "PATH",        "IP",         "PATTERN",      "GLOBAL",       "ENUM_MEMBER",
-      "DATACLASS", "NAMED_TUPLE", "EXCEPTION",  "REMOTE_ERROR", "REGISTERED"};
+      "DATACLASS", "NAMED_TUPLE", "EXCEPTION",  "REMOTE_ERROR", "REGISTERED",   "SHARED_BUFFER",
+      "PORT",      "SHARED_LOCK"};
   return kNames[static_cast<uint8_t>(kind)];
 }
 

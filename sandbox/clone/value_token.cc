@@ -65,7 +65,7 @@ absl::Status MakeEntries(CloneTag tag, const v1::Entries& entries, CloneToken* t
 
 absl::Status MakeObject(const v1::Object& object, CloneToken* token) {
   const int kind = static_cast<int>(object.kind()) - 1;  // value.proto
-  if (kind < 0 || kind >= kCloneKindCount) {
+  if (kind < 0 || kind >= kCloneKindCount || IsHandle(static_cast<CloneKind>(kind))) {
     return Wrong(absl::StrCat("there is no kind ", static_cast<int>(object.kind()), " of objects"));
   }
   token->tag = CloneTag::kObject;

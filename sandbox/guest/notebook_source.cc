@@ -141,6 +141,8 @@ PyMethodDef functions[] = {
     {"clone_value", CloneValue, METH_O, nullptr},
     {"encode_clone", EncodeCloneValue, METH_O, nullptr},
     {"decode_clone", DecodeCloneValue, METH_O, nullptr},
+    {"encode_handles", EncodeHandles, METH_VARARGS, nullptr},
+    {"decode_handles", DecodeHandles, METH_VARARGS, nullptr},
     {"register_clone", RegisterClone, METH_VARARGS, nullptr},
     {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},
     {"load", Load, METH_O, nullptr},

@@ -17,7 +17,8 @@ namespace cloister::sandbox {
 //   send_display(description, display_id, is_update), send_clear_output(wait)
 //   set_idle(function)           see IdleFunction
 //   getpass                      of question.h
-//   clone_value(value), encode_clone(value), decode_clone(bytes), register_clone(type, to, from)
+//   clone_value(value), encode_clone(value), decode_clone(bytes), register_clone(type, to, from),
+//   encode_handles(value, transfer), decode_handles(bytes, descriptors)
 //                                of clone/clone_functions.h
 //   wait_ready                   of interruptible_waits.h
 // False with a Python exception set.

@@ -21,6 +21,7 @@
 
 #include "sandbox/clone/format.h"
 #include "sandbox/guest/clone/clone_bytes.h"
+#include "sandbox/guest/clone/clone_handles.h"
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -30,8 +31,15 @@ namespace cloister::sandbox {
 bool EncodeClone(PyObject* value, const CloneLimits& limits, CloneBytes* clone);
 bool EncodeClone(PyObject* value, const CloneLimits& limits, std::string* clone);
 
-// The value of a clone, of which nothing is trusted.
-PyRef DecodeClone(std::string_view clone, const CloneLimits& limits);
+// For a receiver in the same sandbox: also with handles, whose descriptors are added to `handles`.
+// Null: as above.
+bool EncodeClone(PyObject* value, const CloneLimits& limits, CloneHandles* handles,
+                 CloneBytes* clone);
+
+// The value of a clone, of which nothing is trusted. Where there are `handles`, each of their
+// descriptors becomes part of the value, or it is an error.
+PyRef DecodeClone(std::string_view clone, const CloneLimits& limits,
+                  CloneHandles* handles = nullptr);
 
 // The class of this interpreter, borrowed; null with a Python exception set where it cannot be
 // made.

@@ -9,7 +9,7 @@
 
 namespace cloister::sandbox {
 
-bool CloneDecoder::Buffer(std::string_view* bytes) {
+bool CloneDecoder::TableEntry(CloneBuffer* buffer) {
   uint64_t index;
   if (at_ == end_ || static_cast<CloneTag>(*at_) != CloneTag::kBuffer) {
     return Damaged("no buffer") != nullptr;
@@ -20,7 +20,13 @@ bool CloneDecoder::Buffer(std::string_view* bytes) {
   if (index != next_buffer_ || index >= buffers_.size()) {
     return Damaged("a buffer out of turn") != nullptr;
   }
-  const CloneBuffer& buffer = buffers_[next_buffer_++];
+  *buffer = buffers_[next_buffer_++];
+  return true;
+}
+
+bool CloneDecoder::Buffer(std::string_view* bytes) {
+  CloneBuffer buffer;
+  if (!TableEntry(&buffer)) return false;
   if (buffer.source != CloneBufferSource::kInline) {
     return Damaged("a buffer that is not in the clone") != nullptr;
   }

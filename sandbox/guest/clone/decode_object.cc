@@ -78,6 +78,10 @@ PyRef CloneDecoder::Make(CloneKind kind, uint64_t count, size_t number) {
       return RemoteError(count, number);
     case CloneKind::kRegistered:
       return Registered(count, number);
+    case CloneKind::kSharedBuffer:
+    case CloneKind::kPort:
+    case CloneKind::kSharedLock:
+      return Handle(kind, count);
   }
   return PyRef::Steal(Damaged("an unknown kind of object"));
 }

@@ -8,8 +8,9 @@
 
 namespace cloister::sandbox {
 
-CloneDecoder::CloneDecoder(std::string_view clone, const CloneLimits& limits)
-    : clone_(clone), limits_(limits), types_(CloneTypes::Here()) {}
+CloneDecoder::CloneDecoder(std::string_view clone, const CloneLimits& limits,
+                           CloneHandles* handles)
+    : clone_(clone), limits_(limits), handles_(handles), types_(CloneTypes::Here()) {}
 
 CloneDecoder::~CloneDecoder() {
   for (const Numbered& numbered : numbered_) Py_XDECREF(numbered.object);
@@ -19,6 +20,12 @@ PyRef CloneDecoder::Decode() {
   absl::StatusOr<CloneParts> parts = ParseClone(clone_, limits_);
   if (!parts.ok()) {
     Fail(absl::StrCat("clone is damaged: ", parts.status().message()));
+    return PyRef();
+  }
+  const size_t came = handles_ == nullptr ? 0 : handles_->count();
+  if (parts->descriptor_count != came) {
+    Fail(absl::StrCat("clone is damaged: it names ", parts->descriptor_count, " descriptors, and ",
+                      came, " came with it"));
     return PyRef();
   }
   buffers_ = std::move(parts->buffers);
@@ -104,8 +111,8 @@ void CloneDecoder::Level::Check(bool has_values) {
   }
 }
 
-PyRef DecodeClone(std::string_view clone, const CloneLimits& limits) {
-  CloneDecoder decoder(clone, limits);
+PyRef DecodeClone(std::string_view clone, const CloneLimits& limits, CloneHandles* handles) {
+  CloneDecoder decoder(clone, limits, handles);
   return decoder.Decode();
 }
 

@@ -18,6 +18,7 @@
 #include "sandbox/clone/format.h"
 #include "sandbox/clone/layout.h"
 #include "sandbox/clone/varint.h"
+#include "sandbox/guest/clone/clone_handles.h"
 #include "sandbox/guest/clone/clone_types.h"
 #include "sandbox/guest/clone/key_check.h"
 
@@ -25,7 +26,7 @@ namespace cloister::sandbox {
 
 class CloneDecoder {
  public:
-  CloneDecoder(std::string_view clone, const CloneLimits& limits);
+  CloneDecoder(std::string_view clone, const CloneLimits& limits, CloneHandles* handles);
   CloneDecoder(const CloneDecoder&) = delete;
   CloneDecoder& operator=(const CloneDecoder&) = delete;
   ~CloneDecoder();
@@ -106,8 +107,16 @@ class CloneDecoder {
   PyRef MemoryView(uint64_t count);
   PyRef NumpyArray(uint64_t count);
   bool Buffer(std::string_view* bytes);
+  // Reads BUFFER; what the table says of it.
+  bool TableEntry(CloneBuffer* buffer);
   // The `count` fields that are left of an array.
   PyRef Shape(uint64_t count);
+
+  // decode_handles.cc
+  PyRef Handle(CloneKind kind, uint64_t count);
+  bool HandleFields(CloneKind kind, uint64_t count, CloneHandle* handle);
+  bool Descriptor(CloneBufferSource source, CloneHandle* handle);
+  static constexpr size_t kMaxHandleNameBytes = 64;
 
   // decoder.cc
   PyObject* Damaged(const char* what);
@@ -177,6 +186,7 @@ class CloneDecoder {
 
   const std::string_view clone_;
   const CloneLimits limits_;
+  CloneHandles* const handles_;  // null where none can come
   CloneTypes& types_;
   const char* at_ = nullptr;
   const char* end_ = nullptr;

@@ -35,9 +35,14 @@ bool IsNativeFormat(const char* format) {
 }  // namespace
 
 bool CloneEncoder::Buffer(PyRef owner, const void* bytes, size_t size) {
+  return Entry({.owner = std::move(owner), .bytes = bytes, .size = size});
+}
+
+bool CloneEncoder::Entry(TableEntry entry) {
   if (buffers_.size() == limits_.buffers) {
     return Exceeds(absl::StrCat("more than ", limits_.buffers, " buffers"));
   }
+  const size_t size = entry.source == CloneBufferSource::kInline ? entry.size : 0;
   buffer_bytes_ += size + kCloneBufferEntryBytes;
   if (out_.size() + buffer_bytes_ > limits_.bytes || size > limits_.bytes) {
     return Exceeds(absl::StrCat("clone is larger than ", limits_.bytes, " bytes"));
@@ -46,7 +51,7 @@ bool CloneEncoder::Buffer(PyRef owner, const void* bytes, size_t size) {
   ++values_;
   out_.Put(static_cast<uint8_t>(CloneTag::kBuffer));
   out_.PutVarint(buffers_.size());
-  buffers_.push_back({std::move(owner), bytes, size});
+  buffers_.push_back(std::move(entry));
   return true;
 }
 
@@ -139,7 +144,12 @@ bool CloneEncoder::Finish(CloneBytes* clone, size_t value_bytes) {
     return (offset + kCloneBufferAlignment - 1) & ~(kCloneBufferAlignment - 1);
   };
   size_t end = out_.size() + buffers_.size() * kCloneBufferEntryBytes;
-  for (const Inline& buffer : buffers_) end = aligned(end) + buffer.size;
+  const auto is_inline = [](const TableEntry& entry) {
+    return entry.source == CloneBufferSource::kInline;
+  };
+  for (const TableEntry& entry : buffers_) {
+    if (is_inline(entry)) end = aligned(end) + entry.size;
+  }
   if (end > limits_.bytes) {
     return Exceeds(absl::StrCat("clone is larger than ", limits_.bytes, " bytes"));
   }
@@ -152,15 +162,16 @@ bool CloneEncoder::Finish(CloneBytes* clone, size_t value_bytes) {
   const uint64_t size = value_bytes;
   memcpy(header + 8, &size, sizeof(size));
   size_t offset = out_.size() + buffers_.size() * kCloneBufferEntryBytes;
-  for (const Inline& buffer : buffers_) {
-    offset = aligned(offset);
-    out_.PutFixed(static_cast<uint32_t>(CloneBufferSource::kInline));
-    out_.PutFixed(uint32_t{0});
-    out_.PutFixed(uint64_t{offset});
-    out_.PutFixed(uint64_t{buffer.size});
-    offset += buffer.size;
+  for (const TableEntry& entry : buffers_) {
+    if (is_inline(entry)) offset = aligned(offset);
+    out_.PutFixed(static_cast<uint32_t>(entry.source));
+    out_.PutFixed(entry.index);
+    out_.PutFixed(is_inline(entry) ? uint64_t{offset} : entry.offset);
+    out_.PutFixed(uint64_t{entry.size});
+    if (is_inline(entry)) offset += entry.size;
   }
-  for (const Inline& buffer : buffers_) {
+  for (const TableEntry& buffer : buffers_) {
+    if (!is_inline(buffer)) continue;
     const size_t padding = aligned(out_.size()) - out_.size();
     for (size_t i = 0; i < padding; ++i) out_.Put(0);
     if (buffer.size > 0) out_.PutBytes(buffer.bytes, buffer.size);

@@ -16,6 +16,8 @@ CloneEncoder::TypeForm CloneEncoder::FormOf(PyObject* object, PyTypeObject* type
     form.form = Form::kGlobal;
   } else if ((form.known = types_.Find(type)) != nullptr) {
     form.form = Form::kKnown;
+  } else if ((form.handle = FindCloneHandleType(type)) != nullptr) {
+    form.form = Form::kHandle;
   } else if (!is_class) {
     form.form = Form::kNone;
   } else if (PyTypeObject* enum_type = types_.EnumType();
@@ -44,6 +46,8 @@ bool CloneEncoder::Object(PyObject* object, PyTypeObject* type) {
       return Global(object);
     case Form::kKnown:
       return Known(object, form.known->kind, form.known->name);
+    case Form::kHandle:
+      return Handle(object, *form.handle);
     case Form::kEnumMember:
       return EnumMember(object);
     case Form::kNamedTuple:

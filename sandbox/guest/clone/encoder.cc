@@ -8,8 +8,8 @@
 
 namespace cloister::sandbox {
 
-CloneEncoder::CloneEncoder(const CloneLimits& limits)
-    : limits_(limits), types_(CloneTypes::Here()) {}
+CloneEncoder::CloneEncoder(const CloneLimits& limits, CloneHandles* handles)
+    : limits_(limits), handles_(handles), types_(CloneTypes::Here()) {}
 
 bool CloneEncoder::Encode(PyObject* value, CloneBytes* clone) {
   // Loaded by now, so that no Python code runs for it within the walk.
@@ -17,6 +17,7 @@ bool CloneEncoder::Encode(PyObject* value, CloneBytes* clone) {
   if (!out_.Reserve(kCloneHeaderBytes)) return PyErr_NoMemory() != nullptr;
   out_.Skip(kCloneHeaderBytes);
   if (!Value(value)) return Raise();
+  if (handles_ != nullptr && !handles_->CheckComplete()) return false;
   if (!Finish(clone, out_.size() - kCloneHeaderBytes)) return Raise();
   return true;
 }
@@ -60,7 +61,8 @@ bool CloneEncoder::Exceeds(std::string problem) {
 }
 
 CloneEncoder::Mark CloneEncoder::Here() const {
-  return {out_.size(), memo_.count(), values_, buffers_.size(), buffer_bytes_};
+  return {out_.size(),   memo_.count(), values_, buffers_.size(), buffer_bytes_,
+          handles_ == nullptr ? 0 : handles_->count()};
 }
 
 bool CloneEncoder::GoBack(const Mark& mark) {
@@ -68,6 +70,7 @@ bool CloneEncoder::GoBack(const Mark& mark) {
   values_ = mark.values;
   buffers_.resize(mark.buffers);
   buffer_bytes_ = mark.buffer_bytes;
+  if (handles_ != nullptr) handles_->Truncate(mark.descriptors);
   path_.Clear();
   problem_.clear();
   if (memo_.Forget(mark.numbers)) return true;
@@ -86,9 +89,14 @@ void CloneEncoder::Level::Check(bool has_values) {
   }
 }
 
-bool EncodeClone(PyObject* value, const CloneLimits& limits, CloneBytes* clone) {
-  CloneEncoder encoder(limits);
+bool EncodeClone(PyObject* value, const CloneLimits& limits, CloneHandles* handles,
+                 CloneBytes* clone) {
+  CloneEncoder encoder(limits, handles);
   return encoder.Encode(value, clone);
+}
+
+bool EncodeClone(PyObject* value, const CloneLimits& limits, CloneBytes* clone) {
+  return EncodeClone(value, limits, nullptr, clone);
 }
 
 bool EncodeClone(PyObject* value, const CloneLimits& limits, std::string* clone) {

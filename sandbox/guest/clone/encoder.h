@@ -13,6 +13,7 @@
 
 #include "sandbox/clone/format.h"
 #include "sandbox/guest/clone/clone_bytes.h"
+#include "sandbox/guest/clone/clone_handles.h"
 #include "sandbox/guest/clone/clone_memo.h"
 #include "sandbox/guest/clone/clone_path.h"
 #include "sandbox/guest/clone/clone_types.h"
@@ -22,7 +23,7 @@ namespace cloister::sandbox {
 
 class CloneEncoder {
  public:
-  explicit CloneEncoder(const CloneLimits& limits);
+  CloneEncoder(const CloneLimits& limits, CloneHandles* handles);
 
   // False with a Python exception set, and `clone` as it was.
   bool Encode(PyObject* value, CloneBytes* clone);
@@ -70,6 +71,7 @@ class CloneEncoder {
     kException,
     kGlobal,
     kKnown,
+    kHandle,
     kEnumMember,
     kNamedTuple,
     kDataclass,
@@ -79,6 +81,7 @@ class CloneEncoder {
     PyTypeObject* type = nullptr;
     Form form = Form::kNone;
     const KnownType* known = nullptr;
+    const CloneHandleType* handle = nullptr;
     PyObject* hooks = nullptr;
   };
   bool Object(PyObject* object, PyTypeObject* type);
@@ -127,6 +130,22 @@ class CloneEncoder {
   bool Buffer(PyRef owner, const void* bytes, size_t size);
   bool Finish(CloneBytes* clone, size_t value_bytes);
 
+  // An entry of the buffer table.
+  struct TableEntry {
+    PyRef owner = {};
+    const void* bytes = nullptr;  // of an INLINE one, as is its owner
+    size_t size = 0;
+    CloneBufferSource source = CloneBufferSource::kInline;
+    uint32_t index = 0;
+    uint64_t offset = 0;
+  };
+  // Puts BUFFER into the clone and the entry into its table.
+  bool Entry(TableEntry entry);
+
+  // encode_handles.cc
+  bool Handle(PyObject* object, const CloneHandleType& type);
+  bool Descriptor(PyObject* owner, OpenDescriptor descriptor, TableEntry entry);
+
   // encoder.cc
   bool Room(size_t count) { return out_.room() >= count || MakeRoom(count); }
   bool MakeRoom(size_t count);
@@ -148,6 +167,7 @@ class CloneEncoder {
     size_t values;
     size_t buffers;
     size_t buffer_bytes;
+    size_t descriptors;
   };
   Mark Here() const;
   bool GoBack(const Mark& mark);
@@ -177,13 +197,8 @@ class CloneEncoder {
     bool is_counted_ = false;
   };
 
-  struct Inline {
-    PyRef owner;
-    const void* bytes;
-    size_t size;
-  };
-
   const CloneLimits limits_;
+  CloneHandles* const handles_;  // null where the clone leaves the sandbox
   CloneTypes& types_;
   CloneBytes out_;
   CloneMemo memo_;
@@ -194,7 +209,7 @@ class CloneEncoder {
   KeyChecker keys_{types_, open_};
   size_t values_ = 0;
   size_t depth_ = 0;
-  std::vector<Inline> buffers_;
+  std::vector<TableEntry> buffers_;
   size_t buffer_bytes_ = 0;
   std::vector<PyRef> kept_;
   ClonePath path_;

@@ -222,7 +222,26 @@ TEST(CheckCloneTest, LetsOnlyInlineBuffersOutOfTheSandbox) {
   EXPECT_TRUE(CheckClone(clone, CloneLimits{}, CloneBuffers::kAny).ok());
   const auto checked = CheckClone(clone, CloneLimits{}, CloneBuffers::kInline);
   EXPECT_EQ(checked.status().message(),
-            "clone: buffer 0 is not inside the clone, which leaves its sandbox");
+            "clone, byte 24, $.buffer: is not inside the clone, which leaves its sandbox");
+}
+
+TEST(CheckCloneTest, LetsNoHandleOutOfTheSandbox) {
+  const std::string buffer = Of(CloneKind::kSharedBuffer, {Buf(0), True(), True()});
+  const std::string port = Of(CloneKind::kPort, {Text("sender"), Int(0), Buf(1), Buf(2)});
+  const std::string lock = Of(CloneKind::kSharedLock, {Text("Lock"), Buf(3)});
+  const std::string all = Dict({Text("b"), buffer, Text("p"), port, Text("l"), lock});
+  const std::vector<CloneBufferSpec> buffers = {
+      {.source = CloneBufferSource::kShared, .size = 4},
+      {.source = CloneBufferSource::kDescriptor, .index = 1},
+      {.source = CloneBufferSource::kDescriptor, .index = 2},
+      {.source = CloneBufferSource::kShared, .index = 3, .size = 4}};
+  const auto inside = CheckClone(Clone(all, buffers), CloneLimits{}, CloneBuffers::kAny);
+  ASSERT_TRUE(inside.ok()) << inside.status();
+  EXPECT_EQ(inside->parts.descriptor_count, 4);
+  EXPECT_EQ(CheckValue(all, buffers), "$.b: SHARED_BUFFER cannot leave its sandbox");
+  EXPECT_EQ(CheckValue(Of(CloneKind::kPort, {Text("sender"), Int(0), Buf(0)}),
+                       {{.source = CloneBufferSource::kDescriptor}}),
+            "$: PORT cannot leave its sandbox");
 }
 
 TEST(CheckCloneTest, NamesTheOffset) {

@@ -77,16 +77,32 @@ std::vector<Kind> AllKinds() {
         List({})},
        "..????.."},
       {CloneKind::kRegistered, {Global(), one}, ".*"},
+      {CloneKind::kSharedBuffer, {Buf(0), True(), True()}, "..."},
+      {CloneKind::kPort, {text, one, Buf(0)}, "...", 1},
+      {CloneKind::kSharedLock, {text, Buf(0)}, ".."},
   };
 }
 
-std::string CheckKind(CloneKind kind, const Pieces& fields) {
-  const bool has_buffer =
-      kind == CloneKind::kArray || kind == CloneKind::kMemoryview || kind == CloneKind::kNdarray;
+// As many buffers as the fields have, of the source that belongs there.
+std::vector<CloneBufferSpec> BuffersOf(CloneKind kind, const Pieces& fields) {
   std::vector<CloneBufferSpec> buffers;
-  if (has_buffer) buffers.push_back({.content = "x"});
-  const auto checked =
-      CheckClone(Clone(Of(kind, fields), buffers), CloneLimits{}, CloneBuffers::kInline);
+  for (const std::string& field : fields) {
+    if (field[0] != static_cast<char>(CloneTag::kBuffer)) continue;
+    const auto index = static_cast<uint32_t>(buffers.size());
+    if (kind == CloneKind::kPort) {
+      buffers.push_back({.source = CloneBufferSource::kDescriptor, .index = index});
+    } else if (IsHandle(kind)) {
+      buffers.push_back({.source = CloneBufferSource::kShared, .index = index, .size = 1});
+    } else {
+      buffers.push_back({.content = "x"});
+    }
+  }
+  return buffers;
+}
+
+std::string CheckKind(CloneKind kind, const Pieces& fields) {
+  const auto checked = CheckClone(Clone(Of(kind, fields), BuffersOf(kind, fields)), CloneLimits{},
+                                  IsHandle(kind) ? CloneBuffers::kAny : CloneBuffers::kInline);
   return checked.ok() ? "OK" : std::string(checked.status().message());
 }
 
@@ -125,9 +141,11 @@ TEST(CloneKindsTest, HaveTheirNumberOfFields) {
   for (const Kind& kind : AllKinds()) {
     Pieces fields = kind.fields;
     for (size_t more = 1; more <= 4; ++more) {
-      fields.push_back(kind.kind == CloneKind::kMemoryview || kind.kind == CloneKind::kNdarray
-                           ? Int(1)
-                           : Text("x"));
+      const bool has_dimensions =
+          kind.kind == CloneKind::kMemoryview || kind.kind == CloneKind::kNdarray;
+      fields.push_back(kind.kind == CloneKind::kPort ? Buf(more)
+                       : has_dimensions              ? Int(1)
+                                                     : Text("x"));
       const bool fits = kind.more > 0 && more % kind.more == 0;
       EXPECT_EQ(CheckKind(kind.kind, fields) == "OK", fits)
           << CloneKindName(kind.kind) << ": " << CheckKind(kind.kind, fields);
@@ -139,6 +157,27 @@ TEST(CloneKindsTest, HaveTheirNumberOfFields) {
           << CloneKindName(kind.kind);
     }
   }
+}
+
+TEST(CloneKindsTest, HandlesHaveTheirBuffersElsewhere) {
+  const auto check = [](const std::string& value, CloneBufferSpec buffer) {
+    const auto checked = CheckClone(Clone(value, {buffer}), CloneLimits{}, CloneBuffers::kAny);
+    return checked.ok() ? std::string("OK") : std::string(checked.status().message());
+  };
+  const CloneBufferSpec inside = {.content = "x"};
+  const CloneBufferSpec shared = {.source = CloneBufferSource::kShared, .size = 1};
+  const CloneBufferSpec descriptor = {.source = CloneBufferSource::kDescriptor};
+  const std::string buffer = Of(CloneKind::kSharedBuffer, {Buf(0), True(), True()});
+  const std::string port = Of(CloneKind::kPort, {Text("channel"), Int(0), Buf(0)});
+  const std::string array = Of(CloneKind::kArray, {Text("b"), Int(1), Buf(0)});
+  EXPECT_EQ(check(buffer, shared), "OK");
+  EXPECT_EQ(check(port, descriptor), "OK");
+  EXPECT_EQ(check(array, shared), "OK");
+  EXPECT_EQ(check(buffer, inside), "clone, byte 19, $.buffer: no INLINE buffer belongs here");
+  EXPECT_EQ(check(buffer, descriptor),
+            "clone, byte 19, $.buffer: no DESCRIPTOR buffer belongs here");
+  EXPECT_TRUE(absl::StrContains(check(port, shared), "$.descriptor: no SHARED buffer belongs"));
+  EXPECT_TRUE(absl::StrContains(check(array, descriptor), "no DESCRIPTOR buffer belongs here"));
 }
 
 TEST(CloneKindsTest, NamesAreText) {

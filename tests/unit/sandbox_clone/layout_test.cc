@@ -37,24 +37,28 @@ TEST(CloneLayoutTest, IsWhatTheSpecificationSays) {
 TEST(CloneLayoutTest, TakesApartWhatItComposed) {
   const std::string clone = Compose(
       "value", {{.content = "first buffer"},
-                {.source = Source::kShared, .index = 1, .offset = 5, .size = uint64_t{1} << 40},
+                {.source = Source::kShared, .offset = 5, .size = uint64_t{1} << 40},
                 {.content = ""},
                 {.source = Source::kMoved, .index = 2, .size = 7},
-                {.content = std::string_view("\0\0", 2)}});
+                {.content = std::string_view("\0\0", 2)},
+                {.source = Source::kDescriptor, .index = 1}});
   const auto parts = ParseClone(clone, CloneLimits{});
   ASSERT_TRUE(parts.ok()) << parts.status();
   EXPECT_EQ(parts->value, "value");
-  ASSERT_EQ(parts->buffers.size(), 5);
+  ASSERT_EQ(parts->buffers.size(), 6);
+  EXPECT_EQ(parts->descriptor_count, 2);
   const CloneBuffer& first = parts->buffers[0];
   EXPECT_EQ(clone.substr(first.offset, first.size), "first buffer");
   EXPECT_EQ(first.offset % kCloneBufferAlignment, 0);
   EXPECT_EQ(parts->buffers[1].source, Source::kShared);
-  EXPECT_EQ(parts->buffers[1].index, 1);
+  EXPECT_EQ(parts->buffers[1].index, 0);
   EXPECT_EQ(parts->buffers[1].offset, 5);
   EXPECT_EQ(parts->buffers[1].size, uint64_t{1} << 40);
   EXPECT_EQ(parts->buffers[2].size, 0);
   EXPECT_EQ(parts->buffers[3].source, Source::kMoved);
   EXPECT_EQ(clone.substr(parts->buffers[4].offset), std::string("\0\0", 2));
+  EXPECT_EQ(parts->buffers[5].source, Source::kDescriptor);
+  EXPECT_EQ(parts->buffers[5].index, 1);
 }
 
 TEST(CloneLayoutTest, KeepsTheEmptyBufferAtTheEnd) {
@@ -89,7 +93,7 @@ TEST(CloneLayoutTest, RefusesWhatIsWrongInOnePlace) {
                                        {7, 1, "more than 1000 buffers"},
                                        {4, 9, "the buffer table is larger"},
                                        {15, '\xff', "the value is larger"},
-                                       {19, 3, "byte 19: a buffer of no known source"},
+                                       {19, 4, "byte 19: a buffer of no known source"},
                                        {23, 1, "an inline buffer has an index"},
                                        {27, 97, "an inline buffer is at 97 and not at 96"},
                                        {35, 100, "ends behind the clone"},
@@ -109,6 +113,27 @@ TEST(CloneLayoutTest, RefusesSharedMemoryThatEndsPastTheLastAddress) {
   const std::string clone =
       Compose("v", {{.source = Source::kShared, .offset = ~uint64_t{0}, .size = 2}});
   EXPECT_TRUE(absl::StrContains(ParseError(clone), "has no end"));
+}
+
+TEST(CloneLayoutTest, NamesEachDescriptorOnceAndInTurn) {
+  const auto error = [](uint32_t first, uint32_t second) {
+    return ParseError(Compose("v", {{.source = Source::kShared, .index = first, .size = 1},
+                                    {.source = Source::kMoved, .index = 7},
+                                    {.source = Source::kDescriptor, .index = second}}));
+  };
+  EXPECT_EQ(error(0, 1), "OK");
+  EXPECT_EQ(error(0, 0), "clone, byte 65: descriptor 0 is named and not 1");
+  EXPECT_EQ(error(1, 0), "clone, byte 17: descriptor 1 is named and not 0");
+  EXPECT_EQ(error(0, 2), "clone, byte 65: descriptor 2 is named and not 1");
+  EXPECT_EQ(ParseError(Compose("v", {{.source = Source::kDescriptor, .size = 1}})),
+            "clone, byte 17: a descriptor has a size");
+  EXPECT_EQ(ParseError(Compose("v", {{.source = Source::kDescriptor, .offset = 1}})),
+            "clone, byte 17: a descriptor has a size");
+  std::vector<CloneBufferSpec> many;
+  for (uint32_t i = 0; i < 64; ++i) many.push_back({.source = Source::kDescriptor, .index = i});
+  EXPECT_EQ(ParseError(Compose("v", many)), "more than 63 descriptors");
+  many.pop_back();
+  EXPECT_EQ(ParseError(Compose("v", many)), "OK");
 }
 
 TEST(CloneLayoutTest, HoldsItsLimits) {

@@ -99,7 +99,55 @@ TEST(ClonePropertyTest, ClonesBecomeValuesAndBack) {
     if (HasFailure()) return;
   }
   EXPECT_EQ(tags, (uint64_t{1} << kCloneTagCount) - 1);
+  EXPECT_EQ(kinds, (uint64_t{1} << static_cast<int>(CloneKind::kSharedBuffer)) - 1);
+}
+
+// Whether a clone names nothing outside of it.
+bool IsSelfContained(const CheckedClone& checked) {
+  for (const CloneBuffer& buffer : checked.parts.buffers) {
+    if (buffer.source != CloneBufferSource::kInline) return false;
+  }
+  for (const CloneToken& token : Tokens(checked.parts.value)) {
+    if (token.tag == CloneTag::kObject && IsHandle(token.kind)) return false;
+  }
+  return true;
+}
+
+// Inside the sandbox everything goes; across its border what has nothing outside itself.
+void ExpectBorder(const std::string& clone, const CheckedClone& checked) {
+  const bool leaves = CheckClone(clone, kValueCloneLimits, CloneBuffers::kInline).ok();
+  EXPECT_EQ(leaves, IsSelfContained(checked));
+  EXPECT_EQ(ValueFromClone(clone, kValueCloneLimits).ok(), leaves);
+}
+
+TEST(ClonePropertyTest, HandlesStayInTheirSandbox) {
+  RandomClone clones(5, RandomClone::Handles::kSome);
+  std::mt19937 random(5);
+  uint64_t kinds = 0;
+  size_t descriptors = 0;
+  int damaged_handles = 0;
+  for (int i = 0; i < kClones; ++i) {
+    const std::string clone = clones.Make();
+    const auto checked = CheckClone(clone, kValueCloneLimits, CloneBuffers::kAny);
+    ASSERT_TRUE(checked.ok()) << checked.status();
+    ExpectBorder(clone, *checked);
+    descriptors += checked->parts.descriptor_count;
+    for (const CloneToken& token : Tokens(checked->parts.value)) {
+      if (token.tag == CloneTag::kObject) kinds |= uint64_t{1} << static_cast<int>(token.kind);
+    }
+    for (int j = 0; j < 20; ++j) {
+      std::string damaged = clone;
+      Damage(&random, &damaged);
+      const auto taken = CheckClone(damaged, kValueCloneLimits, CloneBuffers::kAny);
+      if (!taken.ok()) continue;
+      ExpectBorder(damaged, *taken);
+      damaged_handles += taken->parts.descriptor_count > 0 ? 1 : 0;
+    }
+    if (HasFailure()) return;
+  }
   EXPECT_EQ(kinds, (uint64_t{1} << kCloneKindCount) - 1);
+  EXPECT_GT(descriptors, kClones);
+  EXPECT_GT(damaged_handles, kClones);
 }
 
 TEST(ClonePropertyTest, DamagedClonesAreRefusedOrClones) {

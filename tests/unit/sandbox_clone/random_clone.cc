@@ -1,6 +1,7 @@
 #include "tests/unit/sandbox_clone/random_clone.h"
 
 #include <utility>
+#include <vector>
 
 #include "sandbox/clone/layout.h"
 #include "sandbox/clone/shape.h"
@@ -21,7 +22,8 @@ std::string RandomClone::Make() {
 
 std::string RandomClone::Try() {
   grammar_ = std::make_unique<CloneGrammar>(kLimits, kLimits.buffers);
-  buffers_.clear();
+  sources_.clear();
+  descriptors_ = 0;
   numbered_ = 0;
   left_ = 1 + Below(400);
   std::string clone;
@@ -32,20 +34,49 @@ std::string RandomClone::Try() {
     // Most values are small, so many of them together.
     const bool is_outermost = clone.size() == kCloneHeaderBytes;
     if (is_outermost && Below(8) > 0) token = {.tag = CloneTag::kList, .number = Below(40)};
+    const CloneField& field = grammar_->Expected();
     auto next = std::make_unique<CloneGrammar>(*grammar_);
     token.offset = clone.size();
     if (!next->Take(token).ok()) continue;
+    if (token.tag == CloneTag::kBuffer && !ProposeSource(field)) return "";
     grammar_ = std::move(next);
     proposals = 0;
-    if (token.tag == CloneTag::kBuffer) buffers_.push_back(std::string(Below(40), 'b'));
     if (token.numbered) ++numbered_;
     if (left_ > 0) --left_;
     AppendCloneToken(token, &clone);
   }
-  std::vector<CloneBufferSpec> specs;
-  for (const std::string& buffer : buffers_) specs.push_back({.content = buffer});
-  EndClone(specs, CloneLimits{}, &clone).IgnoreError();
+  Finish(&clone);
   return clone;
+}
+
+bool RandomClone::ProposeSource(const CloneField& field) {
+  CloneBufferSource source = CloneBufferSource::kInline;
+  if ((field.sources & SourceBit(source)) == 0 || (handles_ == Handles::kSome && Below(3) == 0)) {
+    source = (field.sources & SourceBit(CloneBufferSource::kDescriptor)) != 0
+                 ? CloneBufferSource::kDescriptor
+                 : CloneBufferSource::kShared;
+  }
+  sources_.push_back(source);
+  if (HasDescriptor(source)) ++descriptors_;
+  return descriptors_ <= kLimits.descriptors;
+}
+
+void RandomClone::Finish(std::string* clone) {
+  const std::string content(40, 'b');
+  std::vector<CloneBufferSpec> specs;
+  uint32_t descriptor = 0;
+  for (const CloneBufferSource source : sources_) {
+    CloneBufferSpec spec = {.source = source};
+    if (HasDescriptor(source)) spec.index = descriptor++;
+    if (source == CloneBufferSource::kInline) {
+      spec.content = std::string_view(content).substr(0, Below(content.size()));
+    } else if (source == CloneBufferSource::kShared) {
+      spec.offset = Below(10'000);
+      spec.size = Below(1'000'000);
+    }
+    specs.push_back(spec);
+  }
+  EndClone(specs, CloneLimits{}, clone).IgnoreError();
 }
 
 CloneToken RandomClone::Propose() {
@@ -99,7 +130,7 @@ void RandomClone::ProposeLeaf(CloneToken* token) {
       break;
     case CloneTag::kTuple:  // one past the leaves, here for BUFFER
       token->tag = CloneTag::kBuffer;
-      token->number = buffers_.size();
+      token->number = sources_.size();
       return;
     default:
       return;
@@ -116,7 +147,10 @@ void RandomClone::ProposeText(CloneTag tag) {
 void RandomClone::ProposeContainer(CloneToken* token) {
   const size_t tags =
       static_cast<size_t>(CloneTag::kObject) - static_cast<size_t>(CloneTag::kTuple);
-  const size_t chosen = Below(tags + kCloneKindCount);
+  const size_t kinds = handles_ == Handles::kSome
+                           ? kCloneKindCount
+                           : static_cast<size_t>(CloneKind::kSharedBuffer);
+  const size_t chosen = Below(tags + kinds);
   const size_t more = left_ > 100 ? Below(12) : left_ > 0 ? Below(6) : Below(3) / 2;
   if (chosen < tags) {
     token->tag = static_cast<CloneTag>(static_cast<size_t>(CloneTag::kTuple) + chosen);

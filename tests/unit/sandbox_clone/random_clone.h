@@ -20,7 +20,10 @@ namespace cloister::sandbox {
 // Thread-safety: none.
 class RandomClone {
  public:
-  explicit RandomClone(uint32_t seed) : random_(seed) {}
+  enum class Handles { kNone, kSome };
+
+  explicit RandomClone(uint32_t seed, Handles handles = Handles::kNone)
+      : random_(seed), handles_(handles) {}
 
   // A clone of some hundred values.
   std::string Make();
@@ -35,11 +38,18 @@ class RandomClone {
   void ProposeLeaf(CloneToken* token);
   void ProposeContainer(CloneToken* token);
   void ProposeText(CloneTag tag);
+  // Of a buffer that was taken; false where there are too many descriptors.
+  bool ProposeSource(const CloneField& field);
+  // The buffers.
+  void Finish(std::string* clone);
 
   std::mt19937 random_;
+  const Handles handles_;
   std::unique_ptr<CloneGrammar> grammar_;
   std::string content_;
-  std::vector<std::string> buffers_;
+  // Of all buffers so far, and how many descriptors they name.
+  std::vector<CloneBufferSource> sources_;
+  uint32_t descriptors_ = 0;
   size_t numbered_ = 0;
   size_t left_ = 0;  // values until only short ones are proposed
 };

@@ -110,7 +110,7 @@ TEST(CloneTokenTest, RefusesWhatIsNotTheShortestForm) {
 TEST(CloneTokenTest, RefusesTagsKindsAndNumbersThatAreNone) {
   EXPECT_EQ(ReadError(Raw("19")), "there is no tag 25");
   EXPECT_EQ(ReadError(Raw("ff")), "there is no tag 127");
-  EXPECT_EQ(ReadError(Raw("161d00")), "there is no kind 29");
+  EXPECT_EQ(ReadError(Raw("162000")), "there is no kind 32");
   for (int tag = 0; tag < kCloneTagCount; ++tag) {
     const CloneTag each{static_cast<uint8_t>(tag)};
     const std::string piece = Numbered(Piece({.tag = each, .bytes = {}}));

@@ -110,6 +110,23 @@ TEST(CloneValueTest, BothFormsSayTheSame) {
   }
 }
 
+// What exists inside one sandbox only.
+TEST(CloneValueTest, IsNoHandle) {
+  const std::string clone =
+      Clone(List({Int(1), Of(CloneKind::kSharedBuffer, {Buf(0), True(), True()})}),
+            {{.source = CloneBufferSource::kShared, .size = 4}});
+  EXPECT_EQ(ValueFromClone(clone, kValueCloneLimits).status().message(),
+            "clone, byte 20, $[1]: SHARED_BUFFER cannot leave its sandbox");
+  for (const int kind : {30, 31, 32}) {
+    v1::Value value;
+    auto* object = value.mutable_list_value()->add_items()->mutable_object_value();
+    object->set_kind(static_cast<v1::Object::Kind>(kind));
+    object->add_fields()->set_buffer_value("x");
+    EXPECT_EQ(CloneFromValue(value, kValueCloneLimits).status().message(),
+              "$[0]: there is no kind " + std::to_string(kind) + " of objects");
+  }
+}
+
 TEST(CloneValueTest, KeepsThePayloadOfNotANumber) {
   const std::string bits("\x01\x02\x03\x04\x05\x06\xf0\xff", 8);
   const std::string clone = Clone(Content(CloneTag::kFloat, bits));

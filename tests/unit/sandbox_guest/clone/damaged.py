@@ -107,6 +107,8 @@ def test_by_hand():
         (b"\x16\x19\x01\x16\x16\x02\x0b\x08builtins\x0b\x05tuple", "tuple is no named tuple"),
         (b"\x16\x17\x02\x16\x16\x02\x0b\x08builtins\x0b\x03int\x05\x01", "int is no enum here"),
         (b"\x16\x1c\x02\x16\x16\x02\x0b\x08builtins\x0b\x03int\x05\x01", "int is not registered here"),
+        (b"\x16\x1d\x03\x17\x00\x01\x01", "a handle that cannot come from there"),
+        (b"\x16\x1f\x02\x0b\x04Lock\x17\x00", "a handle that cannot come from there"),
         (b"\x17\x00", "unknown tag"),
         (b"\x16\x07\x03\x0b\x01i\x05\x04\x17\x00", "buffer out of turn"),
         (b"\x16\x07\x03\x0b\x01i\x05\x04\x00", "no buffer"),
