@@ -45,13 +45,18 @@ CloneHandles::CloneHandles(std::vector<UniqueFd> received) {
   }
 }
 
-CloneHandles::~CloneHandles() {
-  for (const Handover& handover : handovers_) {
-    handover.type->end_handover(handover.object.get(), false);
+CloneHandles::~CloneHandles() { End(false); }
+
+void CloneHandles::End(bool was_sent) {
+  if (handovers_.empty()) return;
+  const Here here;
+  for (Handover& handover : std::exchange(handovers_, {})) {
+    handover.type->end_handover(handover.object.get(here), was_sent);
   }
 }
 
 bool CloneHandles::HandOver(PyObject* objects) {
+  const Here here;
   const PyRef list = PyRef::Steal(PySequence_Tuple(objects));
   for (Py_ssize_t i = 0; list && i < PyTuple_GET_SIZE(list.get()); ++i) {
     PyObject* object = PyTuple_GET_ITEM(list.get(), i);
@@ -61,7 +66,7 @@ bool CloneHandles::HandOver(PyObject* objects) {
     }
     if (IsHandedOver(object)) return Refuse(PyExc_ValueError, i, "is there twice");
     if (!type->begin_handover(object)) return false;
-    handovers_.push_back({PyRef::Borrow(object), type});
+    handovers_.push_back({HomeRef(here, PyRef::Borrow(object)), type});
   }
   return static_cast<bool>(list);
 }
@@ -73,16 +78,10 @@ std::vector<int> CloneHandles::descriptors() const {
   return numbers;
 }
 
-void CloneHandles::Sent() {
-  for (const Handover& handover : std::exchange(handovers_, {})) {
-    handover.type->end_handover(handover.object.get(), true);
-  }
-}
-
 bool CloneHandles::IsHandedOver(PyObject* object) const {
-  return std::any_of(handovers_.begin(), handovers_.end(), [object](const Handover& handover) {
-    return handover.object.get() == object;
-  });
+  const Here here;
+  return std::any_of(handovers_.begin(), handovers_.end(),
+                     [&](const Handover& handover) { return handover.object.get(here) == object; });
 }
 
 void CloneHandles::Add(PyObject* object, OpenDescriptor descriptor) {
@@ -96,9 +95,10 @@ void CloneHandles::Truncate(size_t count) {
 }
 
 bool CloneHandles::CheckComplete() const {
+  const Here here;
   Py_ssize_t index = 0;
   for (const Handover& handover : handovers_) {
-    if (std::find(objects_.begin(), objects_.end(), handover.object.get()) == objects_.end()) {
+    if (std::find(objects_.begin(), objects_.end(), handover.object.get(here)) == objects_.end()) {
       return Refuse(PyExc_ValueError, index, "is not in the message");
     }
     ++index;

@@ -4,9 +4,10 @@
 // A message is sent in two phases. Until Sent() nothing has changed for the sender but that what is
 // to be handed over is held for it; without Sent(), all is as it was before.
 //
-// Thread-safety: the thread that holds the GIL; while a message is sent, descriptors() may be used
-// without it. Ownership: keeps descriptors open while it lives, whatever becomes of the objects
-// they are of. Errors: false or empty with a Python exception set, unless said otherwise.
+// Thread-safety: the thread that holds the GIL of the interpreter it was made in; while a message
+// is sent, descriptors() may be used without it. It goes without a GIL where nothing is to be
+// handed over any more. Ownership: keeps descriptors open while it lives, whatever becomes of the
+// objects they are of. Errors: false or empty with a Python exception set, unless said otherwise.
 
 #ifndef CLOISTER_SANDBOX_GUEST_CLONE_CLONE_HANDLES_H_
 #define CLOISTER_SANDBOX_GUEST_CLONE_CLONE_HANDLES_H_
@@ -19,6 +20,7 @@
 
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/clone/format.h"
+#include "sandbox/guest/provenance.h"
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -29,12 +31,12 @@ using OpenDescriptor = std::shared_ptr<const UniqueFd>;
 
 // What the fields of a handle say.
 struct CloneHandle {
-  std::string name = {};        // the role of a PORT, the class of a SHARED_LOCK
-  int64_t capacity = 0;         // of a PORT
-  bool is_read_only = false;    // of a SHARED_BUFFER, as is the next
+  std::string name = {};      // the role of a PORT, the class of a SHARED_LOCK
+  int64_t capacity = 0;       // of a PORT
+  bool is_read_only = false;  // of a SHARED_BUFFER, as is the next
   bool is_handed_over = false;
-  uint64_t offset = 0;          // of a SHARED_BUFFER or SHARED_LOCK: where in the memory, and how
-  uint64_t size = 0;            // much of it
+  uint64_t offset = 0;  // of a SHARED_BUFFER or SHARED_LOCK: where in the memory, and how
+  uint64_t size = 0;    // much of it
   std::vector<OpenDescriptor> descriptors = {};  // one, or those of a PORT
 };
 
@@ -82,7 +84,7 @@ class CloneHandles {
   std::vector<int> descriptors() const;
 
   // The message is with its receiver.
-  void Sent();
+  void Sent() { End(true); }
 
   // Used by encoders.
   size_t count() const { return descriptors_.size(); }
@@ -99,9 +101,11 @@ class CloneHandles {
 
  private:
   struct Handover {
-    PyRef object;
+    HomeRef object;
     const CloneHandleType* type;
   };
+
+  void End(bool was_sent);
 
   std::vector<OpenDescriptor> descriptors_;
   std::vector<PyObject*> objects_;  // of whom the descriptors are; the value holds them
