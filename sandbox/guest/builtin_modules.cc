@@ -4,6 +4,7 @@
 
 #include "sandbox/guest/notebook_source.h"
 #include "sandbox/guest/python_object.h"
+#include "sandbox/guest/shared/shared_types.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -96,6 +97,7 @@ bool RefuseModules() {
 }  // namespace
 
 bool AddBuiltinModules() {
+  AddSharedHandles();
   return PyImport_AppendInittab("cloister", InitPublic) == 0 &&
          PyImport_AppendInittab("cloister.figures", InitFigures) == 0 && RefuseModules();
 }

@@ -12,6 +12,7 @@
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/question.h"
+#include "sandbox/guest/shared/shared_types.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -38,6 +39,7 @@ constexpr Source kSources[] = {
     {"lookup", kLookupSource},
     {"mime", kMimeSource},
     {"public", kPublicSource},
+    {"shared", kSharedSource},
     {"source_scan", kSourceScanSource},
     {"waits", kWaitsSource},
 };
@@ -144,6 +146,7 @@ PyMethodDef functions[] = {
     {"encode_handles", EncodeHandles, METH_VARARGS, nullptr},
     {"decode_handles", DecodeHandles, METH_VARARGS, nullptr},
     {"register_clone", RegisterClone, METH_VARARGS, nullptr},
+    {"shared_class", SharedClassByName, METH_O, nullptr},
     {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},
     {"load", Load, METH_O, nullptr},
     {"in_session", InSession, METH_NOARGS, nullptr},

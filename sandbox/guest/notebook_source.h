@@ -20,6 +20,7 @@ namespace cloister::sandbox {
 //   clone_value(value), encode_clone(value), decode_clone(bytes), register_clone(type, to, from),
 //   encode_handles(value, transfer), decode_handles(bytes, descriptors)
 //                                of clone/clone_functions.h
+//   shared_class(name)           of shared/shared_types.h
 //   wait_ready                   of interruptible_waits.h
 // False with a Python exception set.
 bool SetUpNotebookSources(PyObject* names);

@@ -24,6 +24,7 @@ extern const char kProgramSource[];
 extern const char kPublicSource[];
 extern const char kRehearsalSource[];
 extern const char kReportSource[];
+extern const char kSharedSource[];
 extern const char kSourceScanSource[];
 extern const char kStreamsSource[];
 extern const char kWaitsSource[];

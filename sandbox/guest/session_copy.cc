@@ -19,6 +19,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/late_output.h"
@@ -103,10 +104,15 @@ void FindSharedMemory(std::vector<std::string>* obstacles) {
         absl::StrSplit(line, absl::MaxSplits(' ', 5), absl::SkipEmpty());
     if (fields.size() < 5) continue;
     const absl::string_view name = fields.size() > 5 ? absl::StripAsciiWhitespace(fields[5]) : "";
+    absl::string_view own = name;
     const bool is_shared = fields[1].size() > 3 && fields[1][3] == 's';
     const bool is_writable =
         fields[3] == writable[0] || fields[3] == writable[1] || absl::StartsWith(name, "/memfd:");
-    if (is_shared || is_writable) {
+    if (absl::ConsumePrefix(&own, "/memfd:cloister.")) {
+      obstacles->push_back(absl::StrCat(
+          "a cloister.", own.substr(0, own.find(' ')),
+          " is open, which a copy would share with this one: close it, or drop it with `del`"));
+    } else if (is_shared || is_writable) {
       obstacles->push_back(
           absl::StrCat("memory is mapped from ", name, " (an mmap or a numpy.memmap: close it)"));
     }

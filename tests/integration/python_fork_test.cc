@@ -26,6 +26,7 @@ using internal::v1::GuestFrame;
 using internal::v1::HostFrame;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 constexpr int64_t kZygote = 1;
 
@@ -152,6 +153,28 @@ TEST_F(PythonForkTest, NamesWhatCannotBeCopied) {
   EXPECT_THAT(Obstacles(parent_), ElementsAre(HasSubstr("memory is mapped from /dev/zero")));
   Run(parent_, "m.close()");
   EXPECT_EQ(Run(Fork(parent_, 11), "print(6 * 7)"), "42");
+}
+
+// What is shared in a sandbox would be shared with its copy.
+TEST_F(PythonForkTest, SharesNoMemoryWithItsParent) {
+  Run(parent_,
+      "import cloister\nbuffer, lock = cloister.SharedBuffer(10000), cloister.Lock()\n"
+      "semaphore, condition = cloister.Semaphore(), cloister.Condition()\n"
+      "lock.acquire(); buffer.atomic_add(0, 1)");
+  EXPECT_THAT(
+      Obstacles(parent_),
+      UnorderedElementsAre(HasSubstr("a cloister.SharedBuffer is open, which a copy would share"),
+                           HasSubstr("a cloister.Lock is open"),
+                           HasSubstr("a cloister.Semaphore is open"),
+                           HasSubstr("a cloister.Condition is open")));
+  Run(parent_, "lock.release(); buffer.close(); del lock, semaphore, condition");
+  const CreatedSandbox fork = Fork(parent_, 11);
+  const std::string own =
+      "buffer, lock = cloister.SharedBuffer(8), cloister.Lock()\n"
+      "lock.acquire(); buffer.atomic_add(0, 1); lock.release(); lock.acquire()\n"
+      "print(buffer.atomic_load(0), lock.owner_died, cloister.clone(lock).acquire(False))";
+  EXPECT_EQ(Run(fork, own), "1 False False");
+  EXPECT_EQ(Run(parent_, own), "1 False False");
 }
 
 TEST_F(PythonForkTest, KeepsSignalHandlersAndOutput) {

@@ -59,8 +59,8 @@ PyObject* EncodeHandles(PyObject*, PyObject* arguments) {
   }
   PyRef bytes = PyRef::Steal(
       PyBytes_FromStringAndSize(clone.view().data(), static_cast<Py_ssize_t>(clone.size())));
-  PyRef both = PyRef::Steal(numbers && bytes ? PyTuple_Pack(2, bytes.get(), numbers.get())
-                                             : nullptr);
+  PyRef both =
+      PyRef::Steal(numbers && bytes ? PyTuple_Pack(2, bytes.get(), numbers.get()) : nullptr);
   if (!both) return nullptr;
   handles.Sent();
   for (UniqueFd& copy : copies) (void)copy.release();
@@ -105,7 +105,8 @@ PyObject* RegisterClone(PyObject*, PyObject* arguments) {
   }
   auto* registered = reinterpret_cast<PyTypeObject*>(type);
   if ((registered->tp_flags & Py_TPFLAGS_HEAPTYPE) == 0 ||
-      CloneTypes::Here().Find(registered) != nullptr) {
+      CloneTypes::Here().Find(registered) != nullptr ||
+      FindCloneHandleType(registered) != nullptr) {
     PyErr_Format(PyExc_TypeError, "%s is cloned in its own way", registered->tp_name);
     return nullptr;
   }

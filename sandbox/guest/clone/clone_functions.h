@@ -17,8 +17,8 @@ PyObject* EncodeCloneValue(PyObject*, PyObject* value);
 PyObject* DecodeCloneValue(PyObject*, PyObject* clone);
 
 // encode_handles(value, transfer=()) -> (bytes, descriptors), which are the caller's;
-// decode_handles(bytes, descriptors) -> value, which takes them over, also where it fails. A message
-// without its transport.
+// decode_handles(bytes, descriptors) -> value, which takes them over, also where it fails. A
+// message without its transport.
 PyObject* EncodeHandles(PyObject*, PyObject* arguments);
 PyObject* DecodeHandles(PyObject*, PyObject* arguments);
 

@@ -31,16 +31,14 @@ bool CloneEncoder::Handle(PyObject* object, const CloneHandleType& type) {
   std::string problem;
   handle.is_handed_over = handles_->IsHandedOver(object);
   if (!type.describe(object, &handle, &problem)) return Refuse(std::move(problem));
-  const Start start =
-      BeginObject(object, type.kind, FieldCount(handle, type.kind), Exists::kLater);
+  const Start start = BeginObject(object, type.kind, FieldCount(handle, type.kind), Exists::kLater);
   if (start != Start::kNew) return start == Start::kReference;
   if (type.kind != CloneKind::kSharedBuffer && !TextField(handle.name)) return false;
   if (type.kind == CloneKind::kPort) {
     ++values_;
     if (!IntField(handle.capacity)) return false;
     for (OpenDescriptor& descriptor : handle.descriptors) {
-      if (!Descriptor(object, std::move(descriptor),
-                      {.source = CloneBufferSource::kDescriptor})) {
+      if (!Descriptor(object, std::move(descriptor), {.source = CloneBufferSource::kDescriptor})) {
         return false;
       }
     }

@@ -26,6 +26,28 @@ __all__ = [
 ]
 
 
+# What is loaded when it is first asked for: the part of Cloister that has it.
+_LAZY = {
+    "Condition": "shared",
+    "Lock": "shared",
+    "Semaphore": "shared",
+    "SharedBuffer": "shared",
+}
+__all__ += _LAZY
+
+
+def __getattr__(name):
+    part = _LAZY.get(name)
+    if part is None:
+        raise AttributeError(f"module 'cloister' has no attribute {name!r}")
+    value = globals()[name] = _load(part)[name]
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_LAZY})
+
+
 def _new_display_id():
     import os
 

@@ -35,13 +35,13 @@ TEST(CloneLayoutTest, IsWhatTheSpecificationSays) {
 }
 
 TEST(CloneLayoutTest, TakesApartWhatItComposed) {
-  const std::string clone = Compose(
-      "value", {{.content = "first buffer"},
-                {.source = Source::kShared, .offset = 5, .size = uint64_t{1} << 40},
-                {.content = ""},
-                {.source = Source::kMoved, .index = 2, .size = 7},
-                {.content = std::string_view("\0\0", 2)},
-                {.source = Source::kDescriptor, .index = 1}});
+  const std::string clone =
+      Compose("value", {{.content = "first buffer"},
+                        {.source = Source::kShared, .offset = 5, .size = uint64_t{1} << 40},
+                        {.content = ""},
+                        {.source = Source::kMoved, .index = 2, .size = 7},
+                        {.content = std::string_view("\0\0", 2)},
+                        {.source = Source::kDescriptor, .index = 1}});
   const auto parts = ParseClone(clone, CloneLimits{});
   ASSERT_TRUE(parts.ok()) << parts.status();
   EXPECT_EQ(parts->value, "value");

@@ -147,9 +147,8 @@ void RandomClone::ProposeText(CloneTag tag) {
 void RandomClone::ProposeContainer(CloneToken* token) {
   const size_t tags =
       static_cast<size_t>(CloneTag::kObject) - static_cast<size_t>(CloneTag::kTuple);
-  const size_t kinds = handles_ == Handles::kSome
-                           ? kCloneKindCount
-                           : static_cast<size_t>(CloneKind::kSharedBuffer);
+  const size_t kinds =
+      handles_ == Handles::kSome ? kCloneKindCount : static_cast<size_t>(CloneKind::kSharedBuffer);
   const size_t chosen = Below(tags + kinds);
   const size_t more = left_ > 100 ? Below(12) : left_ > 0 ? Below(6) : Below(3) / 2;
   if (chosen < tags) {

@@ -1,0 +1,78 @@
+// cloister.SharedBuffer: memory that all interpreters and processes of a sandbox can have at once,
+// or one after another.
+//
+// Programs reach it through views (memoryview, numpy.frombuffer), without a copy, and by atomics.
+// Sent in a message, it is one more object of the same memory there. Handed over
+// (`transfer=[buffer]`), it is the receiver's alone: the sender's object is detached once the
+// message is sent. While views of an object or waits on it exist, it cannot be closed or handed
+// over: no view ever points at memory that is gone.
+//
+// The memory is charged to the account of the interpreter that made it, or was handed it, until its
+// object is closed, detached or dropped; and by the kernel to the sandbox for as long as anybody
+// has it. Peers to whom it was only shown pay nothing.
+//
+// Thread-safety: the thread that holds the GIL.
+
+#ifndef CLOISTER_SANDBOX_GUEST_SHARED_SHARED_BUFFER_H_
+#define CLOISTER_SANDBOX_GUEST_SHARED_SHARED_BUFFER_H_
+
+#include <cstddef>
+#include <memory>
+
+#include "sandbox/guest/memory_account.h"
+#include "sandbox/guest/python_object.h"
+#include "sandbox/guest/shared/shared_memory.h"
+
+namespace cloister::sandbox {
+
+// What an object knows. Safe to drop in any state.
+class SharedBufferState {
+ public:
+  SharedBufferState() = default;
+  SharedBufferState(const SharedBufferState&) = delete;
+  SharedBufferState& operator=(const SharedBufferState&) = delete;
+  ~SharedBufferState() { Drop(); }
+
+  // Gives an object that has none its memory; `is_owner`: which its interpreter pays for.
+  void Adopt(std::shared_ptr<const SharedMemory> memory, bool is_owner);
+
+  // Null with ValueError set where it was closed or detached.
+  const SharedMemory* memory() const;
+  const SharedMemory* peek() const { return memory_.get(); }
+
+  // A view or a wait begins, and ends. False with a Python exception set.
+  bool BeginUse();
+  void EndUse() { --uses_; }
+
+  // False with BufferError set where it is in use; `what` would have become of it.
+  bool CheckUnused(const char* what) const;
+  bool Close();
+
+  bool BeginHandover();
+  void EndHandover(bool was_sent);
+
+  bool is_leaving() const { return is_leaving_; }
+
+  const char* ending() const { return was_handed_over_ ? "transferred" : "closed"; }
+
+ private:
+  void Drop();
+
+  std::shared_ptr<const SharedMemory> memory_;
+  MemoryAccount* account_ = nullptr;  // that pays
+  Py_ssize_t uses_ = 0;
+  bool is_leaving_ = false;  // held by a message that is being sent
+  bool was_handed_over_ = false;
+};
+
+struct SharedBuffer {
+  PyObject_HEAD SharedBufferState state;
+};
+
+inline SharedBuffer* AsSharedBuffer(PyObject* self) {
+  return reinterpret_cast<SharedBuffer*>(self);
+}
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_GUEST_SHARED_SHARED_BUFFER_H_
