@@ -23,6 +23,8 @@ struct GuestProgram {
 
   v1::Program program;
   internal::v1::ProgramClones clones;
+  // What a call returns comes as a clone, in ExecutionEnd::value_clone, and not as a Value.
+  bool returns_clone = false;
 };
 
 }  // namespace cloister::sandbox

@@ -22,6 +22,7 @@
 #include "cloister/v1/outcome.pb.h"
 #include "cloister/v1/program.pb.h"
 #include "sandbox/base/limits.h"
+#include "sandbox/mailbox.h"
 #include "sandbox/program_runner.h"
 
 namespace cloister::sandbox {
@@ -87,6 +88,9 @@ class CellRunner : public ProgramRunner {
   // destroyed before. Takes 4 s at most: a question that no interrupt ends costs the interpreter
   // (OnLost).
   virtual void Ask(NotebookQuestion question, NotebookCallback done) = 0;
+
+  // Once it is open, whatever runs.
+  virtual Mailbox& mailbox() = 0;
 };
 
 enum class InterpreterProfile { kIsolated, kSharedGil, kProcess };

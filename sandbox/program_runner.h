@@ -41,6 +41,8 @@ struct ExecutionEnd {
   absl::Status status;
   v1::Outcome outcome;
   std::vector<v1::ReturnedFile> files;
+  // Where GuestProgram::returns_clone asked for it and there is one: checked, with inline buffers.
+  std::string value_clone = {};
 };
 
 // Told of one execution. Must outlive it: until OnFinished, or until the Sandbox is destroyed.

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/foreign_text.h"
+#include "sandbox/base/status_macros.h"
 #include "sandbox/host/guest_limits.h"
 #include "sandbox/host/notebook_frame.h"
 #include "sandbox/host/typed_value.h"
@@ -149,13 +150,20 @@ void Execution::HandleFrame(GuestChannel::FrameOrError frame) {
   if (absl::Status status = CheckFinished(frame->finished()); !status.ok()) {
     return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
   }
-  if (absl::Status status = TakeTypedValue(frame->mutable_finished()); !status.ok()) {
+  if (absl::Status status = TakeValue(frame->mutable_finished()); !status.ok()) {
     return Stop(HostStop::kBrokenProtocol, std::string(status.message()));
   }
   if (session_ != nullptr) session_->OnCellFinished(frame->finished());
   Observation seen;
   seen.finished = std::move(*frame->mutable_finished());
   Report(std::move(seen));
+}
+
+absl::Status Execution::TakeValue(internal::v1::Finished* finished) {
+  if (returns_clone_) {
+    CLOISTER_ASSIGN_OR_RETURN(value_clone_, TakeValueClone(finished));
+  }
+  return TakeTypedValue(finished);
 }
 
 bool Execution::TakeLastFrames() {
@@ -331,6 +339,7 @@ void Execution::Report(Observation seen) {
   const bool preserved =
       session_ != nullptr && seen.finished.has_value() && !exit_watch_.exit().has_value();
   ExecutionEnd end;
+  end.value_clone = std::move(value_clone_);
   if (seen.finished.has_value()) {
     end.files.assign(std::make_move_iterator(seen.finished->mutable_files()->begin()),
                      std::make_move_iterator(seen.finished->mutable_files()->end()));

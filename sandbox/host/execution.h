@@ -73,6 +73,9 @@ class Execution {
   // after signals for an earlier cell have been sent.
   void Start(const std::optional<internal::v1::SetSandboxLimits>& kernel_limits);
 
+  // Before Start: as GuestProgram::returns_clone.
+  void ReturnClone() { returns_clone_ = true; }
+
   void OnLimitsSet(const std::string& error);
   void OnSignaled();
   void OnProcessExited(const internal::v1::SandboxExited& exit);
@@ -98,6 +101,7 @@ class Execution {
   void HandleFrame(GuestChannel::FrameOrError frame);
   // Frames that wait to be read. Whether there is nothing left to do here.
   bool TakeLastFrames();
+  absl::Status TakeValue(internal::v1::Finished* finished);
   // Whether a guest of ours could have said so.
   absl::Status CheckFinished(const internal::v1::Finished& finished) const;
 
@@ -124,6 +128,8 @@ class Execution {
   int64_t cell_ = 0;
   std::vector<std::string> return_files_;
   bool wants_typed_value_ = false;
+  bool returns_clone_ = false;
+  std::string value_clone_;
 
   Phase phase_ = Phase::kPreparing;
   bool frames_left_ = false;                         // unread, because output is paused

@@ -47,10 +47,11 @@ std::optional<GuestChannel::FrameOrError> GuestChannel::Poll() {
   for (size_t turn = 0; turn < kTurnBytes;) {
     // Never past the current frame: what follows an answer is nobody's business.
     const size_t wanted = std::min(decoder_.wanted(), sizeof(piece));
-    const ssize_t got = ::recv(socket_.fd(), piece, wanted, MSG_DONTWAIT);
+    const ssize_t got = Get(piece, wanted);
     if (got < 0) {
       if (errno == EINTR) continue;
       if (errno == EAGAIN) return std::nullopt;
+      if (errno == EBADMSG) return absl::DataLossError("too many descriptors beside a frame");
       if (errno != ECONNRESET) return SyscallError("read the guest's channel");
     }
     if (got <= 0) return absl::OutOfRangeError("the guest's end of the channel is closed");
@@ -58,10 +59,38 @@ std::optional<GuestChannel::FrameOrError> GuestChannel::Poll() {
     turn += bytes.size();
     if (absl::Status status = decoder_.Consume(&bytes); !status.ok()) return status;
     if (std::optional<std::string> message = decoder_.TakeMessage()) {
-      return ParseGuestFrame(*message);
+      return Parse(*message);
     }
   }
   return std::nullopt;
+}
+
+ssize_t GuestChannel::Get(char* piece, size_t wanted) {
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  iovec bytes = {piece, wanted};
+  msghdr header = {};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof(control);
+  const ssize_t got = ::recvmsg(socket_.fd(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0 || (header.msg_controllen == 0 && (header.msg_flags & MSG_CTRUNC) == 0)) return got;
+  std::vector<UniqueFd> came = TakeDescriptors(&header);
+  if ((header.msg_flags & MSG_CTRUNC) != 0 || came.size() > 1 || (descriptor_ && !came.empty())) {
+    errno = EBADMSG;
+    return -1;
+  }
+  if (!came.empty()) descriptor_ = std::move(came.front());
+  return got;
+}
+
+GuestChannel::FrameOrError GuestChannel::Parse(const std::string& message) {
+  FrameOrError frame = ParseGuestFrame(message);
+  if (frame.ok() && frame->has_open_mailbox() != static_cast<bool>(descriptor_)) {
+    return absl::DataLossError(descriptor_ ? "a descriptor that was not asked for"
+                                           : "a mailbox without its descriptor");
+  }
+  return frame;
 }
 
 void GuestChannel::Send(std::string frame, SentFunction sent, std::vector<UniqueFd> descriptors) {

@@ -50,6 +50,9 @@ class GuestChannel {
   // The next frame or error if it is there already.
   std::optional<FrameOrError> Poll();
 
+  // What came beside the last frame: open_mailbox comes with one descriptor, all others with none.
+  UniqueFd TakeDescriptor() { return std::move(descriptor_); }
+
   // Sends an encoded frame, as fast as the guest takes it; then calls `sent`, inline where it fits
   // into the socket at once. OUT_OF_RANGE where the guest's end is closed. One at a time. `descriptors` go
   // with the first byte.
@@ -63,9 +66,13 @@ class GuestChannel {
   void ContinueSend();
   void EndSend(absl::Status status);
   ssize_t Put();
+  // As recv(2); a descriptor that comes is kept. EBADMSG: more of them than one frame has.
+  ssize_t Get(char* piece, size_t wanted);
+  FrameOrError Parse(const std::string& message);
 
   FdWatcher socket_;
   FrameDecoder decoder_{kMaxIdleFrameBytes};
+  UniqueFd descriptor_;
   FrameFunction on_frame_;
   std::string outgoing_;
   std::string_view unsent_;

@@ -70,11 +70,16 @@ class FieldCounter {
 
 absl::StatusOr<internal::v1::GuestFrame> ParseGuestFrame(std::string_view bytes) {
   internal::v1::GuestFrame frame;
-  CLOISTER_RETURN_IF_ERROR(FieldCounter(bytes).CheckMessage(*frame.GetDescriptor(), 0));
-  if (!frame.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+  CLOISTER_RETURN_IF_ERROR(ParseGuestMessage(bytes, &frame));
+  return frame;
+}
+
+absl::Status ParseGuestMessage(std::string_view bytes, google::protobuf::Message* message) {
+  CLOISTER_RETURN_IF_ERROR(FieldCounter(bytes).CheckMessage(*message->GetDescriptor(), 0));
+  if (!message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return absl::DataLossError("a frame does not parse");
   }
-  return frame;
+  return absl::OkStatus();
 }
 
 }  // namespace cloister::sandbox

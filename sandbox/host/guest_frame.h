@@ -9,8 +9,10 @@
 
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cloister/internal/v1/guest.pb.h"
+#include "google/protobuf/message.h"
 
 namespace cloister::sandbox {
 
@@ -22,6 +24,9 @@ inline constexpr int kMaxGuestFrameFields = 65'536;
 inline constexpr int kMaxGuestFrameDepth = 64;
 
 absl::StatusOr<internal::v1::GuestFrame> ParseGuestFrame(std::string_view bytes);
+
+// The same for whatever else guests say.
+absl::Status ParseGuestMessage(std::string_view bytes, google::protobuf::Message* message);
 
 }  // namespace cloister::sandbox
 

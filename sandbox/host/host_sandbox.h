@@ -48,6 +48,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
                ExecutionObserver* observer) override;
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
+  Mailbox& mailbox() override { return session_->mailbox(); }
   void Fork(const ForkSpec& spec, ForkCallback done) override;
   int64_t CreateInterpreter(InterpreterSpec spec, SessionObserver* observer,
                             InterpreterCallback done) override;

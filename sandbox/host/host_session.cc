@@ -71,6 +71,11 @@ void HostSession::OnFrame(GuestChannel::FrameOrError frame) {
   if (!frame.ok()) {
     return Lose(HostStop::kBrokenProtocol, std::string(frame.status().message()));
   }
+  if (frame->has_open_mailbox()) {
+    const absl::Status opened = OnOpenMailbox();
+    if (!opened.ok()) return Lose(HostStop::kBrokenProtocol, std::string(opened.message()));
+    return AwaitFrame();
+  }
   if (phase_ == Phase::kOpening && TakeOpening(*frame)) return;
   if (on_stand_still_ != nullptr && frame->has_fork_prepared()) {
     AwaitFrame();
@@ -94,6 +99,12 @@ absl::Status HostSession::OnIdleFrame(GuestFrame frame) {
   exchange_.reset();
   done(**std::move(answer));  // may destroy this
   return absl::OkStatus();
+}
+
+// Also while its imports are at work: they may start threads.
+absl::Status HostSession::OnOpenMailbox() {
+  if (stands_still_ || (phase_ != Phase::kOpening && phase_ != Phase::kOpen)) return OutOfTurn();
+  return mailbox_.Open(parts_->channel.TakeDescriptor());
 }
 
 absl::Status HostSession::OnLate(GuestFrame frame) {
@@ -164,6 +175,7 @@ void HostSession::RunCell(CellSettings settings, GuestProgram program, const Lim
   cell.set_allow_input(settings.allow_input);
   *cell.mutable_options() = std::move(settings.options);
   *cell.mutable_program() = std::move(program.program);
+  const bool returns_clone = program.returns_clone;
   if (program.HasClones()) *cell.mutable_clones() = std::move(program.clones);
   // The sandbox's own limit holds, whatever the cell's resolved ones say.
   Limits in_force = limits;
@@ -175,6 +187,7 @@ void HostSession::RunCell(CellSettings settings, GuestProgram program, const Lim
   idle_cpu_.End();
   CellHost* const self = this;  // private to make_unique
   cell_ = std::make_unique<Execution>(parts_, std::move(frame), in_force, observer, self);
+  if (returns_clone) cell_->ReturnClone();
   if (phase_ != Phase::kOpen) {
     return cell_->StopLater(HostStop::kNeverStarted, "the sandbox had ended before");
   }
@@ -182,6 +195,7 @@ void HostSession::RunCell(CellSettings settings, GuestProgram program, const Lim
 }
 
 absl::Status HostSession::OnCellFrame(GuestFrame frame) {
+  if (frame.has_open_mailbox()) return OnOpenMailbox();
   const int64_t cell = CellOf(frame);
   if (cell != cell_number_ || frame.has_late_output()) return OnLate(std::move(frame));
   absl::StatusOr<v1::ExecutionEvent> event = TakeCellEvent(std::move(frame));
@@ -208,6 +222,7 @@ void HostSession::OnCellEnding(bool preserved, const v1::Outcome& outcome) {
     idle_cpu_.Begin();
   } else {
     phase_ = Phase::kEnded;
+    mailbox_.Close();
     PostEnded(outcome.detail());
   }
 }
@@ -332,6 +347,7 @@ void HostSession::Report(Observation seen) {
   parts_->channel.CancelAwait();
   seen.limits = limits_;
   if (exit_watch_.exit().has_value()) seen.oom_kills = exit_watch_.exit()->oom_kill_count();
+  mailbox_.Close();
   const std::weak_ptr<char> alive = alive_;
   FailExchange();
   if (alive.expired()) return;

@@ -24,6 +24,7 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "sandbox/host/execution.h"
 #include "sandbox/host/exit_watch.h"
+#include "sandbox/host/host_mailbox.h"
 #include "sandbox/host/idle_cpu_watch.h"
 #include "sandbox/host/notebook_exchange.h"
 #include "sandbox/host/sandbox_parts.h"
@@ -71,6 +72,8 @@ class HostSession final : private CellHost {
   const Limits& limits() const { return limits_; }
   int64_t last_cell() const { return last_cell_; }
 
+  Mailbox& mailbox() { return mailbox_; }
+
   // Kills it; what runs ends with this cause.
   void Stop(HostStop stop, const std::string& detail);
   // The same at once, whatever else there was to be seen of its end. Never from a call of its
@@ -114,6 +117,8 @@ class HostSession final : private CellHost {
   absl::Status OnIdleFrame(internal::v1::GuestFrame frame);
   // Of an earlier cell.
   absl::Status OnLate(internal::v1::GuestFrame frame);
+  // Takes the frame's descriptor.
+  absl::Status OnOpenMailbox();
 
   // Ends the session while nothing runs.
   void AwaitExit();
@@ -154,6 +159,9 @@ class HostSession final : private CellHost {
   std::function<void(absl::Status)> on_stand_still_;
   bool stands_still_ = false;
   std::function<void(const std::string& how)> on_ended_;
+  HostMailbox mailbox_{parts_->loop, [this](const std::string& detail) {
+                         Stop(HostStop::kBrokenProtocol, detail);
+                       }};
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

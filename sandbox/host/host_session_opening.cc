@@ -68,7 +68,7 @@ absl::Status HostSession::CheckImportFailed(const internal::v1::ImportFailed& fa
 void HostSession::ReportOpened(const absl::Status& status) {
   parts_->loop->Cancel(timer_);
   phase_ = status.ok() ? Phase::kOpen : Phase::kEnded;
-  if (status.ok()) idle_cpu_.Begin();
+  status.ok() ? idle_cpu_.Begin() : mailbox_.Close();
   // Never inline from the call that caused it.
   parts_->loop->Post([this, status, alive = std::weak_ptr<char>(alive_)] {
     if (!alive.expired()) observer_->OnOpened(status);

@@ -49,6 +49,7 @@ class SessionInterpreter : public Interpreter, protected SessionObserver {
   void RunCell(CellSettings settings, GuestProgram program, const Limits& limits,
                ExecutionObserver* observer) override;
   void Ask(NotebookQuestion question, NotebookCallback done) override;
+  Mailbox& mailbox() override { return session_->mailbox(); }
   bool SendInput(int64_t request, std::optional<std::string> text) override;
   void Interrupt(absl::Duration grace) override { session_->Interrupt(grace); }
   void Stop(StopReason reason) override { session_->Stop(HostStopOf(reason), ""); }

@@ -5,6 +5,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "sandbox/base/foreign_text.h"
+#include "sandbox/clone/check.h"
 #include "sandbox/clone/value.h"
 #include "sandbox/host/notebook_frame.h"
 
@@ -21,6 +22,18 @@ absl::Status CheckUntypedValue(const v1::Value& value) {
     return absl::DataLossError("a typed value that is no clone");
   }
   return value.has_bundle() ? CheckBundle(value.bundle()) : absl::OkStatus();
+}
+
+absl::StatusOr<std::string> TakeValueClone(internal::v1::Finished* finished) {
+  if (finished->value_clone().empty()) return std::string();
+  const auto checked =
+      CheckClone(finished->value_clone(), kResultCloneLimits, CloneBuffers::kInline);
+  if (!checked.ok()) {
+    return absl::DataLossError(absl::StrCat("a broken clone: ", checked.status().message()));
+  }
+  std::string clone = std::move(*finished->mutable_value_clone());
+  finished->clear_value_clone();
+  return clone;
 }
 
 absl::Status TakeTypedValue(internal::v1::Finished* finished) {

@@ -84,6 +84,11 @@ class FrameDecoder {
                                              : length_ - message_.size();
   }
 
+  // The length of the message under way, once its header is complete.
+  std::optional<size_t> announced() const {
+    return header_bytes_ < kFrameHeaderBytes ? std::nullopt : std::make_optional(length_);
+  }
+
   // Whether the stream may end here.
   bool AtFrameStart() const { return header_bytes_ == 0; }
 

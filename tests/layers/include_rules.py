@@ -34,7 +34,8 @@ MESSAGES = ("cloister/v1/", "cloister/internal/v1/", "google/rpc/")
 
 # What service/ sees of sandbox/.
 SEAM = (
-    "sandbox/guest_program.h", "sandbox/interpreter.h", "sandbox/program_runner.h", "sandbox/sandbox.h",
+    "sandbox/guest_program.h", "sandbox/interpreter.h", "sandbox/mailbox.h", "sandbox/program_runner.h",
+    "sandbox/sandbox.h",
 )  # fmt: skip
 
 

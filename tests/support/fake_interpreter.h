@@ -14,6 +14,7 @@
 #include "absl/time/time.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/interpreter.h"
+#include "tests/support/fake_mailbox.h"
 
 namespace cloister::testing {
 
@@ -56,11 +57,16 @@ class FakeInterpreter final : public sandbox::Interpreter {
   // Of End; null before.
   std::function<void(const absl::Status&)> ending;
 
+  FakeMailbox post;
+
   // sandbox::Interpreter
   int64_t id() const override { return 1; }
-  void RunCell(sandbox::CellSettings settings, sandbox::GuestProgram /*program*/,
+  sandbox::Mailbox& mailbox() override { return post; }
+  sandbox::GuestProgram program;  // of the cell that was run last
+  void RunCell(sandbox::CellSettings settings, sandbox::GuestProgram cell_program,
                const sandbox::Limits& /*limits*/, sandbox::ExecutionObserver* observer) override {
     cell_ = std::move(settings);
+    program = std::move(cell_program);
     observer_ = observer;
   }
   void Run(sandbox::GuestProgram, const sandbox::Limits&, sandbox::ExecutionObserver*) override {}

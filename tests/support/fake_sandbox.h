@@ -20,6 +20,7 @@
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
 #include "tests/support/fake_interpreter.h"
+#include "tests/support/fake_mailbox.h"
 
 namespace cloister::testing {
 
@@ -70,8 +71,11 @@ class FakeSandbox final : public sandbox::Sandbox {
   // Whether it is a copy that goes on.
   bool resumed() const { return resumed_; }
 
+  FakeMailbox post;
+
   // sandbox::Sandbox
   int64_t id() const override { return id_; }
+  sandbox::Mailbox& mailbox() override { return post; }
   void Fork(const sandbox::ForkSpec& spec, ForkCallback done) override {
     fork_ = spec;
     on_forked_ = std::move(done);

@@ -104,6 +104,12 @@ void FakeGuest::Say(const GuestFrame& frame) {
   ASSERT_TRUE(WriteFrame(channel_.get(), frame, kMaxGuestFrameBytes).ok());
 }
 
+void FakeGuest::SayWith(const GuestFrame& frame, const std::vector<UniqueFd>& descriptors) {
+  std::vector<int> numbers;
+  for (const UniqueFd& fd : descriptors) numbers.push_back(fd.get());
+  ASSERT_TRUE(WriteFrame(channel_.get(), frame, kMaxGuestFrameBytes, numbers).ok());
+}
+
 void FakeGuest::SayReady() {
   GuestFrame frame;
   frame.mutable_ready();

@@ -50,6 +50,7 @@ class FakeGuest {
   void SayReady();
   void SayFinished(internal::v1::Finished::Kind kind = internal::v1::Finished::KIND_SUCCEEDED);
   void SayRaw(std::string_view bytes);
+  void SayWith(const internal::v1::GuestFrame& frame, const std::vector<UniqueFd>& descriptors);
   void CloseChannel() { channel_.reset(); }
   // The next frame, once the host has sent it, with what came beside it. Waits for it.
   internal::v1::HostFrame ReadHostFrame(std::vector<UniqueFd>* descriptors = nullptr);

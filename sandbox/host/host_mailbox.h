@@ -1,0 +1,108 @@
+// The host's side of one interpreter's mailbox (internal/v1/mailbox.proto): accepts the guest's connections, reads
+// what it posts and asks, opens its inbox to it.
+//
+// What no guest of ours can have sent breaks the protocol, and ends the interpreter; what its code can bring about is answered
+// with a failure.
+//
+// Thread-safety: the loop's thread only.
+// Ownership: of all its descriptors. Memory: MailboxBudget of frames, and what HostInbox says.
+
+#ifndef CLOISTER_SANDBOX_HOST_HOST_MAILBOX_H_
+#define CLOISTER_SANDBOX_HOST_HOST_MAILBOX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/host/asio_loop.h"
+#include "sandbox/host/fd_watcher.h"
+#include "sandbox/host/host_inbox.h"
+#include "sandbox/host/mailbox_connection.h"
+#include "sandbox/mailbox.h"
+
+namespace cloister::sandbox {
+
+class HostMailbox final : public Mailbox {
+ public:
+  // Open at once.
+  static constexpr size_t kMaxConnections = 64;
+
+  // `on_broken` is told once that the guest has broken the protocol; everything is closed then.
+  using BrokenFunction = std::function<void(std::string detail)>;
+  HostMailbox(AsioLoop* loop, BrokenFunction on_broken)
+      : loop_(loop), on_broken_(std::move(on_broken)) {}
+  HostMailbox(const HostMailbox&) = delete;
+  HostMailbox& operator=(const HostMailbox&) = delete;
+
+  // The guest has a mailbox from here on, and this is the host's end of its line. DATA_LOSS: no guest of ours sends that.
+  absl::Status Open(UniqueFd line);
+  // The session is over: tells of the posts that are there, and closes everything.
+  void Close();
+
+  // Mailbox.
+  void SetObserver(MailboxObserver* observer) override;
+  bool HasRoomFor(size_t bytes) override { return inbox_.HasRoomFor(bytes); }
+  absl::Status Post(std::string clone, std::shared_ptr<void> held) override {
+    return inbox_.Post(std::move(clone), std::move(held));
+  }
+  void ResumePosts() override;
+  absl::StatusOr<UniqueFd> OpenSender() override { return inbox_.OpenSender(); }
+  using Mailbox::Answer;
+  void Answer(int64_t number, internal::v1::MailboxReply reply, UniqueFd descriptor) override;
+
+ private:
+  enum class State { kReading, kPosts, kAwaitingAnswer, kAnswering };
+  struct Connection {
+    State state = State::kReading;
+    std::unique_ptr<MailboxConnection> socket;
+  };
+
+  void OnLine();
+  // One connection of the line. UNAVAILABLE: there is none now. OUT_OF_RANGE: there will be none.
+  absl::Status Accept();
+  void Refuse(const UniqueFd& socket);
+  void OnFrame(int64_t number, MailboxConnection::FrameOrError frame);
+  void OnRequestFrame(int64_t number, const std::string& frame);
+  void OnRequest(int64_t number, internal::v1::MailboxRequest request);
+  void OpenPosts(int64_t number);
+  void OpenInbox(int64_t number);
+  // What is there of posts on one connection, or on all.
+  void ReadPosts(int64_t number);
+  void ReadAllPosts();
+  // Whether to read on.
+  bool OnPostFrame(const std::string& frame);
+  void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply, UniqueFd descriptor);
+  void Drop(int64_t number);
+  // Those that wait for others to give something back.
+  void RetryStalled();
+  void Break(std::string detail);
+  void CloseAll();
+  Connection* Find(int64_t number);
+
+  AsioLoop* const loop_;
+  const BrokenFunction on_broken_;
+  MailboxObserver* observer_ = nullptr;
+  bool is_closed_ = false;
+  std::optional<FdWatcher> line_;
+  bool had_line_ = false;
+  HostInbox inbox_{loop_, [this] {
+                     if (observer_ != nullptr) observer_->OnInboxRoom();
+                   }};
+  MailboxBudget budget_;
+  int64_t last_number_ = 0;
+  std::map<int64_t, Connection> connections_;
+  bool posts_paused_ = false;
+  bool retry_posted_ = false;
+  std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_HOST_MAILBOX_H_

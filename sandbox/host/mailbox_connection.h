@@ -1,0 +1,99 @@
+// The host's end of one connection of a mailbox: reads frames of the guest's, one at a time, sends at most one, never
+// waits, believes nothing.
+//
+// The guest made the socket and may have kept the host's end as well: it can take bytes away, add some, and set flags.
+//
+// Thread-safety: the loop's thread only.
+// Ownership: of the socket. May be destroyed at any time, from inside its functions too; then none of them runs.
+
+#ifndef CLOISTER_SANDBOX_HOST_MAILBOX_CONNECTION_H_
+#define CLOISTER_SANDBOX_HOST_MAILBOX_CONNECTION_H_
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "sandbox/base/unique_fd.h"
+#include "sandbox/host/asio_loop.h"
+#include "sandbox/host/fd_watcher.h"
+#include "sandbox/wire/frame.h"
+
+namespace cloister::sandbox {
+
+// What all connections of a mailbox hold of frames, theirs and the host's.
+class MailboxBudget {
+ public:
+  static constexpr size_t kMaxBytes = size_t{32} << 20;
+
+  bool Take(size_t bytes) {
+    if (bytes > kMaxBytes - held_) return false;
+    held_ += bytes;
+    return true;
+  }
+  void Give(size_t bytes) { held_ -= bytes; }
+
+ private:
+  size_t held_ = 0;
+};
+
+class MailboxConnection {
+ public:
+  // The longest frame each way: a message, and a little.
+  static constexpr size_t kMaxFrameBytes = (size_t{16} << 20) + (size_t{64} << 10);
+
+  // One frame's bytes, or OUT_OF_RANGE (the guest's end is closed), or DATA_LOSS (it broke the protocol).
+  using FrameOrError = absl::StatusOr<std::string>;
+  using FrameFunction = std::function<void(FrameOrError)>;
+
+  MailboxConnection(AsioLoop* loop, UniqueFd socket, MailboxBudget* budget)
+      : socket_(loop, std::move(socket)), budget_(*budget) {}
+  MailboxConnection(const MailboxConnection&) = delete;
+  MailboxConnection& operator=(const MailboxConnection&) = delete;
+  ~MailboxConnection() { ReleaseFrame(); }
+
+  // As FdWatcher::Open.
+  absl::Status Open() { return socket_.Open(); }
+
+  // The next frame or error if it is there already. What is held for the frame before is given back.
+  std::optional<FrameOrError> Poll();
+  // Calls `function` once, never inline, with the next frame or error.
+  void AwaitFrame(FrameFunction function);
+  void CancelAwait();
+  // Whether a frame waits until others have given back what they hold; then AwaitFrame goes on with Retry, inline.
+  bool is_stalled() const { return is_stalled_; }
+  void Retry();
+
+  // Calls `function` once, never inline: the guest's end is closed (true), or says something out of turn (false).
+  void AwaitClose(std::function<void(bool is_closed)> function);
+
+  // Sends an encoded frame, as fast as the guest takes it; `sent` follows, inline where that is at once. Once.
+  // `descriptor`, if there is one, goes with the first byte. RESOURCE_EXHAUSTED: the guest takes it too slowly for what
+  // it has open beside it.
+  void Send(std::string frame, UniqueFd descriptor, std::function<void(absl::Status)> sent);
+
+ private:
+  void OnReadable();
+  void ContinueSend();
+  void EndSend(absl::Status status);
+  ssize_t Put();
+  void ReleaseFrame();
+
+  FdWatcher socket_;
+  MailboxBudget& budget_;
+  FrameDecoder decoder_{kMaxFrameBytes};
+  FrameFunction on_frame_;
+  bool is_stalled_ = false;
+  size_t held_bytes_ = 0;
+  std::string outgoing_;
+  std::string_view unsent_;
+  UniqueFd unsent_descriptor_;
+  std::function<void(absl::Status)> on_sent_;
+};
+
+}  // namespace cloister::sandbox
+
+#endif  // CLOISTER_SANDBOX_HOST_MAILBOX_CONNECTION_H_
