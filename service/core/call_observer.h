@@ -46,10 +46,12 @@ enum class CallMethod {
   kListFiles,
   kRemoveFile,
   kMakeDirectory,
+  kPostMessage,
+  kConnect,
 };
 
 // Full names, in the order of the enum.
-inline constexpr std::array<std::string_view, 33> kCallMethodNames = {
+inline constexpr std::array<std::string_view, 35> kCallMethodNames = {
     "cloister.v1.ExecutionService/RunCode",
     "cloister.v1.ExecutionService/Execute",
     "cloister.v1.ExecutionService/CallFunction",
@@ -83,6 +85,8 @@ inline constexpr std::array<std::string_view, 33> kCallMethodNames = {
     "cloister.v1.FileService/ListFiles",
     "cloister.v1.FileService/RemoveFile",
     "cloister.v1.FileService/MakeDirectory",
+    "cloister.v1.MessageService/PostMessage",
+    "cloister.v1.MessageService/Connect",
 };
 
 // Thread-safety: called on any thread; must return quickly.

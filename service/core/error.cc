@@ -63,15 +63,18 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_PROFILE_UNSUPPORTED:
     case v1::ERROR_REASON_IMPORT_FAILED:
     case v1::ERROR_REASON_PATH_REFUSED:
+    case v1::ERROR_REASON_HOST_CALL_UNKNOWN:
       return absl::StatusCode::kFailedPrecondition;
     case v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED:
     case v1::ERROR_REASON_EXECUTION_QUEUE_FULL:
     case v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED:
     case v1::ERROR_REASON_INTERPRETER_COUNT_EXCEEDED:
     case v1::ERROR_REASON_WORKSPACE_FULL:
+    case v1::ERROR_REASON_INBOX_FULL:
       return absl::StatusCode::kResourceExhausted;
     case v1::ERROR_REASON_INTERPRETER_EXISTS:
     case v1::ERROR_REASON_FILE_EXISTS:
+    case v1::ERROR_REASON_ALREADY_CONNECTED:
       return absl::StatusCode::kAlreadyExists;
     case v1::ERROR_REASON_INTERPRETER_BUSY:
       return absl::StatusCode::kAborted;

@@ -214,6 +214,7 @@ void Execution::OnFinished(sandbox::ExecutionEnd end) {
   if (end.status.ok()) {
     result_.outcome = std::move(end.outcome);
     result_.files = std::move(end.files);
+    result_.value_clone = std::move(end.value_clone);
   } else {
     result_.status = NeverStartedError();
     setup_error_ = std::string(end.status.message());

@@ -38,6 +38,8 @@ struct ExecutionResult {
   std::string stdout_bytes;
   std::string stderr_bytes;
   std::vector<v1::ReturnedFile> files;
+  // Where GuestProgram::returns_clone asked for it.
+  std::string value_clone = {};
 };
 
 // A reader's part in an execution, which it keeps alive. Destroying it leaves; where the last owner

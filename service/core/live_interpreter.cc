@@ -16,9 +16,18 @@ LiveInterpreter::LiveInterpreter(const Context& context, std::string name,
     : context_(context),
       name_(std::move(name)),
       profile_(profile),
+      mail_(std::make_shared<InterpreterMail>(InterpreterMail::Context{
+          .loop = context_.loop,
+          .observer = context_.observer,
+          .requests = context_.requests,
+          .interpreter = name_,
+          .on_used = [this] {
+            if (context_.owner != nullptr) context_.owner->OnInterpreterUsed();
+          }})),
       queue_(context_.loop, context_.maximum_queued) {}
 
 LiveInterpreter::~LiveInterpreter() {
+  mail_->Retire();
   CountMemory(0);
   if (incarnation_ != nullptr) incarnation_->Abandon(sandbox::StopReason::kShutdown);
 }
@@ -49,6 +58,7 @@ int64_t LiveInterpreter::TakeCell() {
 void LiveInterpreter::Open() {
   cells_before_open_ = last_cell_;
   SetState(v1::Interpreter::STATE_READY);
+  mail_->Begin(&incarnation_->runner().mailbox());
   ServeSoon();
 }
 
@@ -57,6 +67,7 @@ std::shared_ptr<Incarnation> LiveInterpreter::Detach() {
   late_.clear();
   late_bytes_ = 0;
   CountMemory(0);
+  mail_->Halt();
   auto incarnation = std::exchange(incarnation_, nullptr);
   if (incarnation != nullptr) incarnation->Leave();
   return incarnation;
@@ -66,6 +77,7 @@ void LiveInterpreter::BeginRestart(const absl::Status& why) {
   BeginStart();
   current_execution_.clear();
   FailUnderWay(why);
+  mail_->End(why);
 }
 
 void LiveInterpreter::LetGo(v1::Loss loss, const absl::Status& why) {
@@ -75,6 +87,7 @@ void LiveInterpreter::LetGo(v1::Loss loss, const absl::Status& why) {
   SetState(v1::Interpreter::STATE_LOST);
   current_execution_.clear();
   FailUnderWay(why);
+  mail_->End(why);
   queue_.FailAll(why);
 }
 
@@ -85,6 +98,7 @@ void LiveInterpreter::End(const absl::Status& why) {
   context_.owner = nullptr;
   current_execution_.clear();
   FailUnderWay(why);
+  mail_->End(why);
   queue_.FailAll(why);
 }
 

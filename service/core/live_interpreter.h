@@ -26,7 +26,9 @@
 #include "cloister/v1/sandbox.pb.h"
 #include "sandbox/base/loop.h"
 #include "sandbox/sandbox.h"
+#include "service/core/guest_requests.h"
 #include "service/core/incarnation.h"
+#include "service/core/interpreter_mail.h"
 #include "service/core/observer.h"
 #include "service/core/turn_queue.h"
 #include "service/core/turn_source.h"
@@ -61,6 +63,8 @@ class LiveInterpreter final : public TurnSource,
     InterpreterOwner* owner;
     sandbox::Limits limits;
     size_t maximum_queued;
+    // Of what code asks about other interpreters; null for nobody.
+    GuestRequests* requests = nullptr;
   };
 
   // What late output may hold while nothing runs; then the oldest goes.
@@ -110,6 +114,7 @@ class LiveInterpreter final : public TurnSource,
   v1::StartKind start_kind() const { return start_kind_; }
   const v1::Loss& loss() const { return loss_; }
   const std::shared_ptr<Incarnation>& incarnation() const { return incarnation_; }
+  InterpreterMail& mail() { return *mail_; }
   const std::string& current_execution() const { return current_execution_; }
   size_t queued() const { return queue_.size(); }
   int64_t last_cell() const { return last_cell_; }
@@ -163,6 +168,7 @@ class LiveInterpreter final : public TurnSource,
   absl::Status refusal_;  // while LOST or ended
   std::shared_ptr<Incarnation> incarnation_;
 
+  const std::shared_ptr<InterpreterMail> mail_;
   TurnQueue queue_;
   Ticket last_ticket_ = 0;
   CellTurn* turn_ = nullptr;             // under way

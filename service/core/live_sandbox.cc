@@ -59,7 +59,8 @@ LiveInterpreter::Context LiveSandbox::InterpreterContext() {
           .observer = context_.observer,
           .owner = this,
           .limits = spec_.limits,
-          .maximum_queued = context_.maximum_queued};
+          .maximum_queued = context_.maximum_queued,
+          .requests = context_.requests};
 }
 
 // ---- start and end ------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ class LiveSandbox final : private InterpreterOwner {
     int maximum_interpreters;
     // Its time is over: the manager is to end it.
     std::function<void(LiveSandbox&, LiveEnd)> on_expired;
+    GuestRequests* requests = nullptr;
   };
   using StartCallback = std::function<void(const absl::Status&)>;
 

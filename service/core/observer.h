@@ -43,6 +43,12 @@ enum class ZygoteEnd {
 // account (a result, a limit) before the interrupt took effect.
 enum class InterruptResult { kStopped, kEscalated, kTooLate };
 
+// As the interpreter sees it: kIn from a client, kOut to one.
+enum class MessageDirection { kIn, kOut };
+
+// What became of a call of a client's function. kClosed: the client went; kCancelled: the caller did.
+enum class HostCallResult { kReturned, kRaised, kTimedOut, kCancelled, kClosed, kNotOffered };
+
 enum class ReplayResult { kJoined, kReused };  // kReused: REQUEST_ID_REUSED
 enum class ReattachResult { kAttached, kNotFound, kExpired };
 
@@ -126,6 +132,10 @@ class ServiceObserver {
   virtual void OnInterrupted(InterruptResult /*result*/, absl::Duration /*took*/) {}
   virtual void OnReplay(ReplayResult /*result*/) {}
   virtual void OnReattach(ReattachResult /*result*/) {}
+  // Messages between clients and interpreters, and calls of clients' functions.
+  virtual void OnMessage(MessageDirection /*direction*/, size_t /*bytes*/) {}
+  virtual void OnHostCall(HostCallResult /*result*/, absl::Duration /*took*/) {}
+  virtual void OnClientConnected(int /*change*/) {}
   // A reader fell behind and the guest's output was paused; bytes buffered over all executions.
   virtual void OnStreamStalled() {}
   virtual void OnBufferedBytes(int64_t /*change*/) {}

@@ -124,7 +124,8 @@ LiveSandbox::Context SandboxManager::MakeContext() {
           .observer = observer_,
           .maximum_queued = options_.maximum_queued,
           .maximum_interpreters = options_.maximum_interpreters,
-          .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); }};
+          .on_expired = [this](LiveSandbox& sandbox, LiveEnd how) { End(sandbox.name(), how); },
+          .requests = requests_};
 }
 
 v1::Sandbox SandboxManager::AddCopy(Copy copy) {

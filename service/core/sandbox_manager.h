@@ -107,6 +107,8 @@ class SandboxManager final : public InterpreterDirectory {
 
   // For sandboxes made from snapshots; outlives it.
   void SetSnapshots(SnapshotSource* snapshots) { snapshots_ = snapshots; }
+  // For code in the sandboxes made from here on; outlives it.
+  void SetGuestRequests(GuestRequests* requests) { requests_ = requests; }
   // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED.
   absl::StatusOr<std::shared_ptr<Reservation>> Reserve(int count);
   absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
@@ -151,6 +153,7 @@ class SandboxManager final : public InterpreterDirectory {
   sandbox::Loop* const loop_;
   SandboxSource* const source_;
   SnapshotSource* snapshots_ = nullptr;
+  GuestRequests* requests_ = nullptr;
   ServiceObserver* const observer_;
   const SandboxManagerOptions options_;
   int64_t last_ordinal_ = 0;

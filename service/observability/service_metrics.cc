@@ -252,6 +252,20 @@ void ServiceMetrics::OnReattach(core::ReattachResult result) {
   metrics_.counter(Metric::kStreamReattachments, IndexOf(result)).Increment();
 }
 
+void ServiceMetrics::OnMessage(core::MessageDirection direction, size_t bytes) {
+  metrics_.counter(Metric::kMessages, IndexOf(direction)).Increment();
+  metrics_.counter(Metric::kMessageBytes, IndexOf(direction)).Increment(static_cast<double>(bytes));
+}
+
+void ServiceMetrics::OnHostCall(core::HostCallResult result, absl::Duration took) {
+  metrics_.counter(Metric::kHostCalls, IndexOf(result)).Increment();
+  metrics_.histogram(Metric::kHostCallDuration).Observe(absl::ToDoubleSeconds(took));
+}
+
+void ServiceMetrics::OnClientConnected(int change) {
+  metrics_.gauge(Metric::kMessageConnections).Increment(change);
+}
+
 void ServiceMetrics::OnStreamStalled() { metrics_.counter(Metric::kStreamStalls).Increment(); }
 
 void ServiceMetrics::OnBufferedBytes(int64_t change) {

@@ -51,6 +51,9 @@ class ServiceMetrics final : public core::ServiceObserver, public core::CallObse
   void OnInterrupted(core::InterruptResult result, absl::Duration took) override;
   void OnReplay(core::ReplayResult result) override;
   void OnReattach(core::ReattachResult result) override;
+  void OnMessage(core::MessageDirection direction, size_t bytes) override;
+  void OnHostCall(core::HostCallResult result, absl::Duration took) override;
+  void OnClientConnected(int change) override;
   void OnStreamStalled() override;
   void OnBufferedBytes(int64_t change) override;
 

@@ -14,6 +14,7 @@
 #include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
 #include "service/core/interpreter_manager.h"
+#include "service/core/message_manager.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_manager.h"
 #include "service/rpc/request_validator.h"
@@ -29,6 +30,7 @@ struct Backend {
   core::ForkManager* forks;
   core::InterpreterManager* interpreters;
   core::FileManager* files;
+  core::MessageManager* messages;
   const RequestValidator* validator;
   const SandboxRequestValidator* sandbox_validator;
   core::CallObserver* observer;

@@ -13,6 +13,7 @@
 #include "service/rpc/file_service.h"
 #include "service/rpc/info_service.h"
 #include "service/rpc/interpreter_service.h"
+#include "service/rpc/message_service.h"
 #include "service/rpc/sandbox_service.h"
 
 namespace cloister::rpc {
@@ -58,12 +59,13 @@ void SetThreads(grpc::ServerBuilder* builder) {
 struct GrpcServer::Parts {
   explicit Parts(const Backend& backend)
       : execution_service(backend), sandbox_service(backend), interpreter_service(backend),
-        file_service(backend), info_service(backend) {}
+        file_service(backend), message_service(backend), info_service(backend) {}
 
   ExecutionService execution_service;
   SandboxService sandbox_service;
   InterpreterService interpreter_service;
   FileService file_service;
+  MessageService message_service;
   InfoService info_service;
   std::vector<int> ports;
   std::unique_ptr<grpc::Server> server;
@@ -84,6 +86,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& bac
   builder.RegisterService(&parts->sandbox_service);
   builder.RegisterService(&parts->interpreter_service);
   builder.RegisterService(&parts->file_service);
+  builder.RegisterService(&parts->message_service);
   builder.RegisterService(&parts->info_service);
   parts->ports.resize(options.listen.size(), -1);
   for (size_t i = 0; i < options.listen.size(); ++i) {
@@ -118,6 +121,7 @@ void GrpcServer::SetServing(bool serving) {
   health->SetServingStatus(v1::SandboxService::service_full_name(), serving);
   health->SetServingStatus(v1::InterpreterService::service_full_name(), serving);
   health->SetServingStatus(v1::FileService::service_full_name(), serving);
+  health->SetServingStatus(v1::MessageService::service_full_name(), serving);
 }
 
 void GrpcServer::Shutdown(absl::Duration grace) {

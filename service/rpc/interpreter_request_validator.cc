@@ -1,31 +1,17 @@
 #include "service/rpc/interpreter_request_validator.h"
 
-#include <algorithm>
 #include <cstdint>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "service/core/live_sandbox.h"
+#include "service/core/interpreter_bounds.h"
 
 namespace cloister::rpc {
 namespace {
 
-constexpr size_t kMaximumIdBytes = 63;
-constexpr int kMaximumImports = 64;
-constexpr size_t kMaximumImportBytes = 256;
-// Less, and not even an interpreter fits.
-constexpr int64_t kLeastMemoryBytes = int64_t{8} << 20;
-
 void CheckId(const std::string& id, Violations* violations) {
-  const bool is_well_formed = std::all_of(id.begin(), id.end(), [](char c) {
-    return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
-  });
-  if (id.size() > kMaximumIdBytes || !is_well_formed) {
-    violations->Add("interpreter_id",
-                    absl::StrCat("is ", Quoted(id), "; must be 1 to ", kMaximumIdBytes,
-                                 " characters of [a-z0-9-], or empty for one that is chosen"));
-  } else if (id == core::kMainInterpreter) {
-    violations->Add("interpreter_id", "is \"main\", which every sandbox has already");
+  const std::string problem = core::InterpreterIdProblem(id);
+  if (!problem.empty()) {
+    violations->Add("interpreter_id", absl::StrCat("is ", Quoted(id), "; ", problem));
   }
 }
 
@@ -46,9 +32,9 @@ void CheckMemory(const v1::CreateInterpreterRequest& request, const RequestValid
   const int64_t bytes = request.memory_limit_bytes();
   if (bytes == 0) return;
   const int64_t most = programs.policy().maximum.memory_bytes;
-  if (bytes < kLeastMemoryBytes || bytes > most) {
+  if (bytes < core::kLeastInterpreterMemoryBytes || bytes > most) {
     violations->Add("memory_limit_bytes",
-                    absl::StrCat("is ", bytes, "; must be from ", kLeastMemoryBytes, " to ", most,
+                    absl::StrCat("is ", bytes, "; must be from ", core::kLeastInterpreterMemoryBytes, " to ", most,
                                  ", or 0 for no limit but the sandbox's"));
   }
   if (request.profile() != v1::Interpreter::PROFILE_ISOLATED) {
@@ -59,24 +45,14 @@ void CheckMemory(const v1::CreateInterpreterRequest& request, const RequestValid
 }
 
 void CheckImports(const v1::CreateInterpreterRequest& request, Violations* violations) {
-  if (request.imports_size() > kMaximumImports) {
+  if (request.imports_size() > core::kMaximumImports) {
     violations->Add("imports", absl::StrCat("has ", request.imports_size(),
-                                            " entries; must have at most ", kMaximumImports));
+                                            " entries; must have at most ", core::kMaximumImports));
     return;
   }
   for (int i = 0; i < request.imports_size(); ++i) {
-    const std::string& name = request.imports(i);
-    const std::string field = absl::StrCat("imports[", i, "]");
-    if (name.empty()) {
-      violations->Add(field, "is empty; must be a module's name");
-    } else if (name.size() > kMaximumImportBytes) {
-      violations->Add(field, absl::StrCat("has ", name.size(), " bytes; must have at most ",
-                                          kMaximumImportBytes));
-    } else if (name.find('\0') != std::string::npos) {
-      violations->Add(field, "contains NUL");
-    } else if (name.front() == '.') {
-      violations->Add(field, "is relative; must be a module's full name");
-    }
+    const std::string problem = core::ImportProblem(request.imports(i));
+    if (!problem.empty()) violations->Add(absl::StrCat("imports[", i, "]"), problem);
   }
 }
 

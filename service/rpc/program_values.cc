@@ -38,15 +38,6 @@ bool IsIdentifier(std::string_view name) {
          std::all_of(name.begin(), name.end(), may_follow);
 }
 
-std::string_view VariableProblem(std::string_view name) {
-  if (!IsIdentifier(name)) return "is no identifier of Python's";
-  if (std::find(std::begin(kKeywords), std::end(kKeywords), name) != std::end(kKeywords)) {
-    return "is a keyword of Python's";
-  }
-  return name.substr(0, 2) == "__" ? "begins with two underscores; those names are Python's own"
-                                   : "";
-}
-
 std::string_view ParameterProblem(std::string_view name) {
   return IsIdentifier(name) ? "" : "is no identifier of Python's";
 }
@@ -89,6 +80,15 @@ absl::Status Invalid(const std::string& field, const absl::Status& status) {
 }
 
 }  // namespace
+
+std::string_view VariableProblem(std::string_view name) {
+  if (!IsIdentifier(name)) return "is no identifier of Python's";
+  if (std::find(std::begin(kKeywords), std::end(kKeywords), name) != std::end(kKeywords)) {
+    return "is a keyword of Python's";
+  }
+  return name.substr(0, 2) == "__" ? "begins with two underscores; those names are Python's own"
+                                   : "";
+}
 
 void CheckValues(const v1::Program& program, Violations* violations) {
   if (!v1::ValueForm_IsValid(program.value_form())) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "cloister/v1/execution_service.pb.h"
@@ -16,6 +17,9 @@ namespace cloister::rpc {
 
 // What can be said of value_form, variables and call without looking into the values.
 void CheckValues(const v1::Program& program, Violations* violations);
+
+// Why `name` may not name a variable or a function of the client's; empty where it may.
+std::string_view VariableProblem(std::string_view name);
 
 // Of a call that requests have in the field `field`; a part of CheckValues.
 void CheckCall(const v1::FunctionCall& call, const std::string& field, Violations* violations);

@@ -114,6 +114,15 @@ class ServiceObservers final : public core::ServiceObserver {
   void OnReattach(core::ReattachResult result) override {
     for (auto* o : observers_) o->OnReattach(result);
   }
+  void OnMessage(core::MessageDirection direction, size_t bytes) override {
+    for (auto* o : observers_) o->OnMessage(direction, bytes);
+  }
+  void OnHostCall(core::HostCallResult result, absl::Duration took) override {
+    for (auto* o : observers_) o->OnHostCall(result, took);
+  }
+  void OnClientConnected(int change) override {
+    for (auto* o : observers_) o->OnClientConnected(change);
+  }
   void OnStreamStalled() override {
     for (auto* o : observers_) o->OnStreamStalled();
   }

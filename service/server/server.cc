@@ -8,6 +8,7 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/linux/feature_probe.h"
 #include "service/base/proto_time.h"
+#include "service/rpc/remote_error.h"
 #include "service/server/info.h"
 #include "service/server/listen_address.h"
 #include "service/server/options.h"
@@ -99,7 +100,11 @@ Server::~Server() {
   }
   // What belonged to the loop belongs to this thread now; users before what they use.
   loop_.Discard();
+  // Interpreters may wait for executions in one another.
+  if (sandboxes_ != nullptr) sandboxes_->EndAll();
+  loop_.Discard();
   executions_.reset();
+  messages_.reset();
   interpreters_.reset();
   sandboxes_.reset();
   forks_.reset();
@@ -125,8 +130,15 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
   interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observers_);
   files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observers_,
                                                core::FileManagerOptions());
+  messages_ = std::make_unique<core::MessageManager>(sandboxes_.get());
   executions_ = std::make_unique<core::ExecutionManager>(
       &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
+  interpreter_requests_ = std::make_unique<core::InterpreterRequests>(
+      core::InterpreterRequests::Context{.sandboxes = sandboxes_.get(),
+                                         .interpreters = interpreters_.get(),
+                                         .executions = executions_.get(),
+                                         .clone_of = rpc::CloneOfException});
+  sandboxes_->SetGuestRequests(interpreter_requests_.get());
   if (!config_.metrics_listen().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
                                                      config_.metrics_listen(), metrics_));
@@ -155,6 +167,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .forks = forks_.get(),
       .interpreters = interpreters_.get(),
       .files = files_.get(),
+      .messages = messages_.get(),
       .validator = &validator_,
       .sandbox_validator = &sandbox_validator_,
       .observer = &call_observers_,

@@ -19,6 +19,8 @@
 #include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
 #include "service/core/interpreter_manager.h"
+#include "service/core/interpreter_requests.h"
+#include "service/core/message_manager.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_manager.h"
 #include "service/observability/logging.h"
@@ -93,7 +95,9 @@ class Server {
   std::unique_ptr<core::ForkManager> forks_;
   std::unique_ptr<core::InterpreterManager> interpreters_;
   std::unique_ptr<core::FileManager> files_;
+  std::unique_ptr<core::MessageManager> messages_;
   std::unique_ptr<core::ExecutionManager> executions_;
+  std::unique_ptr<core::InterpreterRequests> interpreter_requests_;
   UnixListeners listeners_;
 
   std::atomic<bool> drained_ = false;  // no execution is left

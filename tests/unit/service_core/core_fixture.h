@@ -89,11 +89,15 @@ class RecordingObserver final : public ServiceObserver {
     interpreter_memory += change;
   }
   void OnStreamStalled() override { ++stalls; }
+  void OnHostCall(HostCallResult result, absl::Duration) override { host_calls.push_back(result); }
+  void OnClientConnected(int change) override { connected += change; }
   void OnBufferedBytes(int64_t change) override { buffered += change; }
 
   int accepted = 0;
   int started = 0;
   int stalls = 0;
+  int connected = 0;
+  std::vector<HostCallResult> host_calls;
   int64_t buffered = 0;
   int64_t interpreter_memory = 0;
   std::vector<v1::Outcome::Kind> ended;

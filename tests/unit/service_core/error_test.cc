@@ -44,6 +44,9 @@ TEST(ErrorTest, EveryReasonHasTheCodeItsCommentPromises) {
       {v1::ERROR_REASON_PATH_REFUSED, absl::StatusCode::kFailedPrecondition},
       {v1::ERROR_REASON_WORKSPACE_FULL, absl::StatusCode::kResourceExhausted},
       {v1::ERROR_REASON_FILES_INTERRUPTED, absl::StatusCode::kUnavailable},
+      {v1::ERROR_REASON_INBOX_FULL, absl::StatusCode::kResourceExhausted},
+      {v1::ERROR_REASON_ALREADY_CONNECTED, absl::StatusCode::kAlreadyExists},
+      {v1::ERROR_REASON_HOST_CALL_UNKNOWN, absl::StatusCode::kFailedPrecondition},
   };
   EXPECT_EQ(std::size(promises), static_cast<size_t>(v1::ErrorReason_ARRAYSIZE) - 1)
       << "a new reason needs its code here and in error.cc";

@@ -47,12 +47,14 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
   core::FileManagerOptions files;
   files.stream_idle_timeout = options.file_stream_idle_timeout;
   files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observer_, files);
+  messages_ = std::make_unique<core::MessageManager>(sandboxes_.get());
   backend_ = {.loop = &loop_,
               .executions = manager_.get(),
               .sandboxes = sandboxes_.get(),
               .forks = forks_.get(),
               .interpreters = interpreters_.get(),
               .files = files_.get(),
+              .messages = messages_.get(),
               .validator = &validator_,
               .sandbox_validator = &sandbox_validator_,
               .observer = &calls_,
@@ -77,6 +79,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
   interpreters_stub_ = v1::InterpreterService::NewStub(channel);
   info_stub_ = v1::InfoService::NewStub(channel);
   files_stub_ = v1::FileService::NewStub(channel);
+  messages_stub_ = v1::MessageService::NewStub(channel);
   health_stub_ = grpc::health::v1::Health::NewStub(channel);
 }
 

@@ -19,6 +19,7 @@
 #include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
+#include "cloister/v1/message_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "gtest/gtest.h"
@@ -168,6 +169,7 @@ class TestServer {
   v1::InterpreterService::Stub& interpreters() { return *interpreters_stub_; }
   v1::InfoService::Stub& info() { return *info_stub_; }
   v1::FileService::Stub& files() { return *files_stub_; }
+  v1::MessageService::Stub& messages() { return *messages_stub_; }
   core::FileManager& file_manager() { return *files_; }
   core::ForkManager& forks() { return *forks_; }
   grpc::health::v1::Health::Stub& health() { return *health_stub_; }
@@ -190,6 +192,7 @@ class TestServer {
   std::unique_ptr<core::ForkManager> forks_;
   std::unique_ptr<core::InterpreterManager> interpreters_;
   std::unique_ptr<core::FileManager> files_;
+  std::unique_ptr<core::MessageManager> messages_;
   std::unique_ptr<core::ExecutionManager> manager_;
   core::RequestMemory request_memory_;
   core::RequestMemory map_memory_;
@@ -202,6 +205,7 @@ class TestServer {
   std::unique_ptr<v1::InterpreterService::Stub> interpreters_stub_;
   std::unique_ptr<v1::InfoService::Stub> info_stub_;
   std::unique_ptr<v1::FileService::Stub> files_stub_;
+  std::unique_ptr<v1::MessageService::Stub> messages_stub_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_stub_;
 };
 

@@ -1,0 +1,183 @@
+#include "service/rpc/connect_call.h"
+
+#include <string>
+#include <utility>
+
+#include "sandbox/clone/value.h"
+#include "service/core/error.h"
+#include "service/core/mailbox_failure.h"
+#include "service/rpc/host_call_values.h"
+#include "service/rpc/status_mapping.h"
+
+namespace cloister::rpc {
+namespace {
+
+absl::Status OutOfTurn(const char* field, const char* description) {
+  return core::FieldInvalidError({{field, description}});
+}
+
+}  // namespace
+
+ConnectCall* ConnectCall::Start() {
+  self_ = shared_from_this();
+  StartRead(&request_);
+  return this;
+}
+
+// ---- from the client ----------------------------------------------------------------------------
+
+void ConnectCall::OnReadDone(bool ok) {
+  if (!ok) {
+    backend_.loop->Enter([self = shared_from_this()] { self->OnReadsDone(); });
+    return;
+  }
+  taken_ = TakeRequest(request_, backend_.request_memory);
+  request_.Clear();
+  backend_.loop->Enter([self = shared_from_this()] { self->OnRequest(); });
+}
+
+void ConnectCall::OnRequest() {
+  if (ended_) return;
+  if (!taken_.ok()) return Fail(taken_.status());
+  if (auto* opening = std::get_if<TakenOpening>(&*taken_)) {
+    if (connection_ != nullptr) return Fail(OutOfTurn("open", "came twice"));
+    return Open(std::move(*opening));
+  }
+  if (connection_ == nullptr) return Fail(OutOfTurn("open", "must come first"));
+  if (auto* message = std::get_if<TakenMessage>(&*taken_)) {
+    unposted_ = std::move(*message);
+    return Post();
+  }
+  TakenAnswer& answer = std::get<TakenAnswer>(*taken_);
+  const absl::Status answered = connection_->Answer(answer.number, std::move(answer.reply));
+  if (!answered.ok()) return Fail(answered);
+  ReadNext();
+}
+
+void ConnectCall::Open(TakenOpening opening) {
+  core::MessageListener* const self = this;
+  auto connection = backend_.messages->Connect(opening.interpreter, std::move(opening.options), self);
+  if (!connection.ok()) return Fail(connection.status());
+  connection_ = *std::move(connection);
+  response_.mutable_opened();
+  Write();
+  ScheduleKeepAlive();
+  ReadNext();
+}
+
+void ConnectCall::Post() {
+  if (!connection_->HasRoomFor(unposted_->clone.size())) return;  // OnInboxRoom follows
+  TakenMessage message = *std::exchange(unposted_, std::nullopt);
+  const absl::Status posted = connection_->Post(std::move(message.clone), std::move(message.memory));
+  // Where it has ended, that is told behind what waits for the client.
+  if (!posted.ok() && connection_->end().ok()) return Fail(posted);
+  ReadNext();
+}
+
+void ConnectCall::OnInboxRoom() {
+  if (unposted_.has_value() && !ended_) Post();
+}
+
+void ConnectCall::ReadNext() {
+  if (!ended_) StartRead(&request_);
+}
+
+// It goes on being told what comes.
+void ConnectCall::OnReadsDone() {
+  if (ended_) return;
+  if (connection_ == nullptr) return Fail(OutOfTurn("open", "must come first"));
+  connection_->CloseCalls();
+}
+
+// ---- to the client ------------------------------------------------------------------------------
+
+void ConnectCall::Pump() {
+  // What cannot be told is answered, which may bring more to tell.
+  if (is_pumping_) return;
+  is_pumping_ = true;
+  while (!writing_ && !ended_ && connection_ != nullptr) {
+    std::optional<core::MessageEvent> event = connection_->Take();
+    if (!event.has_value()) {
+      if (connection_->AtEnd()) Fail(absl::Status(connection_->end()));
+      break;
+    }
+    if (Tell(*std::move(event))) Write();
+  }
+  is_pumping_ = false;
+}
+
+bool ConnectCall::Tell(core::MessageEvent event) {
+  if (const auto* message = std::get_if<core::PostedMessage>(&event)) {
+    auto value = sandbox::ValueFromClone(message->clone, sandbox::kResultCloneLimits);
+    // It was checked by the same rules when it came.
+    if (!value.ok()) value.emplace().set_clone_error(std::string(value.status().message()));
+    *response_.mutable_message() = *std::move(value);
+    return true;
+  }
+  if (const auto* cancelled = std::get_if<core::HostCallCancelled>(&event)) {
+    response_.mutable_host_call_cancelled()->set_number(cancelled->number);
+    return true;
+  }
+  const core::HostCall& call = std::get<core::HostCall>(event);
+  v1::HostCall& told = *response_.mutable_host_call();
+  told.Clear();
+  told.set_number(call.number);
+  const absl::Status filled = FillHostCall(call.call, &told);
+  if (filled.ok()) return true;
+  (void)connection_->Answer(call.number,
+                            core::FailureReply(internal::v1::MailboxFailure::REASON_REFUSED,
+                                               std::string(filled.message())));
+  return false;
+}
+
+void ConnectCall::Write() {
+  writing_ = has_written_ = true;
+  StartWrite(&response_);
+}
+
+void ConnectCall::OnWriteDone(bool ok) {
+  backend_.loop->Enter([self = shared_from_this(), ok] {
+    self->writing_ = false;
+    if (self->ended_) return self->Finish(ToGrpcStatus(self->end_));
+    if (!ok) return self->Fail(absl::CancelledError("the connection is broken"));
+    self->Pump();
+  });
+}
+
+void ConnectCall::ScheduleKeepAlive() {
+  timer_ = backend_.loop->CallAfter(backend_.keep_alive_interval, [this] { OnQuiet(); });
+}
+
+void ConnectCall::OnQuiet() {
+  if (!std::exchange(has_written_, false) && !writing_) {
+    response_.mutable_keep_alive();
+    Write();
+  }
+  ScheduleKeepAlive();
+}
+
+// ---- the end ------------------------------------------------------------------------------------
+
+void ConnectCall::Fail(const absl::Status& status) {
+  if (std::exchange(ended_, true)) return;
+  record_.set_status(status);
+  end_ = status;
+  backend_.loop->Cancel(timer_);
+  unposted_.reset();
+  connection_.reset();
+  if (!writing_) Finish(ToGrpcStatus(end_));
+}
+
+void ConnectCall::OnCancel() {
+  backend_.loop->Post([self = shared_from_this()] {
+    self->Fail(absl::CancelledError("the caller has gone"));
+  });
+}
+
+void ConnectCall::OnDone() {
+  record_.End();
+  // What it has belongs to the loop, so the call is let go of there.
+  backend_.loop->Enter([self = std::move(self_)] {});
+}
+
+}  // namespace cloister::rpc

@@ -1,0 +1,83 @@
+// Connect: a client's stream with one interpreter, both ways.
+
+#ifndef CLOISTER_SERVICE_RPC_CONNECT_CALL_H_
+#define CLOISTER_SERVICE_RPC_CONNECT_CALL_H_
+
+#include <memory>
+#include <optional>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "cloister/v1/message_service.pb.h"
+#include "grpcpp/support/server_callback.h"
+#include "service/core/message_connection.h"
+#include "service/rpc/backend.h"
+#include "service/rpc/call_record.h"
+#include "service/rpc/message_requests.h"
+
+namespace cloister::rpc {
+
+// One read and one write in flight. The next request is read when the one before is where it belongs, so a full inbox
+// stops the client; keep-alives while there is nothing to write.
+//
+// Thread-safety and ownership: as StreamCall.
+class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>,
+                          public std::enable_shared_from_this<ConnectCall>,
+                          private core::MessageListener {
+ public:
+  explicit ConnectCall(const Backend& backend)
+      : backend_(backend), record_(backend.observer, core::CallMethod::kConnect) {}
+
+  // gRPC thread, once. Returns itself, for the handler to return.
+  ConnectCall* Start();
+
+ private:
+  using Reactor = grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>;
+
+  // gRPC threads.
+  void OnReadDone(bool ok) override;
+  void OnWriteDone(bool ok) override;
+  void OnCancel() override;
+  void OnDone() override;
+  // As in UnaryCall.
+  bool InternalInlineable() override { return true; }
+
+  // Loop.
+  void OnRequest();
+  void Open(TakenOpening opening);
+  void Post();
+  void OnReadsDone();
+  void ReadNext();
+  void Pump();
+  // False where it cannot be told; its caller was told so.
+  bool Tell(core::MessageEvent event);
+  void Write();
+  void Fail(const absl::Status& status);
+  void ScheduleKeepAlive();
+  void OnQuiet();
+
+  // core::MessageListener
+  void OnMessages() override { Pump(); }
+  void OnInboxRoom() override;
+
+  const Backend& backend_;
+  CallRecord record_;
+  v1::ConnectRequest request_;    // gRPC's between StartRead and OnReadDone
+  v1::ConnectResponse response_;  // the write in flight
+  // What OnReadDone made of the request, for the loop; no other is read before that has it.
+  absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> taken_;
+  // Loop only, as all below.
+  std::unique_ptr<core::MessageConnection> connection_;
+  std::optional<TakenMessage> unposted_;  // waits for room
+  bool is_pumping_ = false;
+  bool writing_ = false;
+  bool has_written_ = false;  // since the last look
+  bool ended_ = false;
+  absl::Status end_;  // to be told when the write is over
+  sandbox::Loop::TimerId timer_ = 0;
+  std::shared_ptr<ConnectCall> self_;
+};
+
+}  // namespace cloister::rpc
+
+#endif  // CLOISTER_SERVICE_RPC_CONNECT_CALL_H_

@@ -1,0 +1,46 @@
+#include "service/rpc/message_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "sandbox/base/status_macros.h"
+#include "service/rpc/connect_call.h"
+#include "service/rpc/message_requests.h"
+#include "service/rpc/unary_call.h"
+
+namespace cloister::rpc {
+namespace {
+
+class PostMessageCall final : public UnaryCall {
+ public:
+  PostMessageCall(const Backend& backend, const v1::PostMessageRequest* request)
+      : UnaryCall(backend, core::CallMethod::kPostMessage), request_(request) {}
+
+ private:
+  absl::Status Prepare() override {
+    CLOISTER_ASSIGN_OR_RETURN(message_, TakePost(*request_, backend().request_memory));
+    return absl::OkStatus();
+  }
+  void Begin() override {
+    Complete(backend().messages->Post(request_->interpreter(), std::move(message_.clone),
+                                      std::move(message_.memory)));
+  }
+
+  const v1::PostMessageRequest* const request_;
+  TakenMessage message_;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* MessageService::PostMessage(grpc::CallbackServerContext* /*context*/,
+                                                      const v1::PostMessageRequest* request,
+                                                      v1::PostMessageResponse* /*response*/) {
+  return std::make_shared<PostMessageCall>(backend_, request)->Start();
+}
+
+grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* MessageService::Connect(
+    grpc::CallbackServerContext* /*context*/) {
+  return std::make_shared<ConnectCall>(backend_)->Start();
+}
+
+}  // namespace cloister::rpc
