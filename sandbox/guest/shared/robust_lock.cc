@@ -139,16 +139,23 @@ RobustLock::~RobustLock() {
       FutexWake(word_, 1);
     }
     SetPending(head_, nullptr);
-  } else if (holder_ != 0 && process_ == getpid()) {
+  } else if (IsListedByOther()) {
     return;
   }
   munmap(mapped_, 2 * FileBytes());
 }
 
+bool RobustLock::IsListedByOther() const {
+  if (holder_ == 0 || process_ != getpid()) return false;
+  // The word may say that it died, and lie. The kernel does not; that it gives the id to another
+  // thread makes us keep too much.
+  return syscall(SYS_tgkill, process_, thread_, 0) == 0 || errno != ESRCH;
+}
+
 bool RobustLock::FreeNode() {
   if (IsHeldByCaller()) {
     Remove(NodeBeside(word_));  // somebody wrote over the word
-  } else if (holder_ != 0 && process_ == getpid() && !MapPages().ok()) {
+  } else if (IsListedByOther() && !MapPages().ok()) {
     return false;
   }
   holder_ = 0;
@@ -182,6 +189,7 @@ RobustLock::Attempt RobustLock::TryAcquire(bool has_waited, uint32_t* seen) {
       if (!Take(*seen, static_cast<uint32_t>(caller) | waiters, head)) continue;
       holder_ = ThisThread();
       process_ = getpid();
+      thread_ = caller;
       head_ = head;
       owner_died_ = (*seen & FUTEX_OWNER_DIED) != 0;
       return Attempt::kAcquired;

@@ -93,12 +93,14 @@ class RobustLock {
   bool Take(uint32_t seen, uint32_t wanted, robust_list_head* head);
   // Before the node goes into a list: it is in none.
   bool FreeNode();
+  bool IsListedByOther() const;
 
   const OpenDescriptor file_;
   char* mapped_ = nullptr;
   uint32_t* word_ = nullptr;
   // In whose list the node is, unless that thread has ended, and the list.
   uint64_t holder_ = 0;  // 0: in none
+  pid_t thread_ = 0;     // of the holder, as the kernel calls it
   pid_t process_ = 0;    // a copy of the process has none of its threads
   robust_list_head* head_ = nullptr;
   bool owner_died_ = false;

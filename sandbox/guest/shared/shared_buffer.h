@@ -3,8 +3,8 @@
 //
 // Programs reach it through views (memoryview, numpy.frombuffer), without a copy, and by atomics.
 // Sent in a message, it is one more object of the same memory there. Handed over
-// (`transfer=[buffer]`), it is the receiver's alone: the sender's object is detached once the
-// message is sent. While views of an object or waits on it exist, it cannot be closed or handed
+// (`transfer=[buffer]`), the sender's object is detached once the message is sent; objects of the
+// same memory that others have already stay as they are. While views of an object or waits on it exist, it cannot be closed or handed
 // over: no view ever points at memory that is gone.
 //
 // The memory is charged to the account of the interpreter that made it, or was handed it, until its

@@ -118,6 +118,30 @@ def test_files_read_into_it():
     assert bytes(buffer) == b"\x7fELF"
 
 
+def test_numpy_sees_it_without_a_copy():
+    try:
+        import numpy
+    except ImportError:
+        return
+    buffer = SharedBuffer(80)
+    array = numpy.frombuffer(buffer, dtype="<i8")
+    other = numpy.frombuffer(send(buffer), dtype="<i8")
+    array[:] = range(10)
+    assert other.tolist() == list(range(10)) and other.flags.writeable
+    other[3] = -1
+    assert array[3] == -1 == buffer.atomic_load(24) - 2**64
+    part = array[2:4]
+    raises(BufferError, buffer.close)
+    raises(BufferError, send, buffer, [buffer])
+    del array
+    raises(BufferError, buffer.close)
+    del part
+    buffer.close()
+    assert other[3] == -1
+    shown = numpy.frombuffer(SharedBuffer(8).read_only(), dtype="u1")
+    assert not shown.flags.writeable
+
+
 def test_subclasses_are_refused():
     for base in (SharedBuffer, Lock, Condition, Semaphore):
         raises(TypeError, type, "Own", (base,), {})

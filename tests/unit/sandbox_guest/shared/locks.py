@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 
 
 def test_acquire_and_release():
@@ -149,6 +150,37 @@ def test_killed_holder():
     assert sorted(told) == [False, True]
 
 
+def test_killed_at_any_moment():
+    # Holders, waiters, and those in between: nobody waits for ever, and every death is told.
+    lock = Lock()
+    counts = SharedBuffer(24)  # begun, done, deaths that were told
+
+    def count(one):
+        while True:
+            with one:
+                if one.owner_died:
+                    counts.atomic_add(16, 1)
+                counts.atomic_add(0, 1)
+                counts.atomic_add(8, 1)
+
+    pids = [child(count, lock) for _ in range(4)]
+    for turn in range(60):
+        before = counts.atomic_load(8)
+        while counts.atomic_load(8) < before + 50:
+            time.sleep(0.0003)
+        os.kill(pids[turn % 4], signal.SIGKILL)
+        os.waitpid(pids[turn % 4], 0)
+        pids[turn % 4] = child(count, lock)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert lock.acquire(timeout=30)
+    told = counts.atomic_load(16) + lock.owner_died
+    lock.release()
+    # Begun and not done has only who died between the two.
+    assert 0 <= counts.atomic_load(0) - counts.atomic_load(8) <= told
+
+
 def test_ended_thread():
     lock = Lock()
     thread = threading.Thread(target=lock.acquire)
@@ -157,6 +189,23 @@ def test_ended_thread():
     # join() comes a moment before the kernel's end of the thread.
     assert lock.acquire(timeout=30) and lock.owner_died
     lock.release()
+    # Nothing is left of it, whoever has the lock next.
+    for drop in (False, True):
+        mapped_before = mappings()
+        other = send(lock)
+        thread = threading.Thread(target=other.acquire)
+        thread.start()
+        task = f"/proc/self/task/{thread.native_id}"
+        thread.join()
+        while os.path.exists(task):
+            time.sleep(0.001)
+        if not drop:
+            assert other.acquire(False) and other.owner_died
+            other.release()
+        del other, thread
+        assert mappings() == mapped_before
+        assert lock.acquire(False) and lock.owner_died is drop
+        lock.release()
     # Through another object while this one was the dead thread's.
     thread = threading.Thread(target=lock.acquire)
     thread.start()
