@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "sandbox/guest/messages/port_clones.h"
 #include "sandbox/guest/notebook_source.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/shared/shared_types.h"
@@ -98,6 +99,7 @@ bool RefuseModules() {
 
 bool AddBuiltinModules() {
   AddSharedHandles();
+  AddPortClones();
   return PyImport_AppendInittab("cloister", InitPublic) == 0 &&
          PyImport_AppendInittab("cloister.figures", InitFigures) == 0 && RefuseModules();
 }

@@ -11,6 +11,7 @@
 #include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/wire/frame.h"
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 
@@ -18,10 +19,22 @@ FrameSender::FrameSender(int socket) : socket_(socket), owner_(getpid()) {}
 
 bool FrameSender::IsOwner() const { return getpid() == owner_; }
 
+ssize_t FrameSender::SendSome() {
+  iovec data = {pending_.data() + sent_, pending_.size() - sent_};
+  msghdr header = {};
+  header.msg_iov = &data;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  const int descriptor = descriptor_.get();
+  if (descriptor >= 0) AttachDescriptors({&descriptor, 1}, control, &header);
+  const ssize_t sent = sendmsg(socket_, &header, MSG_NOSIGNAL);
+  if (sent > 0) descriptor_.reset();
+  return sent;
+}
+
 bool FrameSender::Flush(absl::Status* status) {
   while (sent_ < pending_.size()) {
-    const ssize_t sent =
-        send(socket_, pending_.data() + sent_, pending_.size() - sent_, MSG_NOSIGNAL);
+    const ssize_t sent = SendSome();
     if (sent < 0) {
       if (errno == EINTR) return false;
       *status = SyscallError("write a frame");
@@ -45,7 +58,8 @@ absl::Status FrameSender::FlushPending() {
   return status;
 }
 
-absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal on_signal) {
+absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal on_signal,
+                               UniqueFd descriptor) {
   if (!IsOwner()) return absl::OkStatus();
   CLOISTER_ASSIGN_OR_RETURN(std::string encoded, EncodeFrame(frame, kMaxGuestFrameBytes));
   bool is_queued = false;
@@ -58,6 +72,7 @@ absl::Status FrameSender::Send(const internal::v1::GuestFrame& frame, OnSignal o
       is_done = Flush(&status);
       if (is_done && status.ok() && !is_queued) {
         pending_ = std::move(encoded);
+        descriptor_ = std::move(descriptor);
         is_queued = true;
         is_done = Flush(&status);
       }

@@ -15,6 +15,7 @@
 
 #include "absl/status/status.h"
 #include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/base/unique_fd.h"
 
 namespace cloister::sandbox {
 
@@ -37,7 +38,11 @@ class FrameSender {
 
   // Sends one frame, waiting as long as it takes; does nothing where this is not the owner.
   // CANCELLED, with a Python exception set, where a signal handler raised; else as WriteFrame.
-  absl::Status Send(const internal::v1::GuestFrame& frame, OnSignal on_signal);
+  absl::Status Send(const internal::v1::GuestFrame& frame, OnSignal on_signal) {
+    return Send(frame, on_signal, UniqueFd());
+  }
+  // The same, with a descriptor beside the frame's first byte.
+  absl::Status Send(const internal::v1::GuestFrame& frame, OnSignal on_signal, UniqueFd descriptor);
 
   // Sends what is left of a frame whose sending was ended, without running signal handlers.
   absl::Status FlushPending();
@@ -45,6 +50,7 @@ class FrameSender {
  private:
   // Sends what is pending. False where a signal came first. With mutex_.
   bool Flush(absl::Status* status);
+  ssize_t SendSome();
 
   const int socket_;
   const pid_t owner_;
@@ -52,7 +58,8 @@ class FrameSender {
   // part of the library into every clone. Guards the rest.
   std::mutex mutex_;
   std::string pending_;
-  size_t sent_ = 0;  // of pending_
+  UniqueFd descriptor_;  // that goes with the first byte of pending_
+  size_t sent_ = 0;      // of pending_
 };
 
 }  // namespace cloister::sandbox

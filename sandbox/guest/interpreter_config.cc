@@ -1,6 +1,7 @@
 #include "sandbox/guest/interpreter_config.h"
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/guest/arena_owners.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -40,7 +41,9 @@ absl::StatusOr<InterpreterConfig> InterpreterConfig::Of(internal::v1::GilProfile
 
 absl::StatusOr<PyThreadState*> InterpreterConfig::Create() const {
   PyThreadState* state = nullptr;
+  BeginSharingMainArenas(config_.use_main_obmalloc != 0);
   const PyStatus status = Py_NewInterpreterFromConfig(&state, &config_);
+  EndSharingMainArenas(state);
   if (PyStatus_Exception(status)) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "CPython makes no interpreter: ", status.err_msg == nullptr ? "" : status.err_msg));

@@ -8,7 +8,7 @@
 namespace cloister::sandbox {
 namespace {
 
-constexpr int kMaxSlots = 16;
+constexpr int kMaxSlots = 32;
 constexpr char kCapsuleName[] = "cloister.locals";
 
 int slot_count = 0;

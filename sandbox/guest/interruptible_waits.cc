@@ -42,18 +42,6 @@ bool Blocks(int descriptor) {
   return flags >= 0 && (flags & O_NONBLOCK) == 0;
 }
 
-// False with a Python exception set.
-bool ToNanoseconds(PyObject* seconds, int64_t* nanoseconds) {
-  *nanoseconds = kForever;
-  if (seconds == Py_None) return true;
-  const double value = PyFloat_AsDouble(seconds);
-  if (value == -1 && PyErr_Occurred() != nullptr) return false;
-  if (std::isnan(value) || value < kMaxSeconds) {
-    *nanoseconds = static_cast<int64_t>(std::max(0.0, value) * kNanosecondsPerSecond);
-  }
-  return true;
-}
-
 PyObject* WaitReady(PyObject*, PyObject* arguments) {
   int descriptor;
   short events;
@@ -99,20 +87,36 @@ bool InstallSleep() { return true; }
 
 PyMethodDef wait_ready_method = {"wait_ready", WaitReady, METH_VARARGS, nullptr};
 
+bool ToNanoseconds(PyObject* seconds, int64_t* nanoseconds) {
+  *nanoseconds = kForever;
+  if (seconds == Py_None) return true;
+  const double value = PyFloat_AsDouble(seconds);
+  if (value == -1 && PyErr_Occurred() != nullptr) return false;
+  if (std::isnan(value) || value < kMaxSeconds) {
+    *nanoseconds = static_cast<int64_t>(std::max(0.0, value) * kNanosecondsPerSecond);
+  }
+  return true;
+}
+
 int WaitForDescriptor(int descriptor, short events, int64_t nanoseconds) {
+  pollfd polled = {descriptor, events, 0};
+  return WaitForDescriptors(&polled, 1, nanoseconds);
+}
+
+int WaitForDescriptors(pollfd* polled, nfds_t count, int64_t nanoseconds, const bool* stop) {
   const int64_t deadline = nanoseconds < 0 ? 0 : MonotonicNanoseconds() + nanoseconds;
   const AllSignalsBlocked blocked;
   for (;;) {
     if (CheckInterrupts() != 0) return -1;
+    if (stop != nullptr && *stop) return 1;
     const int64_t left =
         nanoseconds < 0 ? 0 : std::max<int64_t>(0, deadline - MonotonicNanoseconds());
     const timespec time = {static_cast<time_t>(left / 1'000'000'000), left % 1'000'000'000};
-    pollfd polled = {descriptor, events, 0};
-    int count;
+    int ready;
     Py_BEGIN_ALLOW_THREADS;
-    count = ppoll(&polled, 1, nanoseconds < 0 ? nullptr : &time, blocked.usual());
+    ready = ppoll(polled, count, nanoseconds < 0 ? nullptr : &time, blocked.usual());
     Py_END_ALLOW_THREADS;
-    if (count >= 0) return count;
+    if (ready >= 0) return ready > 0;
   }
 }
 

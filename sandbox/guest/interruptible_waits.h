@@ -6,6 +6,8 @@
 #ifndef CLOISTER_SANDBOX_GUEST_INTERRUPTIBLE_WAITS_H_
 #define CLOISTER_SANDBOX_GUEST_INTERRUPTIBLE_WAITS_H_
 
+#include <poll.h>
+
 #include <cstdint>
 
 #include "sandbox/guest/python_object.h"
@@ -18,6 +20,14 @@ namespace cloister::sandbox {
 // two.
 int WaitForDescriptor(int descriptor, short events, int64_t nanoseconds);
 inline constexpr int64_t kForever = -1;
+
+// The same for several of them, whose `revents` are set. Gives 1 as well when `stop`, where not
+// null, is true: whoever makes it true, with the GIL, calls WakeThread of interrupts.h.
+int WaitForDescriptors(pollfd* polled, nfds_t count, int64_t nanoseconds,
+                       const bool* stop = nullptr);
+
+// A timeout as Python code gives it: seconds, or None. False with a Python exception set.
+bool ToNanoseconds(PyObject* seconds, int64_t* nanoseconds);
 
 // In an interpreter other than main, before anything but site is imported: puts ours in place of
 // the locks of module _thread and, where system calls are not interruptible otherwise, of

@@ -87,6 +87,12 @@ absl::Status InstallInterruptSignal() {
              : SyscallError("install the signal of interrupts");
 }
 
+void WakeThread(pthread_t thread) {
+  // Processes without ThreadGates do not have it yet.
+  static const bool is_installed = InstallInterruptSignal().ok();
+  if (is_installed) pthread_kill(thread, InterruptSignal());
+}
+
 int EndOtherThreads() {
   PyThreadState* own = PyThreadState_Get();
   int count = 0;

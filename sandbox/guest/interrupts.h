@@ -76,6 +76,10 @@ class InterruptsAllowed {
 // Once per process that has ThreadGates, before the first.
 absl::Status InstallInterruptSignal();
 
+// Has a thread that waits in WaitForDescriptors look at what it waits for again. The thread must be
+// alive.
+void WakeThread(pthread_t thread);
+
 // Raises SystemExit in every other thread of the calling interpreter, as soon as it can be; how
 // many there are. To be repeated until there are none. With the GIL.
 int EndOtherThreads();

@@ -5,6 +5,7 @@
 
 #include "sandbox/guest/cell_context.h"
 #include "sandbox/guest/late_output.h"
+#include "sandbox/guest/messages/mailbox.h"
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/notebook_source.h"
 #include "sandbox/guest/program_values.h"
@@ -75,6 +76,7 @@ absl::Status Notebook::Open(FrameSender* sender, const StandardStreams& streams)
   if (!SetUpCellContext() || !InstallInput(sender)) return TakePythonError("open the session");
   SendLateOutput(sender, streams.stdout_fd(), streams.stderr_fd());
   ConnectNotebookSources(sender);
+  Mailbox::Here().SetHost(sender);
   PyRef opened = PyRef::Steal(PyObject_CallOneArg(open_session_.get(), CellVariable()));
   return opened ? absl::OkStatus() : TakePythonError("open the session");
 }

@@ -9,6 +9,7 @@
 #include "sandbox/guest/clone/clone_functions.h"
 #include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/interruptible_waits.h"
+#include "sandbox/guest/messages/message_functions.h"
 #include "sandbox/guest/mime_bundle.h"
 #include "sandbox/guest/python_source.h"
 #include "sandbox/guest/question.h"
@@ -27,6 +28,7 @@ struct Source {
 };
 
 constexpr Source kSources[] = {
+    {"calls", kCallsSource},
     {"cell", kCellSource},
     {"clone", kCloneSource},
     {"completeness", kCompletenessSource},
@@ -37,7 +39,11 @@ constexpr Source kSources[] = {
     {"imports", kImportsSource},
     {"inspection", kInspectionSource},
     {"lookup", kLookupSource},
+    {"message_waits", kMessageWaitsSource},
+    {"messages", kMessagesSource},
     {"mime", kMimeSource},
+    {"pool", kPoolSource},
+    {"pool_worker", kPoolWorkerSource},
     {"public", kPublicSource},
     {"shared", kSharedSource},
     {"source_scan", kSourceScanSource},
@@ -147,6 +153,7 @@ PyMethodDef functions[] = {
     {"decode_handles", DecodeHandles, METH_VARARGS, nullptr},
     {"register_clone", RegisterClone, METH_VARARGS, nullptr},
     {"shared_class", SharedClassByName, METH_O, nullptr},
+    {"message_functions", MessageFunctions, METH_NOARGS, nullptr},
     {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},
     {"load", Load, METH_O, nullptr},
     {"in_session", InSession, METH_NOARGS, nullptr},

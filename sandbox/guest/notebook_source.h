@@ -21,6 +21,7 @@ namespace cloister::sandbox {
 //   encode_handles(value, transfer), decode_handles(bytes, descriptors)
 //                                of clone/clone_functions.h
 //   shared_class(name)           of shared/shared_types.h
+//   message_functions()          of messages/message_functions.h
 //   wait_ready                   of interruptible_waits.h
 // False with a Python exception set.
 bool SetUpNotebookSources(PyObject* names);

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <utility>
 
@@ -50,7 +51,7 @@ int StandardStreamOf(const struct stat& info) {
 
 }  // namespace
 
-void OpenFiles::Record(std::vector<std::string>* obstacles) {
+void OpenFiles::Record(const std::vector<int>& known, std::vector<std::string>* obstacles) {
   char directory[PATH_MAX];
   if (getcwd(directory, sizeof(directory)) != nullptr) directory_ = directory;
   umask_ = umask(0);
@@ -62,7 +63,8 @@ void OpenFiles::Record(std::vector<std::string>* obstacles) {
   }
   while (const dirent* entry = readdir(list)) {
     const int fd = atoi(entry->d_name);
-    if (fd > kChannelDescriptor && fd != dirfd(list)) RecordFile(fd, obstacles);
+    if (fd <= kChannelDescriptor || fd == dirfd(list)) continue;
+    if (std::find(known.begin(), known.end(), fd) == known.end()) RecordFile(fd, obstacles);
   }
   closedir(list);
 }

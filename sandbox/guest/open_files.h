@@ -20,7 +20,8 @@ class OpenFiles {
  public:
   // In the parent: notes all open files, the current directory and the umask. What cannot be
   // carried over is appended to `obstacles`, one sentence each.
-  void Record(std::vector<std::string>* obstacles);
+  // `known`: descriptors that the copy does without.
+  void Record(const std::vector<int>& known, std::vector<std::string>* obstacles);
 
   // In a copy: makes them anew under their numbers. Errors: NOT_FOUND, naming the first that could
   // not be.

@@ -8,6 +8,7 @@
 namespace cloister::sandbox {
 
 // Made by the build from py/NAME.py.
+extern const char kCallsSource[];
 extern const char kCellSource[];
 extern const char kCloneSource[];
 extern const char kCompletenessSource[];
@@ -19,7 +20,11 @@ extern const char kHygieneSource[];
 extern const char kImportsSource[];
 extern const char kInspectionSource[];
 extern const char kLookupSource[];
+extern const char kMessageWaitsSource[];
+extern const char kMessagesSource[];
 extern const char kMimeSource[];
+extern const char kPoolSource[];
+extern const char kPoolWorkerSource[];
 extern const char kProgramSource[];
 extern const char kPublicSource[];
 extern const char kRehearsalSource[];

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,10 +22,11 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "cloister/internal/v1/guest.pb.h"
+#include "sandbox/base/foreign_text.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/late_output.h"
+#include "sandbox/guest/messages/message_ends.h"
 #include "sandbox/guest/open_files.h"
-#include "sandbox/base/foreign_text.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/zygote/fork_point.h"
 
@@ -163,6 +165,7 @@ absl::Status BeginCopy(Session* session, const OpenFiles& files, PyObject* renew
     (void)session->Send(frame);
     return status;
   }
+  AbandonMessageDescriptors();
   PyOS_AfterFork_Child();
   session->AfterCopy();
   PyRef renewed = PyRef::Steal(PyObject_CallNoArgs(renew));
@@ -206,7 +209,9 @@ absl::Status StandStillForCopies(Session* session, int channel, PyObject* renew)
     PyOS_BeforeFork();
     FindThreads(&obstacles);
     FindSharedMemory(&obstacles);
-    files.Record(&obstacles);
+    MessageDescriptors messages = ListMessageDescriptors();
+    std::move(messages.obstacles.begin(), messages.obstacles.end(), std::back_inserter(obstacles));
+    files.Record(messages.fds, &obstacles);
     if (!obstacles.empty()) PyOS_AfterFork_Parent();
   }
   if (!obstacles.empty()) {

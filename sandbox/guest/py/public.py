@@ -2,6 +2,10 @@
 
 `display()` shows objects in the richest form a front end knows. In a live sandbox it sends them to whoever
 watches the execution; in a program that runs by itself it prints them.
+
+In a live sandbox, `post()` and `inbox` send and receive messages: clones of values, to and from the client and the
+other interpreters of the sandbox. `host` has the functions that the client offers, `call()` calls functions in other
+interpreters.
 """
 
 # The loader adds to this namespace: `_in_session`, `_send_display`, `_send_clear_output`, `_load`, `_clone_value`,
@@ -28,12 +32,29 @@ __all__ = [
 
 # What is loaded when it is first asked for: the part of Cloister that has it.
 _LAZY = {
+    "BrokenInterpreterPool": "pool",
+    "Channel": "messages",
+    "ChannelClosed": "messages",
     "Condition": "shared",
+    "Interpreter": "calls",
+    "InterpreterPoolExecutor": "pool",
     "Lock": "shared",
+    "Receiver": "messages",
     "Semaphore": "shared",
+    "Sender": "messages",
     "SharedBuffer": "shared",
+    "_invoke": "calls",
+    "_serve_pool": "pool_worker",
+    "call": "calls",
+    "create_queue": "messages",
+    "host": "calls",
+    "inbox": "messages",
+    "on_message": "messages",
+    "post": "messages",
+    "spawn_interpreter": "calls",
+    "start_call": "calls",
 }
-__all__ += _LAZY
+__all__ += [name for name in _LAZY if name[0] != "_"]
 
 
 def __getattr__(name):

@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string_view>
 #include <utility>
+
+#include "sandbox/wire/passed_descriptors.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -36,7 +39,7 @@ void SetBlocking(int fd, bool blocking) {
 
 bool IsUnasked(const GuestFrame& frame) {
   return frame.has_display() || frame.has_clear_output() || frame.has_input_request() ||
-         frame.has_late_output();
+         frame.has_late_output() || frame.has_open_mailbox();
 }
 
 }  // namespace
@@ -130,11 +133,31 @@ void SessionClient::Watch(SessionAnswer* seen,
     if (polled[1].revents != 0) {
       const bool is_open = Drain(ends_.output.get(), &seen->output);
       if (on_output && !seen->output.empty()) std::exchange(on_output, nullptr)(seen->output);
-      if (polled[0].revents != 0) Drain(ends_.channel.get(), &unread_);
+      if (polled[0].revents != 0) DrainChannel();
       if (!is_open && unread_.empty()) return;  // the clone is gone
     }
     if (polled[2].revents != 0) Drain(ends_.error.get(), &seen->error);
-    if (polled[0].revents != 0) Drain(ends_.channel.get(), &unread_);
+    if (polled[0].revents != 0) DrainChannel();
+  }
+}
+
+// What can be read now, with the descriptors beside it.
+void SessionClient::DrainChannel() {
+  char buffer[1 << 16];
+  for (;;) {
+    iovec data = {buffer, sizeof(buffer)};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameDescriptors)];
+    msghdr header = {};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof(control);
+    const ssize_t count = recvmsg(ends_.channel.get(), &header, MSG_CMSG_CLOEXEC);
+    if (count <= 0) return;
+    for (UniqueFd& descriptor : TakeDescriptors(&header)) {
+      descriptors_.push_back(std::move(descriptor));
+    }
+    unread_.append(buffer, static_cast<size_t>(count));
   }
 }
 
@@ -157,6 +180,11 @@ void SessionClient::ReadFrames(SessionAnswer* seen) {
       EXPECT_EQ(seen->frame.frame_case(), GuestFrame::FRAME_NOT_SET) << "a second answer";
       seen->frame = frame;
       continue;
+    }
+    if (frame.has_open_mailbox()) {
+      ASSERT_EQ(descriptors_.size(), 1U) << "the line comes with the frame";
+      if (on_mailbox) on_mailbox(std::move(descriptors_.front()));
+      descriptors_.clear();
     }
     seen->unasked.push_back(frame);
     if (on_frame) on_frame(frame);

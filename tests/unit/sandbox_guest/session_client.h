@@ -50,6 +50,9 @@ class SessionClient {
   std::function<void(const internal::v1::GuestFrame&)> on_frame;
   std::function<void(const std::string& output)> on_output;
 
+  // Called with the host's end of the line when the session opens its mailbox.
+  std::function<void(UniqueFd line)> on_mailbox;
+
   // What comes between cells, until `enough` says so.
   SessionAnswer Await(const std::function<bool(const SessionAnswer&)>& enough);
 
@@ -64,8 +67,10 @@ class SessionClient {
  private:
   void Watch(SessionAnswer* seen, const std::function<bool(const SessionAnswer&)>& enough);
   void ReadFrames(SessionAnswer* seen);
+  void DrainChannel();
 
   std::string unread_;  // of the channel
+  std::vector<UniqueFd> descriptors_;
   FrameDecoder decoder_{kMaxGuestFrameBytes};
   int64_t cell_ = 0;
   int64_t count_ = 0;

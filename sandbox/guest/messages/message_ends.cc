@@ -1,0 +1,107 @@
+#include "sandbox/guest/messages/message_ends.h"
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/interrupts.h"
+
+namespace cloister::sandbox {
+
+struct EndsList {
+  EndsList() : head(MessageEnds::ListHead()) {}
+  ~EndsList() {
+    while (head.next_ != &head) head.next_->Unlink();
+  }
+
+  template <typename Visit>
+  void ForEach(const Visit& visit) {
+    for (MessageEnds* one = head.next_; one != &head; one = one->next_) visit(one);
+  }
+
+  MessageEnds head;
+};
+
+namespace {
+
+const InterpreterLocal<EndsList> here;
+
+std::string Sentence(int count, const char* one, const char* many) {
+  return count == 1 ? one : absl::StrCat(count, " ", many);
+}
+
+}  // namespace
+
+MessageEnds::MessageEnds() : previous_(&here->head), next_(previous_->next_) {
+  previous_->next_ = this;
+  next_->previous_ = this;
+}
+
+MessageEnds::~MessageEnds() { Unlink(); }
+
+void MessageEnds::Unlink() {
+  previous_->next_ = next_;
+  next_->previous_ = previous_;
+  previous_ = next_ = this;
+}
+
+void MessageEnds::Close() {
+  is_closed_ = true;
+  if (waiting_ == nullptr) {
+    for (UniqueFd& fd : fds_) fd.reset();
+    return;
+  }
+  for (const Waiting* one = waiting_; one != nullptr; one = one->next_) WakeThread(one->thread_);
+}
+
+void MessageEnds::Abandon() {
+  is_closed_ = true;
+  for (UniqueFd& fd : fds_) (void)fd.release();
+}
+
+MessageEnds::Waiting::Waiting(MessageEnds* ends)
+    : ends_(*ends), thread_(pthread_self()), next_(ends->waiting_) {
+  ends_.waiting_ = this;
+}
+
+MessageEnds::Waiting::~Waiting() {
+  Waiting** link = &ends_.waiting_;
+  while (*link != this) link = &(*link)->next_;
+  *link = next_;
+  if (ends_.waiting_ == nullptr && ends_.is_closed_) ends_.Close();
+}
+
+MessageDescriptors ListMessageDescriptors() {
+  MessageDescriptors found;
+  int channels = 0;
+  int calls = 0;
+  here->ForEach([&](const MessageEnds* ends) {
+    for (size_t i = 0; i < 3; ++i) {
+      if (ends->fd(i) >= 0) found.fds.push_back(ends->fd(i));
+    }
+    if (ends->is_closed() || ends->of == MessageEnds::Of::kMailbox) return;
+    ++(ends->of == MessageEnds::Of::kChannel ? channels : calls);
+  });
+  if (channels > 0) {
+    found.obstacles.push_back(
+        Sentence(channels, "a cloister.Channel, or an end of one, is open (close it)",
+                 "cloister.Channels, or ends of them, are open (close them)"));
+  }
+  if (calls > 0) {
+    found.obstacles.push_back(Sentence(
+        calls,
+        "a call of another interpreter or the client is under way (wait for it, or cancel it)",
+        "calls of other interpreters or the client are under way (wait for them, or cancel them)"));
+  }
+  return found;
+}
+
+void CloseMailboxDescriptors() {
+  here->ForEach([](MessageEnds* ends) {
+    if (ends->of == MessageEnds::Of::kMailbox) ends->Close();
+  });
+}
+
+void AbandonMessageDescriptors() {
+  here->ForEach([](MessageEnds* ends) { ends->Abandon(); });
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,161 @@
+#include "sandbox/guest/messages/port.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "sandbox/guest/messages/message_errors.h"
+
+namespace cloister::sandbox {
+namespace {
+
+constexpr char kNoReceiver[] = "nobody can receive it: the other end is closed";
+constexpr char kNoSender[] = "nothing more will come: the other end is closed";
+
+}  // namespace
+
+bool Port::Open(uint32_t capacity) {
+  int pair[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) return RaiseErrno();
+  ends_[kReceiveEnd].reset(pair[0]);
+  ends_[kSendEnd].reset(pair[1]);
+  shutdown(pair[1], SHUT_RD);
+  capacity_ = capacity;
+  if (capacity == 0) return true;
+  ends_[kCredits].reset(eventfd(capacity, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+  return ends_[kCredits] || RaiseErrno();
+}
+
+bool Port::CheckOpen(End end) {
+  return (!ends_.is_closed() && ends_[end]) || RaiseChannelClosed("this end is closed");
+}
+
+bool Port::IsReady(End end, short events) {
+  pollfd polled = {ends_.fd(end), events, 0};
+  return poll(&polled, 1, 0) > 0;
+}
+
+bool Port::Wait(pollfd* polled, nfds_t count, const Deadline& deadline, Done* done) {
+  *done = Done::kNotYet;
+  if (deadline.IsNow()) return false;
+  const MessageEnds::Waiting waiting(&ends_);
+  const int ready = WaitForDescriptors(polled, count, deadline.Left(), ends_.closed());
+  if (ready < 0) *done = Done::kFailed;
+  return ready > 0;
+}
+
+// ---- credits ------------------------------------------------------------------------------------
+
+Port::Credit Port::TakeCredit() {
+  if (!ends_[kCredits]) return Credit::kTaken;
+  uint64_t count;
+  if (read(ends_.fd(kCredits), &count, sizeof(count)) == sizeof(count)) return Credit::kTaken;
+  // What waits for a credit has no other way to learn that nobody will give one.
+  pollfd polled = {ends_.fd(kSendEnd), 0, 0};
+  return poll(&polled, 1, 0) > 0 ? Credit::kClosed : Credit::kNone;
+}
+
+void Port::GiveCredit() {
+  if (!ends_[kCredits]) return;
+  const uint64_t one = 1;
+  // It is full only where somebody has put into it what nobody took.
+  (void)!write(ends_.fd(kCredits), &one, sizeof(one));
+}
+
+int64_t Port::Count() {
+  char text[512];
+  const std::string path = absl::StrCat("/proc/self/fdinfo/", ends_.fd(kCredits));
+  FILE* file = fopen(path.c_str(), "re");
+  int64_t left = -1;
+  while (file != nullptr && fgets(text, sizeof(text), file) != nullptr) {
+    uint64_t value;
+    if (sscanf(text, "eventfd-count: %" SCNx64, &value) == 1) left = static_cast<int64_t>(value);
+  }
+  if (file != nullptr) fclose(file);
+  if (left < 0) {
+    PyErr_SetString(PyExc_OSError, "how many messages wait cannot be told: no /proc");
+    return -1;
+  }
+  return left > capacity_ ? 0 : capacity_ - left;
+}
+
+// ---- messages -----------------------------------------------------------------------------------
+
+Port::Done Port::Send(PyObject* value, PyObject* transfer, const Deadline& deadline) {
+  if (!CheckOpen(kSendEnd)) return Done::kFailed;
+  OutgoingMessage message;
+  // Which may run hooks of the user's.
+  if (!message.Encode(value, transfer)) return Done::kFailed;
+  return SendEncoded(&message, deadline);
+}
+
+Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline) {
+  bool has_credit = false;
+  Done done = Done::kFailed;
+  for (;;) {
+    done = Done::kFailed;
+    if (!CheckOpen(kSendEnd)) break;
+    if (!has_credit) {
+      const Credit credit = TakeCredit();
+      has_credit = credit == Credit::kTaken;
+      if (credit == Credit::kClosed) {
+        RaiseChannelClosed(kNoReceiver);
+        break;
+      }
+    }
+    if (has_credit) {
+      const OutgoingMessage::Result result = message->Send(ends_.fd(kSendEnd));
+      if (result == OutgoingMessage::Result::kSent) {
+        message->Sent();
+        return Done::kYes;
+      }
+      if (result == OutgoingMessage::Result::kClosed) RaiseChannelClosed(kNoReceiver);
+      if (result != OutgoingMessage::Result::kFull) break;
+    }
+    pollfd polled[] = {{ends_.fd(kSendEnd), static_cast<short>(has_credit ? POLLOUT : 0), 0},
+                       {has_credit ? -1 : ends_.fd(kCredits), POLLIN, 0}};
+    if (!Wait(polled, 2, deadline, &done)) break;
+  }
+  if (has_credit) GiveCredit();
+  return done;
+}
+
+Port::Done Port::Receive(const Deadline& deadline, PyRef* value) {
+  using Result = IncomingMessage::Result;
+  Done done = Done::kFailed;
+  for (;;) {
+    if (!CheckOpen(kReceiveEnd)) return Done::kFailed;
+    IncomingMessage message;
+    Result result;
+    do {
+      result = message.Read(ends_.fd(kReceiveEnd), parts_.get());
+    } while (result == Result::kPart);
+    if (result == Result::kWhole || result == Result::kBroken) GiveCredit();
+    switch (result) {
+      case Result::kWhole:
+        *value = message.Decode();
+        return *value ? Done::kYes : Done::kFailed;
+      case Result::kBroken:
+        RaiseDataCloneError(absl::StrCat("a message cannot be read: ", message.problem()));
+        return Done::kFailed;
+      case Result::kClosed:
+        RaiseChannelClosed(kNoSender);
+        return Done::kFailed;
+      case Result::kFailed:
+        return Done::kFailed;
+      default:
+        break;
+    }
+    pollfd polled = {ends_.fd(kReceiveEnd), POLLIN, 0};
+    if (!Wait(&polled, 1, deadline, &done)) return done;
+  }
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,299 @@
+#include "sandbox/guest/messages/port_types.h"
+
+#include <fcntl.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <new>
+
+#include "sandbox/guest/messages/arguments.h"
+#include "sandbox/guest/messages/message_errors.h"
+
+namespace cloister::sandbox {
+namespace {
+
+struct PortObject {
+  PyObject_HEAD alignas(Port) char port[sizeof(Port)];
+};
+
+// ---- sending ------------------------------------------------------------------------------------
+
+// A call that may not wait has no time at all.
+bool ParseWaiting(PyObject* block, PyObject* timeout, Deadline* deadline) {
+  const int is_blocking = block == nullptr ? 1 : PyObject_IsTrue(block);
+  if (is_blocking < 0) return false;
+  if (is_blocking == 0) {
+    *deadline = Deadline::Now();
+    return true;
+  }
+  return Deadline::Parse(timeout, deadline);
+}
+
+PyObject* Sent(Port::Done done, bool raises_full) {
+  if (done == Port::Done::kYes) return Py_NewRef(Py_None);
+  if (done == Port::Done::kNotYet) {
+    raises_full ? RaiseOfQueue("Full") : RaiseTimeout("the receiver has not read what is there");
+  }
+  return nullptr;
+}
+
+// Null for nothing, which it mostly is.
+PyObject* Transfer(PyObject* objects) {
+  const bool is_nothing = objects == nullptr || objects == Py_None ||
+                          (PyTuple_CheckExact(objects) && PyTuple_GET_SIZE(objects) == 0);
+  return is_nothing ? nullptr : objects;
+}
+
+PyObject* Put(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Signature<4> kSignature = {
+      "put", {"value", "block", "timeout", "transfer"}, 3, 1};
+  std::array<PyObject*, 4> values;
+  Deadline deadline;
+  if (!kSignature.Parse(arguments, count, keywords, &values) ||
+      !ParseWaiting(values[1], values[2], &deadline)) {
+    return nullptr;
+  }
+  return Sent(PortOf(self).Send(values[0], Transfer(values[3]), deadline), true);
+}
+
+PyObject* PutNowait(PyObject* self, PyObject* value) {
+  return Sent(PortOf(self).Send(value, nullptr, Deadline::Now()), true);
+}
+
+// Of cloister.post(): as put(), but the time being over is a TimeoutError.
+PyObject* Post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Signature<3> kSignature = {"post", {"value", "timeout", "transfer"}, 2, 1};
+  std::array<PyObject*, 3> values;
+  Deadline deadline;
+  if (!kSignature.Parse(arguments, count, keywords, &values) ||
+      !Deadline::Parse(values[1], &deadline)) {
+    return nullptr;
+  }
+  return Sent(PortOf(self).Send(values[0], Transfer(values[2]), deadline), false);
+}
+
+// ---- receiving ----------------------------------------------------------------------------------
+
+PyObject* Received(PyObject* self, const Deadline& deadline) {
+  PyRef value;
+  if (PortOf(self).Receive(deadline, &value) == Port::Done::kNotYet) RaiseOfQueue("Empty");
+  return value.release();
+}
+
+PyObject* Get(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyObject* keywords) {
+  static constexpr Signature<2> kSignature = {"get", {"block", "timeout"}, 2, 0};
+  std::array<PyObject*, 2> values;
+  Deadline deadline;
+  if (!kSignature.Parse(arguments, count, keywords, &values) ||
+      !ParseWaiting(values[0], values[1], &deadline)) {
+    return nullptr;
+  }
+  return Received(self, deadline);
+}
+
+PyObject* GetNowait(PyObject* self, PyObject*) { return Received(self, Deadline::Now()); }
+
+// (value,), or None where none waits: for code that goes on when there is none.
+PyObject* Poll(PyObject* self, PyObject*) {
+  PyRef value;
+  const Port::Done done = PortOf(self).Receive(Deadline::Now(), &value);
+  if (done == Port::Done::kNotYet) return Py_NewRef(Py_None);
+  return done == Port::Done::kYes ? PyTuple_Pack(1, value.get()) : nullptr;
+}
+
+// ---- both ---------------------------------------------------------------------------------------
+
+PyObject* Close(PyObject* self, PyObject*) {
+  PortOf(self).ends().Close();
+  return Py_NewRef(Py_None);
+}
+
+PyObject* FileNumber(PyObject* self, PyObject*) {
+  Port& port = PortOf(self);
+  const int receive = port.ends().fd(Port::kReceiveEnd);
+  return PyLong_FromLong(receive >= 0 ? receive : port.ends().fd(Port::kSendEnd));
+}
+
+PyObject* IsEmpty(PyObject* self, PyObject*) {
+  Port& port = PortOf(self);
+  return PyBool_FromLong(port.ends().is_closed() || !port.IsReady(Port::kReceiveEnd, POLLIN));
+}
+
+PyObject* IsFull(PyObject* self, PyObject*) {
+  Port& port = PortOf(self);
+  if (port.ends().is_closed()) return Py_NewRef(Py_False);
+  const bool has_room = port.IsReady(Port::kSendEnd, POLLOUT) &&
+                        (port.capacity() == 0 || port.IsReady(Port::kCredits, POLLIN));
+  return PyBool_FromLong(!has_room);
+}
+
+PyObject* Size(PyObject* self, PyObject*) {
+  Port& port = PortOf(self);
+  if (port.ends().is_closed()) return PyLong_FromLong(0);
+  if (port.capacity() == 0) {
+    PyErr_SetString(PyExc_NotImplementedError,
+                    "how many messages wait is only known of a Channel with a capacity");
+    return nullptr;
+  }
+  const int64_t count = port.Count();
+  return count < 0 ? nullptr : PyLong_FromLongLong(count);
+}
+
+PyObject* GetCapacity(PyObject* self, void*) {
+  return PyLong_FromUnsignedLong(PortOf(self).capacity());
+}
+
+PyObject* GetClosed(PyObject* self, void*) {
+  return PyBool_FromLong(PortOf(self).ends().is_closed());
+}
+
+// ---- types --------------------------------------------------------------------------------------
+
+PyObject* NewChannel(PyTypeObject* type, PyObject* arguments, PyObject* names) {
+  static const char* const keywords[] = {"capacity", nullptr};
+  long capacity = 0;
+  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|l:Channel", const_cast<char**>(keywords),
+                                   &capacity)) {
+    return nullptr;
+  }
+  PyRef self = PyRef::Steal(NewPort(type));
+  if (!self) return nullptr;
+  // As queues say that they are without bound.
+  const auto bound = static_cast<uint32_t>(std::clamp<int64_t>(capacity, 0, kMaxChannelCapacity));
+  return PortOf(self.get()).Open(bound) ? self.release() : nullptr;
+}
+
+PyObject* RefuseNew(PyTypeObject* type, PyObject*, PyObject*) {
+  PyErr_Format(PyExc_TypeError, "a %s is an end of a Channel, or was sent", type->tp_name);
+  return nullptr;
+}
+
+int Traverse(PyObject* self, visitproc visit, void* arg) {
+  Py_VISIT(Py_TYPE(self));
+  return 0;
+}
+
+void Deallocate(PyObject* self) {
+  PyTypeObject* type = Py_TYPE(self);
+  PyObject_GC_UnTrack(self);
+  PortOf(self).~Port();
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+template <typename Function>
+PyCFunction AsMethod(Function function) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void*>(function));
+}
+
+constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
+
+#define CLOISTER_SENDS                                                                         \
+  {"put", AsMethod(Put), kFast,                                                                \
+   PyDoc_STR("put($self, value, block=True, timeout=None, *, transfer=())\n--\n\nSends a "     \
+             "clone of the value. Waits while the receiver is full: queue.Full where it may "  \
+             "not, or the time is over. ChannelClosed where nobody can receive it.")},         \
+      {"put_nowait", PutNowait, METH_O,                                                        \
+       PyDoc_STR("put_nowait($self, value)\n--\n\nput(value, block=False)")},                  \
+      {"_post", AsMethod(Post), kFast, nullptr}, {                                             \
+    "full", IsFull, METH_NOARGS, PyDoc_STR("full($self)\n--\n\nWhether put() would wait now.") \
+  }
+#define CLOISTER_RECEIVES                                                                         \
+  {"get", AsMethod(Get), kFast,                                                                   \
+   PyDoc_STR("get($self, block=True, timeout=None)\n--\n\nThe next message. Waits for it: "       \
+             "queue.Empty where it may not, or the time is over. ChannelClosed where none "       \
+             "can come any more. DataCloneError for a message that cannot be read here.")},       \
+      {"get_nowait", GetNowait, METH_NOARGS,                                                      \
+       PyDoc_STR("get_nowait($self)\n--\n\nget(block=False)")},                                   \
+      {"_poll", Poll, METH_NOARGS, nullptr}, {                                                    \
+    "empty", IsEmpty, METH_NOARGS, PyDoc_STR("empty($self)\n--\n\nWhether get() would wait now.") \
+  }
+#define CLOISTER_COMMON                                                                      \
+  {"close", Close, METH_NOARGS,                                                              \
+   PyDoc_STR("close($self)\n--\n\nCloses this end. Who waits at it gets ChannelClosed.")},   \
+      {"fileno", FileNumber, METH_NOARGS,                                                    \
+       PyDoc_STR("fileno($self)\n--\n\nA descriptor to wait for, with select or asyncio.")}, \
+      {"qsize", Size, METH_NOARGS,                                                           \
+       PyDoc_STR("qsize($self)\n--\n\nHow many messages wait, where there is a capacity.")}, \
+  {                                                                                          \
+    nullptr, nullptr, 0, nullptr                                                             \
+  }
+
+// What there is one of for all interpreters is written by none.
+PyMethodDef channel_methods[] = {CLOISTER_SENDS, CLOISTER_RECEIVES, CLOISTER_COMMON};
+PyMethodDef sender_methods[] = {CLOISTER_SENDS, CLOISTER_COMMON};
+PyMethodDef receiver_methods[] = {CLOISTER_RECEIVES, CLOISTER_COMMON};
+
+PyGetSetDef attributes[] = {
+    {"maxsize", GetCapacity, nullptr, PyDoc_STR("How many messages may wait; 0: many."), nullptr},
+    {"closed", GetClosed, nullptr, PyDoc_STR("Whether this end was closed."), nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
+template <typename Function>
+void* AsSlot(Function function) {
+  return reinterpret_cast<void*>(function);
+}
+
+bool AddType(PyObject* names, const char* name, PyMethodDef* methods, newfunc make) {
+  PyType_Slot slots[] = {{Py_tp_new, AsSlot(make)},          {Py_tp_dealloc, AsSlot(Deallocate)},
+                         {Py_tp_traverse, AsSlot(Traverse)}, {Py_tp_methods, methods},
+                         {Py_tp_getset, attributes},         {0, nullptr}};
+  PyType_Spec spec = {.name = name,
+                      .basicsize = sizeof(PortObject),
+                      .itemsize = 0,
+                      .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC |
+                               Py_TPFLAGS_IMMUTABLETYPE,
+                      .slots = slots};
+  PyRef type = PyRef::Steal(PyType_FromSpec(&spec));
+  return type && PyDict_SetItemString(names, name + sizeof("cloister"), type.get()) == 0;
+}
+
+bool Duplicate(int fd, UniqueFd* copy) {
+  copy->reset(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  return *copy || RaiseErrno();
+}
+
+}  // namespace
+
+PyObject* NewPort(PyTypeObject* type) {
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self != nullptr) new (reinterpret_cast<PortObject*>(self)->port) Port();
+  return self;
+}
+
+Port& PortOf(PyObject* object) {
+  return *std::launder(reinterpret_cast<Port*>(reinterpret_cast<PortObject*>(object)->port));
+}
+
+bool AddPortTypes(PyObject* names) {
+  return AddType(names, "cloister.ChannelType", channel_methods, NewChannel) &&
+         AddType(names, "cloister.SenderType", sender_methods, RefuseNew) &&
+         AddType(names, "cloister.ReceiverType", receiver_methods, RefuseNew);
+}
+
+PyObject* PortEnd(PyObject*, PyObject* arguments) {
+  PyObject* type;
+  PyObject* channel;
+  int is_sender;
+  if (!PyArg_ParseTuple(arguments, "O!Op:port_end", &PyType_Type, &type, &channel, &is_sender)) {
+    return nullptr;
+  }
+  Port& whole = PortOf(channel);
+  if (whole.ends().is_closed()) {
+    RaiseChannelClosed("this Channel is closed");
+    return nullptr;
+  }
+  PyRef self = PyRef::Steal(NewPort(reinterpret_cast<PyTypeObject*>(type)));
+  if (!self) return nullptr;
+  Port& port = PortOf(self.get());
+  const Port::End end = is_sender != 0 ? Port::kSendEnd : Port::kReceiveEnd;
+  port.set_capacity(whole.capacity());
+  if (!Duplicate(whole.ends().fd(end), &port.ends()[end])) return nullptr;
+  if (whole.capacity() != 0 &&
+      !Duplicate(whole.ends().fd(Port::kCredits), &port.ends()[Port::kCredits])) {
+    return nullptr;
+  }
+  return self.release();
+}
+
+}  // namespace cloister::sandbox

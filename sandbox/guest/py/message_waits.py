@@ -1,0 +1,158 @@
+"""Messages in event loops.
+
+The loader adds to this namespace: `load`.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from contextvars import copy_context
+from types import CoroutineType
+
+_watches = {}  # by loop and descriptor
+_tasks = set()
+
+
+class _Watch:
+    """Who waits in a loop for a descriptor: coroutines, each for a turn at it, and a handler when there are none."""
+
+    def __init__(self, loop, descriptor):
+        self.loop = loop
+        self.descriptor = descriptor
+        self.waiters = deque()
+        self.handler = None
+        loop.add_reader(descriptor, self.on_readable)
+        _watches[loop, descriptor] = self
+
+    def on_readable(self):
+        while self.waiters:
+            waiter = self.waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                break
+        else:
+            if self.handler is not None:
+                self.handler()
+        self.end_if_unused()
+
+    def end_if_unused(self):
+        if not self.waiters and self.handler is None:
+            self.end()
+
+    def end(self):
+        if _watches.pop((self.loop, self.descriptor), None) is not None and not self.loop.is_closed():
+            self.loop.remove_reader(self.descriptor)
+        for waiter in self.waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self.waiters.clear()
+
+
+def _watch(loop, descriptor):
+    return _watches.get((loop, descriptor)) or _Watch(loop, descriptor)
+
+
+async def readable(receiver):
+    """Until it is worth trying to receive."""
+    watch = _watch(asyncio.get_running_loop(), receiver.fileno())
+    waiter = watch.loop.create_future()
+    watch.waiters.append(waiter)
+    try:
+        await waiter
+    except asyncio.CancelledError:
+        if waiter.done() and not waiter.cancelled() and watch.waiters:
+            watch.on_readable()  # the turn was ours, and is the next one's
+        raise
+    finally:
+        if not waiter.done() or waiter.cancelled():
+            if waiter in watch.waiters:
+                watch.waiters.remove(waiter)
+            watch.end_if_unused()
+
+
+def forget(descriptor):
+    """A descriptor is closed: who waits for it is to find out."""
+    for loop, number in list(_watches):
+        if number != descriptor:
+            continue
+        watch = _watches[loop, number]
+        if loop.is_closed():
+            del _watches[loop, number]
+        elif asyncio._get_running_loop() is loop:
+            watch.end()
+        else:
+            loop.call_soon_threadsafe(watch.end)
+
+
+# ---- on_message ----------------------------------------------------------------------------------------
+
+_function = None
+_context = None
+
+
+def _handle():
+    inbox = load("messages")["inbox"]
+    try:
+        found = inbox._poll()
+        if found is None:
+            return
+        result = _context.run(_function, found[0])
+        if type(result) is CoroutineType:
+            task = asyncio.get_running_loop().create_task(_finish(result), context=_context.copy())
+            _tasks.add(task)
+            task.add_done_callback(_tasks.discard)
+    except Exception as exc:
+        _context.run(load("mime")["show_error"], exc)
+
+
+async def _finish(coroutine):
+    try:
+        await coroutine
+    except Exception as exc:
+        load("mime")["show_error"](exc)
+
+
+def _listen():
+    loop = load("event_loop")["session_loop"]()
+    _watch(loop, load("messages")["inbox"].fileno()).handler = _handle
+
+
+def on_message(function):
+    global _function, _context
+    if function is not None and not callable(function):
+        raise TypeError(f"on_message() takes a function, or None, not {type(function).__name__}")
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("on_message() is for the thread that runs the cells")
+    if function is not None:
+        _function, _context = function, copy_context()
+        _listen()
+        return
+    _function = _context = None
+    for watch in list(_watches.values()):
+        if watch.handler is not None:
+            watch.handler = None
+            watch.end_if_unused()
+
+
+# ---- copies of the process -----------------------------------------------------------------------------
+
+
+def reopen():
+    """The descriptors of the inbox are gone. What waited for them opens new ones when its loop runs again."""
+    watches = list(_watches.values())
+    _watches.clear()
+    for watch in watches:
+        if not watch.loop.is_closed():
+            watch.loop.call_soon(_resume, watch)
+
+
+def _resume(watch):
+    watch.loop.remove_reader(watch.descriptor)
+    for waiter in watch.waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+    if watch.handler is not None and _function is not None:
+        try:
+            _listen()
+        except (OSError, RuntimeError):
+            pass  # a fork of the program's own, which has no mailbox

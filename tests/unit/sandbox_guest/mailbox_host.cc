@@ -1,0 +1,213 @@
+#include "tests/unit/sandbox_guest/mailbox_host.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "sandbox/clone/value.h"
+#include "sandbox/wire/frame.h"
+#include "sandbox/wire/passed_descriptors.h"
+
+namespace cloister::sandbox {
+namespace {
+
+using internal::v1::MailboxReply;
+using internal::v1::MailboxRequest;
+
+constexpr auto kPatience = std::chrono::seconds(20);
+constexpr size_t kMaxFrameBytes = (size_t{16} << 20) + (size_t{64} << 10);
+
+std::string Clone(const v1::Value& value) {
+  absl::StatusOr<std::string> clone = CloneFromValue(value, {});
+  EXPECT_TRUE(clone.ok()) << clone.status();
+  return clone.value_or("");
+}
+
+}  // namespace
+
+std::string CloneOf(const std::string& text) {
+  v1::Value value;
+  value.set_string_value(text);
+  return Clone(value);
+}
+
+std::string CloneOfBytes(size_t count) {
+  v1::Value value;
+  value.set_bytes_value(std::string(count, 'x'));
+  return Clone(value);
+}
+
+MailboxHost::MailboxHost(SessionClient* client) {
+  int pair[2];
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+  sending_.reset(pair[0]);
+  receiving_.reset(pair[1]);
+  shutdown(pair[0], SHUT_RD);
+  client->on_mailbox = [this](UniqueFd line) {
+    ++mailboxes_opened_;
+    const int fd = line.get();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      open_.push_back(std::move(line));
+    }
+    Start([this, fd] { ServeLine(fd); });
+  };
+}
+
+MailboxHost::~MailboxHost() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_over_ = true;
+    for (const UniqueFd& fd : open_) shutdown(fd.get(), SHUT_RDWR);
+  }
+  changed_.notify_all();
+  for (;;) {
+    std::thread thread;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (threads_.empty()) return;
+      thread = std::move(threads_.back());
+      threads_.pop_back();
+    }
+    thread.join();
+  }
+}
+
+void MailboxHost::Start(std::function<void()> run) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!is_over_) threads_.emplace_back(std::move(run));
+}
+
+void MailboxHost::ServeLine(int line) {
+  for (;;) {
+    char byte;
+    iovec data = {&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr header = {};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof(control);
+    if (recvmsg(line, &header, MSG_CMSG_CLOEXEC) <= 0) return;
+    for (UniqueFd& connection : TakeDescriptors(&header)) {
+      const int fd = connection.get();
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        open_.push_back(std::move(connection));
+        if (is_over_) return;
+      }
+      Start([this, fd] { Serve(fd); });
+    }
+  }
+}
+
+void MailboxHost::Serve(int connection) {
+  MailboxRequest request;
+  if (!ReadFrame(connection, &request, kMaxFrameBytes).ok()) {
+    shutdown(connection, SHUT_RDWR);
+    return;
+  }
+  MailboxReply reply;
+  if (request.has_open_posts()) return ServePosts(connection);
+  if (request.has_open_inbox()) {
+    reply.mutable_descriptor_sent();
+    const int fd = receiving_.get();
+    (void)WriteFrame(connection, reply, kMaxFrameBytes, {fd});
+    receiving_.reset();
+  } else if (request.has_open_port()) {
+    int fd = -1;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      const auto peer = peers_.find(request.open_port().interpreter());
+      if (peer != peers_.end()) fd = peer->second;
+    }
+    if (fd < 0) {
+      reply.mutable_failure()->set_reason(internal::v1::MailboxFailure::REASON_NOT_FOUND);
+      reply.mutable_failure()->set_message("no such interpreter");
+      (void)WriteFrame(connection, reply, kMaxFrameBytes);
+    } else {
+      reply.mutable_descriptor_sent();
+      (void)WriteFrame(connection, reply, kMaxFrameBytes, {fd});
+    }
+  } else if (Reply answered = answer(request); answered.has_value()) {
+    (void)WriteFrame(connection, *answered, kMaxFrameBytes);
+  } else {
+    char byte;
+    while (recv(connection, &byte, 1, 0) > 0) {
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ++cancelled_;
+    changed_.notify_all();
+  }
+  shutdown(connection, SHUT_RDWR);
+}
+
+void MailboxHost::AddPeer(const std::string& name, MailboxHost* host) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  peers_[name] = host->inbox();
+}
+
+bool MailboxHost::Reads() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  changed_.wait(lock, [this] { return reads_posts_ || is_over_; });
+  return !is_over_;
+}
+
+void MailboxHost::ServePosts(int connection) {
+  internal::v1::Post post;
+  while (Reads() && ReadFrame(connection, &post, kMaxFrameBytes).ok()) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    posts_.push_back(post.value());
+    changed_.notify_all();
+  }
+  shutdown(connection, SHUT_RDWR);
+}
+
+std::string MailboxHost::NextPost() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, kPatience, [this] { return !posts_.empty(); }));
+  if (posts_.empty()) return "";
+  std::string post = posts_.front();
+  posts_.erase(posts_.begin());
+  return post;
+}
+
+void MailboxHost::ReadPosts(bool reads) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  reads_posts_ = reads;
+  changed_.notify_all();
+}
+
+void MailboxHost::AwaitCancelled(int count) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  EXPECT_TRUE(changed_.wait_for(lock, kPatience, [&] { return cancelled_ >= count; }));
+}
+
+void MailboxHost::Send(std::string_view clone) {
+  InboxPacketHeader header;
+  header.clone_bytes = clone.size();
+  do {
+    const std::string_view part = clone.substr(0, kMaxInlineBytes);
+    clone.remove_prefix(part.size());
+    header.flags = InboxPacketHeader::kFromHost | (clone.empty() ? 0 : InboxPacketHeader::kMore);
+    EXPECT_TRUE(SendPacket(header, part));
+  } while (!clone.empty());
+}
+
+bool MailboxHost::SendPacket(const InboxPacketHeader& header, std::string_view payload,
+                             const std::vector<int>& descriptors) {
+  InboxPacketHeader copy = header;
+  iovec data[] = {{&copy, sizeof(copy)}, {const_cast<char*>(payload.data()), payload.size()}};
+  msghdr message = {};
+  message.msg_iov = data;
+  message.msg_iovlen = 2;
+  std::vector<char> control(CMSG_SPACE(sizeof(int) * descriptors.size()));
+  if (!descriptors.empty()) AttachDescriptors(descriptors, control.data(), &message);
+  return sendmsg(inbox(), &message, MSG_NOSIGNAL) >= 0;
+}
+
+}  // namespace cloister::sandbox

@@ -1,0 +1,139 @@
+// Interpreters that call one another, and the executor that is made of them.
+
+#include "tests/unit/sandbox_guest/interpreters_test.h"
+#include "tests/unit/sandbox_guest/pretended_sandbox.h"
+
+namespace cloister::sandbox {
+namespace {
+
+class PoolTest : public FurtherInterpreterTest {
+ protected:
+  void SetUp() override {
+    FurtherInterpreterTest::SetUp();
+    if (IsSkipped()) return;
+    sandbox_ = std::make_unique<PretendedSandbox>(&process());
+    first_ = &sandbox_->Add("first");
+  }
+  void TearDown() override { sandbox_.reset(); }
+
+  void ExpectPrints(const std::string& code, const std::string& output) {
+    const SessionAnswer answer = first_->Execute(code);
+    EXPECT_EQ(answer.finished().kind(), internal::v1::Finished::KIND_SUCCEEDED)
+        << answer.finished().exception().traceback();
+    EXPECT_EQ(answer.output, output) << answer.error;
+  }
+
+  std::unique_ptr<PretendedSandbox> sandbox_;
+  GuestInterpreter* first_ = nullptr;
+};
+
+TEST_F(PoolTest, InterpretersCallOneAnother) {
+  ExpectPrints(
+      "import cloister\n"
+      "class Odd(Exception): pass\n"
+      "def twice(x): return 2 * x\n"
+      "def fail(): return {}['missing']\n"
+      "with cloister.spawn_interpreter() as other:\n"
+      "    print(other.call(twice, 21), cloister.call(other.name, 'math:sqrt', 16))\n"
+      "    print(other.call('json:dumps', [1], indent=None))\n"
+      "    print(len(other.call(bytes, 5_000_000)), len(other.call('list', range(100_000))))\n"
+      "    try: other.call(fail)\n"
+      "    except KeyError as exc: print(repr(exc))\n"
+      "    try: other.call('nowhere')\n"
+      "    except NameError as exc: print(exc)\n"
+      "    try: other.call('time:sleep', 5, timeout=0.1)\n"
+      "    except TimeoutError: print('time')\n"
+      "try: other.call(twice, 1)\n"
+      "except LookupError: print('gone')\n"
+      "other.close()",
+      "42 4.0\n[1]\n5000000 100000\nKeyError('missing')\n"
+      "name 'nowhere' is not defined; what is imported is called as 'module:name'\ntime\ngone\n");
+}
+
+TEST_F(PoolTest, RunsFunctionsInWorkers) {
+  ExpectPrints(
+      "import cloister, os, threading, time\n"
+      "def square(x): return x * x\n"
+      "def who(): import _thread; return _thread.get_ident()\n"
+      "def nap(seconds): import time; time.sleep(seconds); return seconds\n"
+      "def fail(*args): raise ValueError(*args)\n"
+      "with cloister.InterpreterPoolExecutor(2) as pool:\n"
+      "    print(pool.submit(square, 7).result())\n"
+      "    print(list(pool.map(square, range(100))) == [x * x for x in range(100)])\n"
+      "    print(list(pool.map(square, range(100), chunksize=7)) == [x * x for x in range(100)])\n"
+      "    print(list(pool.map(pow, [2, 3], [4, 5])), list(pool.map(square, [])))\n"
+      "    start = time.monotonic()\n"
+      "    print([f.result() for f in [pool.submit(nap, 0.3), pool.submit(nap, 0.3)]], "
+      "time.monotonic() - start < 0.55)\n"
+      "    exc = pool.submit(fail, 1, 'two').exception()\n"
+      "    print(repr(exc))\n"
+      "    print(len({pool.submit(who).result() for _ in range(20)}) <= 2)\n"
+      "    for bad in (lambda: 1, [].append):\n"
+      "        try: pool.submit(bad)\n"
+      "        except TypeError: print('TypeError')\n"
+      "    print(type(pool.submit(square, open('/dev/null')).exception()).__name__)\n"
+      "    print(type(pool.submit('builtins:object').exception()).__name__)\n"
+      "    print(pool.submit(square, 3).result())\n"
+      "try: pool.submit(square, 1)\n"
+      "except RuntimeError as exc: print(exc)\n"
+      "print(threading.active_count())",
+      "49\nTrue\nTrue\n[16, 243] []\n[0.3, 0.3] True\nValueError(1, 'two')\nTrue\n"
+      "TypeError\nTypeError\nDataCloneError\nDataCloneError\n9\n"
+      "cannot schedule new futures after shutdown\n1\n");
+  EXPECT_EQ(sandbox_->made(), 3);
+  EXPECT_EQ(sandbox_->ended(), 2);
+}
+
+TEST_F(PoolTest, InitializesWorkers) {
+  ExpectPrints(
+      "import cloister\n"
+      "def prepare(value):\n"
+      "    global prepared\n"
+      "    prepared = value\n"
+      "def get(): return prepared\n"
+      "with cloister.InterpreterPoolExecutor(1, prepare, ('yes',)) as pool:\n"
+      "    print(pool.submit(get).result())\n"
+      "def fail(): raise ValueError('in the initializer')\n"
+      "with cloister.InterpreterPoolExecutor(1, fail) as pool:\n"
+      "    exc = pool.submit(get).exception()\n"
+      "    print(type(exc).__name__, repr(exc.__cause__))\n"
+      "    try: pool.submit(get)\n"
+      "    except cloister.BrokenInterpreterPool as exc: print(exc)",
+      "yes\nBrokenInterpreterPool ValueError('in the initializer')\n"
+      "a worker of the executor has ended\n");
+}
+
+TEST_F(PoolTest, CancelsWhatWaits) {
+  ExpectPrints(
+      "import cloister\n"
+      "def nap(): import time; time.sleep(0.3); return 'slept'\n"
+      "pool = cloister.InterpreterPoolExecutor(1)\n"
+      "first, second, third = (pool.submit(nap) for _ in range(3))\n"
+      "print(second.cancel(), second.cancelled(), first.cancel())\n"
+      "pool.shutdown(wait=True, cancel_futures=True)\n"
+      "print(first.result(), third.cancelled())\n"
+      "pool = cloister.InterpreterPoolExecutor(1)\n"
+      "last = pool.submit(nap)\n"
+      "pool.shutdown(wait=False)\n"
+      "print(last.result())\n"
+      "cloister.InterpreterPoolExecutor(1).shutdown()",
+      "True True False\nslept True\nslept\n");
+}
+
+TEST_F(PoolTest, IsBrokenWhenAWorkerEnds) {
+  ExpectPrints(
+      "import cloister\n"
+      "pool = cloister.InterpreterPoolExecutor(1)\n"
+      "def one(): return 1\n"
+      "print(pool.submit(one).result())",
+      "1\n");
+  sandbox_->End("spawned1");
+  ExpectPrints(
+      "try: pool.submit(one).result(10)\n"
+      "except cloister.BrokenInterpreterPool as exc: print(exc.__cause__ is not None)\n"
+      "pool.shutdown()",
+      "True\n");
+}
+
+}  // namespace
+}  // namespace cloister::sandbox
