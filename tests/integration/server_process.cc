@@ -102,6 +102,7 @@ ServerProcess::ServerProcess(const std::string& config, std::vector<std::string>
   sandboxes_ = v1::SandboxService::NewStub(channel_);
   interpreters_ = v1::InterpreterService::NewStub(channel_);
   files_ = v1::FileService::NewStub(channel_);
+  messages_ = v1::MessageService::NewStub(channel_);
   info_ = v1::InfoService::NewStub(channel_);
 }
 

@@ -16,6 +16,7 @@
 #include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
+#include "cloister/v1/message_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 #include "sandbox/base/unique_fd.h"
 
@@ -53,6 +54,7 @@ class ServerProcess {
   v1::SandboxService::Stub& sandboxes() { return *sandboxes_; }
   v1::InterpreterService::Stub& interpreters() { return *interpreters_; }
   v1::FileService::Stub& files() { return *files_; }
+  v1::MessageService::Stub& messages() { return *messages_; }
   v1::InfoService::Stub& info() { return *info_; }
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
 
@@ -65,6 +67,7 @@ class ServerProcess {
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_;
   std::unique_ptr<v1::InterpreterService::Stub> interpreters_;
   std::unique_ptr<v1::FileService::Stub> files_;
+  std::unique_ptr<v1::MessageService::Stub> messages_;
   std::unique_ptr<v1::InfoService::Stub> info_;
 };
 
