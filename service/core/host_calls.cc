@@ -18,10 +18,10 @@ using internal::v1::MailboxReply;
 void HostCalls::Begin(int64_t request, internal::v1::CallHost call) {
   if (!options_.functions.contains(call.function())) {
     context_.observer->OnHostCall(HostCallResult::kNotOffered, absl::ZeroDuration());
-    return context_.answer(
-        request, FailureReply(MailboxFailure::REASON_NOT_FOUND,
-                              absl::StrCat("the client offers no function ",
-                                           sandbox::ForeignLine(call.function()))));
+    return context_.answer(request,
+                           FailureReply(MailboxFailure::REASON_NOT_FOUND,
+                                        absl::StrCat("the client offers no function ",
+                                                     sandbox::ForeignLine(call.function()))));
   }
   Call& begun = calls_[request];
   begun.call = std::move(call);

@@ -28,10 +28,12 @@ std::string_view DefinedOn(absl::string_view line) {
 
 absl::StatusOr<std::string> FunctionOfSource(std::string_view source) {
   std::string name;
-  for (const absl::string_view line : absl::StrSplit(absl::string_view(source.data(), source.size()), '\n')) {
+  for (const absl::string_view line :
+       absl::StrSplit(absl::string_view(source.data(), source.size()), '\n')) {
     const std::string_view defined = DefinedOn(line);
     if (defined.empty()) continue;
-    if (!name.empty()) return absl::InvalidArgumentError("the source defines more than one function");
+    if (!name.empty())
+      return absl::InvalidArgumentError("the source defines more than one function");
     name = std::string(defined);
   }
   if (name.empty()) return absl::InvalidArgumentError("the source defines no function");
@@ -47,7 +49,8 @@ void InterpreterCall::Start(ExecutionManager& executions, const std::string& int
   if (call.has_source()) {
     absl::StatusOr<std::string> defined = FunctionOfSource(call.source());
     if (!defined.ok()) {
-      return Answer(FailureReply(MailboxFailure::REASON_REFUSED, std::string(defined.status().message())));
+      return Answer(
+          FailureReply(MailboxFailure::REASON_REFUSED, std::string(defined.status().message())));
     }
     function = *std::move(defined);
     program.set_code(std::move(*call.mutable_source()));
@@ -55,7 +58,8 @@ void InterpreterCall::Start(ExecutionManager& executions, const std::string& int
   program.mutable_call()->set_function(std::move(function));
   program.set_value_form(v1::VALUE_FORM_TYPED);
   *request.program.clones.mutable_arguments() = std::move(*call.mutable_arguments());
-  *request.program.clones.mutable_keyword_arguments() = std::move(*call.mutable_keyword_arguments());
+  *request.program.clones.mutable_keyword_arguments() =
+      std::move(*call.mutable_keyword_arguments());
   request.program.returns_clone = true;
   request.cell.options.set_skip_history(true);
   absl::StatusOr<std::shared_ptr<Execution>> execution = executions.Start(std::move(request));
@@ -81,17 +85,19 @@ MailboxReply InterpreterCall::ReplyOf(const ExecutionResult& result) const {
     return reply;
   }
   if (outcome.kind() == v1::Outcome::KIND_SUCCEEDED) {
-    return FailureReply(MailboxFailure::REASON_REFUSED,
-                        absl::StrCat("what it returned cannot be sent: ", outcome.value().clone_error()));
+    return FailureReply(
+        MailboxFailure::REASON_REFUSED,
+        absl::StrCat("what it returned cannot be sent: ", outcome.value().clone_error()));
   }
   if (outcome.kind() == v1::Outcome::KIND_RAISED) {
     reply.set_exception(clone_of_(outcome.exception()));
     return reply;
   }
-  return FailureReply(MailboxFailure::REASON_ENDED,
-                      absl::StrCat("the call ended with ",
-                                   absl::StripPrefix(v1::Outcome::Kind_Name(outcome.kind()), "KIND_"),
-                                   outcome.detail().empty() ? "" : ": ", outcome.detail()));
+  return FailureReply(
+      MailboxFailure::REASON_ENDED,
+      absl::StrCat("the call ended with ",
+                   absl::StripPrefix(v1::Outcome::Kind_Name(outcome.kind()), "KIND_"),
+                   outcome.detail().empty() ? "" : ": ", outcome.detail()));
 }
 
 void InterpreterCall::Answer(MailboxReply reply) {

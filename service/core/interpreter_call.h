@@ -33,7 +33,8 @@ class InterpreterCall final : public ExecutionListener {
   InterpreterCall& operator=(const InterpreterCall&) = delete;
 
   // Once. `interpreter` is the full name of the called one; `answer` follows once, perhaps inline.
-  void Start(ExecutionManager& executions, const std::string& interpreter, internal::v1::CallInterpreter call);
+  void Start(ExecutionManager& executions, const std::string& interpreter,
+             internal::v1::CallInterpreter call);
 
  private:
   // ExecutionListener

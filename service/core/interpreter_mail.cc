@@ -17,10 +17,11 @@ constexpr absl::Duration kFullRetryDelay = absl::Milliseconds(100);
 absl::Status FullError(const std::string& interpreter) {
   const std::string maximum = absl::StrCat(sandbox::Mailbox::kMaxInboxBytes);
   return WithRetryDelay(
-      WithMetadata(MakeError(v1::ERROR_REASON_INBOX_FULL,
-                             absl::StrCat("the inbox of ", interpreter, " holds as much as it may, ", maximum,
-                                          " bytes; retry when its code has read some")),
-                   "maximum", maximum),
+      WithMetadata(
+          MakeError(v1::ERROR_REASON_INBOX_FULL,
+                    absl::StrCat("the inbox of ", interpreter, " holds as much as it may, ",
+                                 maximum, " bytes; retry when its code has read some")),
+          "maximum", maximum),
       kFullRetryDelay);
 }
 
@@ -64,9 +65,10 @@ void InterpreterMail::Retire() {
 
 absl::Status InterpreterMail::CheckBegun() const {
   if (mailbox_ != nullptr) return absl::OkStatus();
-  return WithRetryDelay(MakeError(v1::ERROR_REASON_OVERLOADED,
-                                  absl::StrCat(context_.interpreter, " is just being started; retry")),
-                        kFullRetryDelay);
+  return WithRetryDelay(
+      MakeError(v1::ERROR_REASON_OVERLOADED,
+                absl::StrCat(context_.interpreter, " is just being started; retry")),
+      kFullRetryDelay);
 }
 
 // ---- to the interpreter -------------------------------------------------------------------------
@@ -96,8 +98,8 @@ void InterpreterMail::OnInboxRoom() {
 
 // ---- to the client ------------------------------------------------------------------------------
 
-absl::StatusOr<std::unique_ptr<MessageConnection>> InterpreterMail::Connect(HostCallOptions options,
-                                                                            MessageListener* listener) {
+absl::StatusOr<std::unique_ptr<MessageConnection>> InterpreterMail::Connect(
+    HostCallOptions options, MessageListener* listener) {
   if (connection_ != nullptr) {
     return MakeError(v1::ERROR_REASON_ALREADY_CONNECTED,
                      absl::StrCat("another client is connected to ", context_.interpreter));
@@ -164,8 +166,8 @@ void InterpreterMail::AnswerHostCall(int64_t request, MailboxReply reply) {
 
 void InterpreterMail::PassOn(int64_t number, MailboxRequest request) {
   if (context_.requests == nullptr) {
-    return mailbox_->Answer(
-        number, FailureReply(MailboxFailure::REASON_REFUSED, "this server has no other interpreters"));
+    return mailbox_->Answer(number, FailureReply(MailboxFailure::REASON_REFUSED,
+                                                 "this server has no other interpreters"));
   }
   passed_on_.emplace(number, nullptr);
   auto abandon = context_.requests->Serve(

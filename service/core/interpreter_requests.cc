@@ -15,7 +15,9 @@ using internal::v1::MailboxFailure;
 using internal::v1::MailboxReply;
 using internal::v1::MailboxRequest;
 
-MailboxReply Refused(std::string_view why) { return FailureReply(MailboxFailure::REASON_REFUSED, why); }
+MailboxReply Refused(std::string_view why) {
+  return FailureReply(MailboxFailure::REASON_REFUSED, why);
+}
 
 std::string NameOf(const std::string& sandbox, const std::string& id) {
   return absl::StrCat(sandbox, "/interpreters/", id);
@@ -34,8 +36,10 @@ std::string ProblemWith(const internal::v1::SpawnInterpreter& wish) {
   const std::string id_problem = InterpreterIdProblem(wish.interpreter_id());
   if (!id_problem.empty()) return absl::StrCat("the name: ", id_problem);
   const auto profile = ProfileOf(wish.profile());
-  if (!profile.has_value()) return "the profile: must be \"isolated\", \"shared_gil\", \"process\", or empty";
-  if (wish.imports_size() > kMaximumImports) return absl::StrCat("the imports: at most ", kMaximumImports);
+  if (!profile.has_value())
+    return "the profile: must be \"isolated\", \"shared_gil\", \"process\", or empty";
+  if (wish.imports_size() > kMaximumImports)
+    return absl::StrCat("the imports: at most ", kMaximumImports);
   for (const std::string& import : wish.imports()) {
     if (const std::string problem = ImportProblem(import); !problem.empty()) {
       return absl::StrCat("an import: ", problem);
@@ -43,7 +47,8 @@ std::string ProblemWith(const internal::v1::SpawnInterpreter& wish) {
   }
   const int64_t memory = wish.memory_limit_bytes();
   if (memory == 0) return "";
-  if (*profile != v1::Interpreter::PROFILE_ISOLATED) return "memory_limit_bytes: only isolated interpreters have memory of their own";
+  if (*profile != v1::Interpreter::PROFILE_ISOLATED)
+    return "memory_limit_bytes: only isolated interpreters have memory of their own";
   return memory >= kLeastInterpreterMemoryBytes
              ? ""
              : absl::StrCat("memory_limit_bytes: at least ", kLeastInterpreterMemoryBytes);
@@ -51,7 +56,8 @@ std::string ProblemWith(const internal::v1::SpawnInterpreter& wish) {
 
 }  // namespace
 
-GuestRequests::AbandonFunction InterpreterRequests::Serve(const std::string& interpreter, MailboxRequest request,
+GuestRequests::AbandonFunction InterpreterRequests::Serve(const std::string& interpreter,
+                                                          MailboxRequest request,
                                                           AnswerFunction answer) {
   switch (request.request_case()) {
     case MailboxRequest::kOpenPort:
@@ -70,41 +76,46 @@ GuestRequests::AbandonFunction InterpreterRequests::Serve(const std::string& int
   }
 }
 
-void InterpreterRequests::OpenPort(const std::string& from, const std::string& id, const AnswerFunction& answer) {
+void InterpreterRequests::OpenPort(const std::string& from, const std::string& id,
+                                   const AnswerFunction& answer) {
   const std::string sandbox = SplitInterpreterName(from).sandbox;
   const auto live = context_.sandboxes->FindLive(NameOf(sandbox, id));
   if (!live.ok()) return answer(FailureReply(live.status()), {});
   absl::StatusOr<sandbox::UniqueFd> sender = (*live)->mail().OpenSender();
   if (!sender.ok()) {
     return answer(FailureReply(MailboxFailure::REASON_CLOSED,
-                               absl::StrCat(id, ": ", std::string(sender.status().message()))), {});
+                               absl::StrCat(id, ": ", std::string(sender.status().message()))),
+                  {});
   }
   MailboxReply reply;
   reply.mutable_descriptor_sent();
   answer(std::move(reply), *std::move(sender));
 }
 
-GuestRequests::AbandonFunction InterpreterRequests::Call(const std::string& from, internal::v1::CallInterpreter call,
+GuestRequests::AbandonFunction InterpreterRequests::Call(const std::string& from,
+                                                         internal::v1::CallInterpreter call,
                                                          AnswerFunction answer) {
   const InterpreterName caller = SplitInterpreterName(from);
   if (call.interpreter() == caller.id) {
-    answer(Refused("an interpreter that calls itself would wait for itself for ever; call the function"), {});
+    answer(
+        Refused(
+            "an interpreter that calls itself would wait for itself for ever; call the function"),
+        {});
     return nullptr;
   }
   const std::string called = NameOf(caller.sandbox, call.interpreter());
   // Kept by whoever may abandon it; it does not outlive its answer.
   auto kept = std::make_shared<std::shared_ptr<InterpreterCall>>();
-  *kept = std::make_shared<InterpreterCall>(context_.clone_of, [answer = std::move(answer)](MailboxReply reply) {
-    answer(std::move(reply), {});
-  });
+  *kept = std::make_shared<InterpreterCall>(
+      context_.clone_of,
+      [answer = std::move(answer)](MailboxReply reply) { answer(std::move(reply), {}); });
   const std::shared_ptr<InterpreterCall> started = *kept;
   started->Start(*context_.executions, called, std::move(call));
   return [kept] { kept->reset(); };
 }
 
-GuestRequests::AbandonFunction InterpreterRequests::Spawn(const std::string& from,
-                                                          const internal::v1::SpawnInterpreter& wish,
-                                                          AnswerFunction answer) {
+GuestRequests::AbandonFunction InterpreterRequests::Spawn(
+    const std::string& from, const internal::v1::SpawnInterpreter& wish, AnswerFunction answer) {
   if (const std::string problem = ProblemWith(wish); !problem.empty()) {
     answer(Refused(problem), {});
     return nullptr;
@@ -128,13 +139,17 @@ GuestRequests::AbandonFunction InterpreterRequests::Spawn(const std::string& fro
     if (!std::exchange(*answered, true)) answer(FailureReply(creation.status()), {});
     return nullptr;
   }
-  return [interpreters = context_.interpreters, creation = *creation] { interpreters->Abandon(creation); };
+  return [interpreters = context_.interpreters, creation = *creation] {
+    interpreters->Abandon(creation);
+  };
 }
 
-void InterpreterRequests::End(const std::string& from, const std::string& id, AnswerFunction answer) {
+void InterpreterRequests::End(const std::string& from, const std::string& id,
+                              AnswerFunction answer) {
   const InterpreterName caller = SplitInterpreterName(from);
   if (id == kMainInterpreter) return answer(Refused("main lives as long as its sandbox"), {});
-  if (id == caller.id) return answer(Refused("an interpreter cannot end itself so; let its code end"), {});
+  if (id == caller.id)
+    return answer(Refused("an interpreter cannot end itself so; let its code end"), {});
   const absl::Status begun = context_.interpreters->Delete(
       NameOf(caller.sandbox, id), [answer](const std::vector<std::string>&) {
         MailboxReply reply;

@@ -1,5 +1,5 @@
-// What code in one interpreter asks about the others of its sandbox: a way into an inbox, a call, a new interpreter, an
-// end. A guest reaches nothing outside its own sandbox, whatever it names.
+// What code in one interpreter asks about the others of its sandbox: a way into an inbox, a call, a
+// new interpreter, an end. A guest reaches nothing outside its own sandbox, whatever it names.
 //
 // Thread-safety: loop thread only.
 // Ownership: nothing is owned; all that Context names must outlive it.
@@ -33,8 +33,10 @@ class InterpreterRequests final : public GuestRequests {
 
  private:
   void OpenPort(const std::string& from, const std::string& id, const AnswerFunction& answer);
-  AbandonFunction Call(const std::string& from, internal::v1::CallInterpreter call, AnswerFunction answer);
-  AbandonFunction Spawn(const std::string& from, const internal::v1::SpawnInterpreter& wish, AnswerFunction answer);
+  AbandonFunction Call(const std::string& from, internal::v1::CallInterpreter call,
+                       AnswerFunction answer);
+  AbandonFunction Spawn(const std::string& from, const internal::v1::SpawnInterpreter& wish,
+                        AnswerFunction answer);
   void End(const std::string& from, const std::string& id, AnswerFunction answer);
 
   const Context context_;

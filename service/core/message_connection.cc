@@ -6,11 +6,10 @@
 
 namespace cloister::core {
 
-MessageConnection::MessageConnection(std::shared_ptr<InterpreterMail> mail, HostCalls::Context calls,
-                                     HostCallOptions options, MessageListener* listener)
-    : mail_(std::move(mail)),
-      listener_(listener),
-      calls_(std::move(calls), std::move(options)) {}
+MessageConnection::MessageConnection(std::shared_ptr<InterpreterMail> mail,
+                                     HostCalls::Context calls, HostCallOptions options,
+                                     MessageListener* listener)
+    : mail_(std::move(mail)), listener_(listener), calls_(std::move(calls), std::move(options)) {}
 
 MessageConnection::~MessageConnection() {
   calls_.Close("the client has gone");

@@ -33,7 +33,13 @@ void ConnectCall::OnReadDone(bool ok) {
   }
   taken_ = TakeRequest(request_, backend_.request_memory);
   request_.Clear();
+  read_votes_ = 0;
   backend_.loop->Enter([self = shared_from_this()] { self->OnRequest(); });
+  VoteToRead();
+}
+
+void ConnectCall::VoteToRead() {
+  if (read_votes_.fetch_add(1) == 1) StartRead(&request_);
 }
 
 void ConnectCall::OnRequest() {
@@ -56,7 +62,8 @@ void ConnectCall::OnRequest() {
 
 void ConnectCall::Open(TakenOpening opening) {
   core::MessageListener* const self = this;
-  auto connection = backend_.messages->Connect(opening.interpreter, std::move(opening.options), self);
+  auto connection =
+      backend_.messages->Connect(opening.interpreter, std::move(opening.options), self);
   if (!connection.ok()) return Fail(connection.status());
   connection_ = *std::move(connection);
   response_.mutable_opened();
@@ -68,7 +75,8 @@ void ConnectCall::Open(TakenOpening opening) {
 void ConnectCall::Post() {
   if (!connection_->HasRoomFor(unposted_->clone.size())) return;  // OnInboxRoom follows
   TakenMessage message = *std::exchange(unposted_, std::nullopt);
-  const absl::Status posted = connection_->Post(std::move(message.clone), std::move(message.memory));
+  const absl::Status posted =
+      connection_->Post(std::move(message.clone), std::move(message.memory));
   // Where it has ended, that is told behind what waits for the client.
   if (!posted.ok() && connection_->end().ok()) return Fail(posted);
   ReadNext();
@@ -79,7 +87,7 @@ void ConnectCall::OnInboxRoom() {
 }
 
 void ConnectCall::ReadNext() {
-  if (!ended_) StartRead(&request_);
+  if (!ended_) VoteToRead();
 }
 
 // It goes on being told what comes.
@@ -169,9 +177,8 @@ void ConnectCall::Fail(const absl::Status& status) {
 }
 
 void ConnectCall::OnCancel() {
-  backend_.loop->Post([self = shared_from_this()] {
-    self->Fail(absl::CancelledError("the caller has gone"));
-  });
+  backend_.loop->Post(
+      [self = shared_from_this()] { self->Fail(absl::CancelledError("the caller has gone")); });
 }
 
 void ConnectCall::OnDone() {

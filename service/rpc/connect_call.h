@@ -3,6 +3,7 @@
 #ifndef CLOISTER_SERVICE_RPC_CONNECT_CALL_H_
 #define CLOISTER_SERVICE_RPC_CONNECT_CALL_H_
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -17,8 +18,8 @@
 
 namespace cloister::rpc {
 
-// One read and one write in flight. The next request is read when the one before is where it belongs, so a full inbox
-// stops the client; keep-alives while there is nothing to write.
+// One read and one write in flight. The next request is read when the one before is where it
+// belongs, so a full inbox stops the client; keep-alives while there is nothing to write.
 //
 // Thread-safety and ownership: as StreamCall.
 class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>,
@@ -47,7 +48,9 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   void Open(TakenOpening opening);
   void Post();
   void OnReadsDone();
+  // Of the loop, once it is done with a request.
   void ReadNext();
+  void VoteToRead();
   void Pump();
   // False where it cannot be told; its caller was told so.
   bool Tell(core::MessageEvent event);
@@ -66,6 +69,10 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   v1::ConnectResponse response_;  // the write in flight
   // What OnReadDone made of the request, for the loop; no other is read before that has it.
   absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> taken_;
+  // Who is the second to say that the next request may be read, OnReadDone at its end or the loop,
+  // reads it. Most often that is the former, outside the loop's turn: reading on may write to the
+  // client, and a turn keeps others waiting.
+  std::atomic<int> read_votes_ = 0;
   // Loop only, as all below.
   std::unique_ptr<core::MessageConnection> connection_;
   std::optional<TakenMessage> unposted_;  // waits for room

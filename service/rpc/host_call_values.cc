@@ -102,23 +102,26 @@ class Splitter {
 absl::Status FillHostCall(const internal::v1::CallHost& call, v1::HostCall* host_call) {
   host_call->set_function(call.function());
   if (!call.arguments().empty()) {
-    CLOISTER_ASSIGN_OR_RETURN(Value whole, sandbox::ValueFromClone(call.arguments(), sandbox::kResultCloneLimits));
+    CLOISTER_ASSIGN_OR_RETURN(
+        Value whole, sandbox::ValueFromClone(call.arguments(), sandbox::kResultCloneLimits));
     Splitter splitter(std::move(whole));
     for (Value& item : *splitter.whole().mutable_tuple_value()->mutable_items()) {
       CLOISTER_ASSIGN_OR_RETURN(*host_call->add_arguments(), splitter.Take(&item));
     }
   }
   if (call.keyword_arguments().empty()) return absl::OkStatus();
-  CLOISTER_ASSIGN_OR_RETURN(Value whole,
-                            sandbox::ValueFromClone(call.keyword_arguments(), sandbox::kResultCloneLimits));
+  CLOISTER_ASSIGN_OR_RETURN(
+      Value whole, sandbox::ValueFromClone(call.keyword_arguments(), sandbox::kResultCloneLimits));
   Splitter splitter(std::move(whole));
   v1::Entries& entries = *splitter.whole().mutable_dict_value();
   for (int i = 0; i < entries.keys_size(); ++i) {
     if (!entries.keys(i).has_string_value()) {
-      return absl::InvalidArgumentError("names of keyword arguments have to be text without surrogates");
+      return absl::InvalidArgumentError(
+          "names of keyword arguments have to be text without surrogates");
     }
-    CLOISTER_ASSIGN_OR_RETURN((*host_call->mutable_keyword_arguments())[entries.keys(i).string_value()],
-                              splitter.Take(entries.mutable_values(i)));
+    CLOISTER_ASSIGN_OR_RETURN(
+        (*host_call->mutable_keyword_arguments())[entries.keys(i).string_value()],
+        splitter.Take(entries.mutable_values(i)));
   }
   return absl::OkStatus();
 }

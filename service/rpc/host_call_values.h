@@ -9,8 +9,8 @@
 
 namespace cloister::rpc {
 
-// Each argument is a Value by itself, so that what several share is told with each. INVALID_ARGUMENT, for the
-// caller: it cannot be told so.
+// Each argument is a Value by itself, so that what several share is told with each.
+// INVALID_ARGUMENT, for the caller: it cannot be told so.
 absl::Status FillHostCall(const internal::v1::CallHost& call, v1::HostCall* host_call);
 
 }  // namespace cloister::rpc

@@ -42,8 +42,8 @@ absl::StatusOr<TakenMessage> TakeMessage(const v1::Value& value, std::string_vie
 
 void CheckFunctions(const v1::OpenConnection& open, Violations* violations) {
   if (open.host_functions_size() > kMaximumFunctions) {
-    violations->Add("open.host_functions",
-                    absl::StrCat("has ", open.host_functions_size(), " entries; at most ", kMaximumFunctions));
+    violations->Add("open.host_functions", absl::StrCat("has ", open.host_functions_size(),
+                                                        " entries; at most ", kMaximumFunctions));
     return;
   }
   for (int i = 0; i < open.host_functions_size(); ++i) {
@@ -51,7 +51,8 @@ void CheckFunctions(const v1::OpenConnection& open, Violations* violations) {
     const std::string problem(name.size() > kMaximumFunctionBytes ? "is longer than 64 bytes"
                                                                   : VariableProblem(name));
     if (!problem.empty()) {
-      violations->Add(absl::StrCat("open.host_functions[", i, "]"), absl::StrCat("is ", Quoted(name), ", which ", problem));
+      violations->Add(absl::StrCat("open.host_functions[", i, "]"),
+                      absl::StrCat("is ", Quoted(name), ", which ", problem));
     }
   }
 }
@@ -62,7 +63,8 @@ absl::StatusOr<TakenOpening> TakeOpening(const v1::OpenConnection& open) {
   CheckFunctions(open, &violations);
   if (open.maximum_host_calls() < 0 || open.maximum_host_calls() > kMaximumCalls) {
     violations.Add("open.maximum_host_calls",
-                   absl::StrCat("is ", open.maximum_host_calls(), "; must be 1 to ", kMaximumCalls, ", or 0 for 16"));
+                   absl::StrCat("is ", open.maximum_host_calls(), "; must be 1 to ", kMaximumCalls,
+                                ", or 0 for 16"));
   }
   TakenOpening taken;
   if (open.has_host_call_timeout()) {
@@ -88,17 +90,21 @@ absl::StatusOr<TakenAnswer> TakeAnswer(const v1::HostCallResult& result) {
   taken.number = result.number();
   switch (result.result_case()) {
     case v1::HostCallResult::kValue: {
-      CLOISTER_ASSIGN_OR_RETURN(*taken.reply.mutable_value(), CloneOf(result.value(), "host_call_result.value"));
+      CLOISTER_ASSIGN_OR_RETURN(*taken.reply.mutable_value(),
+                                CloneOf(result.value(), "host_call_result.value"));
       return taken;
     }
     case v1::HostCallResult::kException: {
       constexpr char kField[] = "host_call_result.exception";
       const v1::Value& error = result.exception();
       if (!error.has_text() && !IsException(error)) {
-        return Invalid(kField, "is no exception: neither `text` nor an Object of kind EXCEPTION or REMOTE_ERROR");
+        return Invalid(
+            kField,
+            "is no exception: neither `text` nor an Object of kind EXCEPTION or REMOTE_ERROR");
       }
-      CLOISTER_ASSIGN_OR_RETURN(*taken.reply.mutable_exception(),
-                                CloneOf(error.has_text() ? RemoteError(error.text()) : error, kField));
+      CLOISTER_ASSIGN_OR_RETURN(
+          *taken.reply.mutable_exception(),
+          CloneOf(error.has_text() ? RemoteError(error.text()) : error, kField));
       return taken;
     }
     default:
@@ -108,7 +114,8 @@ absl::StatusOr<TakenAnswer> TakeAnswer(const v1::HostCallResult& result) {
 
 }  // namespace
 
-absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request, core::RequestMemory* memory) {
+absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request,
+                                      core::RequestMemory* memory) {
   Violations violations;
   CheckName(request.interpreter(), "interpreter", &violations);
   if (!request.has_value()) violations.Add("value", "is not set; say what to send");
@@ -116,8 +123,8 @@ absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request, cor
   return TakeMessage(request.value(), "value", memory);
 }
 
-absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(const v1::ConnectRequest& request,
-                                                                                   core::RequestMemory* memory) {
+absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(
+    const v1::ConnectRequest& request, core::RequestMemory* memory) {
   switch (request.request_case()) {
     case v1::ConnectRequest::kOpen:
       return TakeOpening(request.open());

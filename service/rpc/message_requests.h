@@ -31,9 +31,10 @@ struct TakenAnswer {
 };
 
 // Errors, of all: FIELD_INVALID, with the way to what is wrong; of messages also OVERLOADED.
-absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request, core::RequestMemory* memory);
-absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(const v1::ConnectRequest& request,
-                                                                                   core::RequestMemory* memory);
+absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request,
+                                      core::RequestMemory* memory);
+absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(
+    const v1::ConnectRequest& request, core::RequestMemory* memory);
 
 }  // namespace cloister::rpc
 

@@ -5,9 +5,10 @@
 namespace cloister::rpc {
 namespace {
 
-// An Object of one of the two kinds (proto/CLONE.md) without its class: arguments, attributes, notes, cause, context,
-// whether that is suppressed, frames.
-v1::Value Describe(v1::Object::Kind kind, v1::Value type, const std::string& text, const v1::Exception& exception) {
+// An Object of one of the two kinds (proto/CLONE.md) without its class: arguments, attributes,
+// notes, cause, context, whether that is suppressed, frames.
+v1::Value Describe(v1::Object::Kind kind, v1::Value type, const std::string& text,
+                   const v1::Exception& exception) {
   v1::Value error;
   v1::Object& object = *error.mutable_object_value();
   object.set_kind(kind);
@@ -58,7 +59,8 @@ std::string CloneOfException(const v1::Exception& exception) {
     if (clone.ok()) return *clone;
   }
   const auto clone = sandbox::CloneFromValue(
-      Describe(exception.module(), exception.type(), exception.message(), exception), sandbox::kResultCloneLimits);
+      Describe(exception.module(), exception.type(), exception.message(), exception),
+      sandbox::kResultCloneLimits);
   // Its words were bounded when they came; where they still do not fit, that is said.
   return clone.ok() ? *clone
                     : *sandbox::CloneFromValue(RemoteError("an exception that cannot be described"),

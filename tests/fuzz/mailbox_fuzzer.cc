@@ -1,5 +1,5 @@
-// What the host makes of what a guest says on a connection of its mailbox: it refuses it, or passes on what is within
-// the bounds, and that becomes Values.
+// What the host makes of what a guest says on a connection of its mailbox: it refuses it, or passes
+// on what is within the bounds, and that becomes Values.
 
 #include <cstddef>
 #include <cstdint>
@@ -16,7 +16,8 @@ namespace sandbox = cloister::sandbox;
 
 void CheckClones(const cloister::internal::v1::CallHost& call) {
   for (const std::string& clone : {call.arguments(), call.keyword_arguments()}) {
-    if (!clone.empty() && !sandbox::ValueFromClone(clone, sandbox::kResultCloneLimits).ok()) std::abort();
+    if (!clone.empty() && !sandbox::ValueFromClone(clone, sandbox::kResultCloneLimits).ok())
+      std::abort();
   }
 }
 

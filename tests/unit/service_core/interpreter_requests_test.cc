@@ -54,9 +54,7 @@ class InterpreterRequestsTest : public InterpreterTest {
     request.mutable_end_spawned()->set_interpreter(id);
     return request;
   }
-  void MakeOther() {
-    EXPECT_EQ(Ask(NewSpawn("other", "isolated")).interpreter(), "other");
-  }
+  void MakeOther() { EXPECT_EQ(Ask(NewSpawn("other", "isolated")).interpreter(), "other"); }
   sandbox::ExecutionEnd EndWith(v1::Outcome::Kind kind) {
     sandbox::ExecutionEnd end;
     end.outcome.set_kind(kind);
@@ -64,10 +62,11 @@ class InterpreterRequestsTest : public InterpreterTest {
     return end;
   }
 
-  InterpreterRequests requests_{{.sandboxes = &sandboxes_,
-                                 .interpreters = &interpreters_,
-                                 .executions = &executions_,
-                                 .clone_of = [](const v1::Exception& raised) { return "clone of " + raised.type(); }}};
+  InterpreterRequests requests_{
+      {.sandboxes = &sandboxes_,
+       .interpreters = &interpreters_,
+       .executions = &executions_,
+       .clone_of = [](const v1::Exception& raised) { return "clone of " + raised.type(); }}};
   std::string home_;
 };
 
@@ -185,7 +184,9 @@ TEST_F(InterpreterRequestsTest, SpawnedOnesAreOrdinaryAndCanBeEnded) {
 }
 
 TEST_F(InterpreterRequestsTest, BadWishesAreRefused) {
-  const auto reason = [this](const MailboxRequest& request) { return Ask(request).failure().reason(); };
+  const auto reason = [this](const MailboxRequest& request) {
+    return Ask(request).failure().reason();
+  };
   EXPECT_EQ(reason(NewSpawn("main")), MailboxFailure::REASON_REFUSED);
   EXPECT_EQ(reason(NewSpawn("UPPER")), MailboxFailure::REASON_REFUSED);
   EXPECT_EQ(reason(NewSpawn("x", "main")), MailboxFailure::REASON_REFUSED);

@@ -41,7 +41,9 @@ class MessageTest : public InterpreterTest {
   absl::Status Post(const std::string& text, const std::string& name = "") {
     return messages_.Post(name.empty() ? sandbox_ : name, text, {});
   }
-  MailboxFailure::Reason FailureOf(int64_t request) { return mailbox().answers[request].failure().reason(); }
+  MailboxFailure::Reason FailureOf(int64_t request) {
+    return mailbox().answers[request].failure().reason();
+  }
   static MailboxReply Value(const std::string& clone) {
     MailboxReply reply;
     reply.set_value(clone);
@@ -50,7 +52,8 @@ class MessageTest : public InterpreterTest {
   template <typename Event>
   static Event Expect(std::optional<MessageEvent> event) {
     EXPECT_TRUE(event.has_value() && std::holds_alternative<Event>(*event));
-    return event.has_value() && std::holds_alternative<Event>(*event) ? std::get<Event>(*event) : Event();
+    return event.has_value() && std::holds_alternative<Event>(*event) ? std::get<Event>(*event)
+                                                                      : Event();
   }
 
   MessageManager messages_{&sandboxes_};
@@ -80,10 +83,12 @@ TEST_F(MessageTest, AFullInboxIsSaid) {
 
 TEST_F(MessageTest, UnknownAndLostOnesAreRefused) {
   EXPECT_EQ(ReasonOf(Post("x", "sandboxes/none")), v1::ERROR_REASON_SANDBOX_NOT_FOUND);
-  EXPECT_EQ(ReasonOf(Post("x", sandbox_ + "/interpreters/none")), v1::ERROR_REASON_INTERPRETER_NOT_FOUND);
+  EXPECT_EQ(ReasonOf(Post("x", sandbox_ + "/interpreters/none")),
+            v1::ERROR_REASON_INTERPRETER_NOT_FOUND);
   guest_->Lose(v1::Outcome::KIND_SIGNALED);
   EXPECT_EQ(ReasonOf(Post("x")), v1::ERROR_REASON_SANDBOX_LOST);
-  EXPECT_EQ(ReasonOf(messages_.Connect(sandbox_, {}, &client_).status()), v1::ERROR_REASON_SANDBOX_LOST);
+  EXPECT_EQ(ReasonOf(messages_.Connect(sandbox_, {}, &client_).status()),
+            v1::ERROR_REASON_SANDBOX_LOST);
 }
 
 TEST_F(MessageTest, WhatMessagesHoldIsKeptUntilTheyAreSent) {
@@ -125,7 +130,8 @@ TEST_F(MessageTest, WhatWaitsIsBounded) {
 TEST_F(MessageTest, OneClientAtATime) {
   auto connection = Connect();
   FakeClient second;
-  EXPECT_EQ(ReasonOf(messages_.Connect(sandbox_, {}, &second).status()), v1::ERROR_REASON_ALREADY_CONNECTED);
+  EXPECT_EQ(ReasonOf(messages_.Connect(sandbox_, {}, &second).status()),
+            v1::ERROR_REASON_ALREADY_CONNECTED);
   EXPECT_TRUE(mailbox().SayPost("for the next"));
   connection.reset();
   const auto next = messages_.Connect(sandbox_, {}, &second);

@@ -60,7 +60,8 @@ class MessageServiceTest : public ::testing::Test {
   }
   std::vector<std::string> Inbox() {
     std::vector<std::string> texts;
-    for (const std::string& clone : WithMailbox([](FakeMailbox& mailbox) { return mailbox.inbox; })) {
+    for (const std::string& clone :
+         WithMailbox([](FakeMailbox& mailbox) { return mailbox.inbox; })) {
       texts.push_back(ValueOf(clone).string_value());
     }
     return texts;
@@ -190,7 +191,8 @@ TEST_F(MessageServiceTest, AHostFunctionIsCalled) {
   auto stream = Connect();
   v1::Value arguments;
   arguments.mutable_tuple_value()->add_items()->set_int_value(7);
-  const int64_t asked = SayCall("f", *sandbox::CloneFromValue(arguments, sandbox::kResultCloneLimits));
+  const int64_t asked =
+      SayCall("f", *sandbox::CloneFromValue(arguments, sandbox::kResultCloneLimits));
   const v1::HostCall call = stream->Read().host_call();
   EXPECT_EQ(call.number(), 1);
   EXPECT_EQ(call.function(), "f");
@@ -229,7 +231,8 @@ TEST_F(MessageServiceTest, ArgumentsThatCannotBeToldAreRefusedToTheCaller) {
   v1::Value arguments;
   for (int i = 0; i < 1000; ++i) arguments.mutable_tuple_value()->add_items()->set_reference(0);
   arguments.add_shared()->set_bytearray_value(std::string(1 << 20, 'x'));
-  const int64_t asked = SayCall("f", *sandbox::CloneFromValue(arguments, sandbox::kResultCloneLimits));
+  const int64_t asked =
+      SayCall("f", *sandbox::CloneFromValue(arguments, sandbox::kResultCloneLimits));
   EXPECT_EQ(AwaitAnswer(asked).failure().reason(), internal::v1::MailboxFailure::REASON_REFUSED);
   SayPost("goes on");
   EXPECT_EQ(stream->Read().message().string_value(), "goes on");
@@ -285,19 +288,27 @@ TEST_F(MessageServiceTest, BadOpeningsAreRefused) {
     return status.error_message();
   };
   EXPECT_THAT(reason([](auto& open) { open.clear_interpreter(); }), HasSubstr("open.interpreter"));
-  EXPECT_THAT(reason([](auto& open) { open.add_host_functions("no name"); }), HasSubstr("open.host_functions[1]"));
+  EXPECT_THAT(reason([](auto& open) { open.add_host_functions("no name"); }),
+              HasSubstr("open.host_functions[1]"));
   EXPECT_THAT(reason([](auto& open) { open.add_host_functions("class"); }), HasSubstr("keyword"));
-  EXPECT_THAT(reason([](auto& open) { open.add_host_functions("__class__"); }), HasSubstr("underscores"));
-  EXPECT_THAT(reason([](auto& open) { open.add_host_functions(std::string(65, 'f')); }), HasSubstr("64 bytes"));
+  EXPECT_THAT(reason([](auto& open) { open.add_host_functions("__class__"); }),
+              HasSubstr("underscores"));
+  EXPECT_THAT(reason([](auto& open) { open.add_host_functions(std::string(65, 'f')); }),
+              HasSubstr("64 bytes"));
   EXPECT_THAT(reason([](auto& open) {
                 for (int i = 0; i < 256; ++i) open.add_host_functions("f");
               }),
               HasSubstr("at most 256"));
-  EXPECT_THAT(reason([](auto& open) { open.set_maximum_host_calls(65); }), HasSubstr("maximum_host_calls"));
-  EXPECT_THAT(reason([](auto& open) { open.set_maximum_host_calls(-1); }), HasSubstr("maximum_host_calls"));
-  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout()->set_seconds(3601); }), HasSubstr("at most 1 h"));
-  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout()->set_seconds(-1); }), HasSubstr("more than 0"));
-  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout(); }), HasSubstr("more than 0"));
+  EXPECT_THAT(reason([](auto& open) { open.set_maximum_host_calls(65); }),
+              HasSubstr("maximum_host_calls"));
+  EXPECT_THAT(reason([](auto& open) { open.set_maximum_host_calls(-1); }),
+              HasSubstr("maximum_host_calls"));
+  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout()->set_seconds(3601); }),
+              HasSubstr("at most 1 h"));
+  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout()->set_seconds(-1); }),
+              HasSubstr("more than 0"));
+  EXPECT_THAT(reason([](auto& open) { open.mutable_host_call_timeout(); }),
+              HasSubstr("more than 0"));
 }
 
 TEST_F(MessageServiceTest, RequestsOutOfTurnAreRefused) {
