@@ -148,8 +148,8 @@ RemoteError = _load("clone")["RemoteError"]
 
 def clone(value):
     """A deep copy of the value, as if it had been sent to another interpreter: types, identity and cycles are
-    kept, and no code of classes is run. Shared memory stays shared. Raises DataCloneError where something in it
-    cannot be sent."""
+    kept, and no code of classes is run. Of shared memory and channels the copy is one more
+    object of the same. Raises DataCloneError where something in it cannot be sent."""
     return _clone_value(value)
 
 

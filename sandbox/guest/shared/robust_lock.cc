@@ -8,12 +8,11 @@
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/guest/python_object.h"
+#include "sandbox/guest/shared/shared_memory.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -117,11 +116,12 @@ absl::Status RobustLock::MapPages() {
   void* both = mmap(nullptr, 2 * page, access, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (both != MAP_FAILED &&
       mmap(both, page, access, MAP_SHARED | MAP_FIXED, file_->get(), 0) == MAP_FAILED) {
+    const absl::Status failed = FailedCall("map a lock");
     munmap(both, 2 * page);
-    both = MAP_FAILED;
+    return failed;
   }
   if (both == MAP_FAILED) {
-    return absl::ResourceExhaustedError(absl::StrCat("map a lock: ", strerror(errno)));
+    return FailedCall("map a lock");
   }
   mapped_ = static_cast<char*>(both);
   word_ = reinterpret_cast<uint32_t*>(mapped_ + page - kWordBeforeEnd);
@@ -185,7 +185,12 @@ RobustLock::Attempt RobustLock::TryAcquire(bool has_waited, uint32_t* seen) {
     }
     if (owner == 0) {
       const uint32_t waiters = has_waited ? FUTEX_WAITERS : *seen & FUTEX_WAITERS;
-      if (!FreeNode()) return Attempt::kNotSupported;
+      if (!FreeNode()) {
+        // Whoever was woken for it, and does not take it, wakes another.
+        SetPending(head, nullptr);
+        FutexWake(word_, 1);
+        return Attempt::kNoMemory;
+      }
       if (!Take(*seen, static_cast<uint32_t>(caller) | waiters, head)) continue;
       holder_ = ThisThread();
       process_ = getpid();

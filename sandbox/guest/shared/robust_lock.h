@@ -59,6 +59,7 @@ class RobustLock {
     kHeld,          // by another thread; `seen` is to be waited with
     kHeldByCaller,  // perhaps through another object
     kNotSupported,  // by this libc
+    kNoMemory,
   };
   // `has_waited`: others may wait as well, who would not be woken else.
   Attempt TryAcquire(bool has_waited, uint32_t* seen);

@@ -63,15 +63,27 @@ PyObject* Enter(PyObject* self, PyObject*) {
   return StateOf(self).memory() == nullptr ? nullptr : Py_NewRef(self);
 }
 
-PyObject* Exit(PyObject* self, PyObject*) { return Close(self, nullptr); }
+PyObject* Exit(PyObject* self, PyObject* arguments) {
+  if (StateOf(self).Close()) return Py_NewRef(Py_None);
+  // What ended the block is what is to be seen; its frames may hold the views.
+  const bool has_failed =
+      PyTuple_GET_SIZE(arguments) > 0 && PyTuple_GET_ITEM(arguments, 0) != Py_None;
+  if (!has_failed) return nullptr;
+  PyErr_Clear();
+  return Py_NewRef(Py_None);
+}
 
 PyObject* ReadOnly(PyObject* self, PyObject*) {
-  const SharedMemory* memory = StateOf(self).memory();
-  if (memory == nullptr) return nullptr;
-  return NewBuffer(memory->descriptor(), memory->offset(), memory->size(),
-                   SharedMemory::Access::kReadOnly, false)
-      .release();
+  SharedBufferState& state = StateOf(self);
+  if (!state.BeginUse()) return nullptr;
+  const SharedMemory& memory = *state.peek();
+  PyRef shown = NewBuffer(memory.descriptor(), memory.offset(), memory.size(),
+                          SharedMemory::Access::kReadOnly, false);
+  state.EndUse();
+  return shown.release();
 }
+
+int IsOpen(PyObject* self) { return StateOf(self).peek() != nullptr ? 1 : 0; }
 
 Py_ssize_t Length(PyObject* self) {
   const SharedMemory* memory = StateOf(self).memory();
@@ -198,13 +210,17 @@ constexpr char kDocumentation[] =
     "SharedBuffer(size)\n--\n\n"
     "Memory that interpreters and processes of a sandbox share. memoryview(buffer) and\n"
     "numpy.frombuffer(buffer, ...) see it without a copy. Sent in a message, it is the same memory "
-    "there;\nin `transfer` as well, it is detached here. Methods atomic_* work on whole words.";
+    "there;\nin `transfer` as well, it is detached here. It is true until it is closed. Its size "
+    "is "
+    "bounded as that of a\nfile (file_bytes). Methods atomic_* work on whole words, which are "
+    "unsigned and wrap around.";
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDocumentation)},
                        {Py_tp_new, AsSlot(New)},
                        {Py_tp_dealloc, AsSlot(DeallocateWithState<SharedBuffer>)},
                        {Py_tp_traverse, AsSlot(TraverseType)},
                        {Py_tp_repr, AsSlot(Repr)},
                        {Py_mp_length, AsSlot(Length)},
+                       {Py_nb_bool, AsSlot(IsOpen)},
                        {Py_bf_getbuffer, AsSlot(GetBuffer)},
                        {Py_bf_releasebuffer, AsSlot(ReleaseBuffer)},
                        {Py_tp_methods, methods},

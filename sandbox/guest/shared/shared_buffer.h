@@ -4,12 +4,13 @@
 // Programs reach it through views (memoryview, numpy.frombuffer), without a copy, and by atomics.
 // Sent in a message, it is one more object of the same memory there. Handed over
 // (`transfer=[buffer]`), the sender's object is detached once the message is sent; objects of the
-// same memory that others have already stay as they are. While views of an object or waits on it exist, it cannot be closed or handed
-// over: no view ever points at memory that is gone.
+// same memory that others have already stay as they are. While views of an object or waits on it
+// exist, it cannot be closed or handed over: no view ever points at memory that is gone.
 //
-// The memory is charged to the account of the interpreter that made it, or was handed it, until its
-// object is closed, detached or dropped; and by the kernel to the sandbox for as long as anybody
-// has it. Peers to whom it was only shown pay nothing.
+// The kernel charges the memory to the sandbox for as long as anybody has it: that is its bound.
+// The account of an interpreter is an estimate, and no bound, as it is for what C code takes: the
+// one that made it, or was handed it, is charged until that object is closed, detached or dropped.
+// Further objects of the same memory, which it may have made itself, pay nothing.
 //
 // Thread-safety: the thread that holds the GIL.
 

@@ -128,7 +128,9 @@ PyGetSetDef properties[] = {{"owner_died", LockOwnerDied, nullptr, "As of Lock."
 constexpr char kDocumentation[] =
     "Condition()\n--\n\n"
     "What threads of all interpreters and processes of a sandbox wait for, with a lock of its own. "
-    "As threading.Condition.";
+    "As\nthreading.Condition, but that it takes no lock of others, and that wait() may return "
+    "though "
+    "another was\nmeant: use wait_for().";
 PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDocumentation)},
                        {Py_tp_new, AsSlot(New)},
                        {Py_tp_dealloc, AsSlot(DeallocateWithState<SharedLock>)},

@@ -80,6 +80,9 @@ Acquired AcquireLock(RobustLock& lock, Deadline deadline) {
         return Fail("this thread has the lock already: it is not recursive");
       case RobustLock::Attempt::kNotSupported:
         return Fail("this process cannot have locks in shared memory");
+      case RobustLock::Attempt::kNoMemory:
+        PyErr_NoMemory();
+        return Acquired::kFailed;
       case RobustLock::Attempt::kHeld:
         break;
     }

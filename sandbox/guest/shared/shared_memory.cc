@@ -19,18 +19,13 @@ namespace {
 
 constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
 
-// Lack of descriptors is none of memory, which absl::ErrnoToStatus takes it for.
-absl::Status Failed(const char* what) {
-  const std::string message = absl::StrCat(what, ": ", strerror(errno));
-  return errno == ENOMEM ? absl::ResourceExhaustedError(message) : absl::UnknownError(message);
-}
-
 rlim_t Rlimit(__rlimit_resource_t resource) {
   rlimit limit = {};
   return getrlimit(resource, &limit) == 0 ? limit.rlim_cur : RLIM_INFINITY;
 }
 
-// What cannot fit is refused at once, and not when it is touched, which would end the sandbox.
+// What could never fit is refused at once. What does not fit beside the rest ends the sandbox when
+// it is touched, as all memory does.
 absl::Status CheckSize(size_t size) {
   // The host sets it to the sandbox's memory and some slack.
   const rlim_t memory = Rlimit(RLIMIT_DATA);
@@ -50,14 +45,19 @@ absl::Status CheckSize(size_t size) {
 
 }  // namespace
 
+absl::Status FailedCall(const char* what) {
+  const std::string message = absl::StrCat(what, ": ", strerror(errno));
+  return errno == ENOMEM ? absl::ResourceExhaustedError(message) : absl::UnknownError(message);
+}
+
 absl::StatusOr<OpenDescriptor> MakeSharedFile(const char* name, size_t size) {
   CLOISTER_RETURN_IF_ERROR(CheckSize(size));
   UniqueFd file(memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!file) return Failed("make shared memory");
+  if (!file) return FailedCall("make shared memory");
   if (ftruncate(file.get(), static_cast<off_t>(size)) != 0) {
-    return Failed("give shared memory its size");
+    return FailedCall("give shared memory its size");
   }
-  if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return Failed("seal shared memory");
+  if (fcntl(file.get(), F_ADD_SEALS, kSeals) != 0) return FailedCall("seal shared memory");
   return std::make_shared<const UniqueFd>(std::move(file));
 }
 
@@ -68,11 +68,15 @@ absl::Status CheckSharedFile(int descriptor, uint64_t offset, uint64_t size) {
     return absl::InvalidArgumentError("what came as shared memory is none that keeps its size");
   }
   struct stat info;
-  if (fstat(descriptor, &info) != 0) return Failed("look at shared memory");
+  if (fstat(descriptor, &info) != 0) return FailedCall("look at shared memory");
   const auto bytes = static_cast<uint64_t>(info.st_size);
   if (size == 0 || offset > bytes || size > bytes - offset) {
     return absl::InvalidArgumentError(
         absl::StrCat(size, " bytes of shared memory at ", offset, ", and it has ", bytes));
+  }
+  if (const rlim_t memory = Rlimit(RLIMIT_DATA); memory != RLIM_INFINITY && size > memory) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(size, " bytes of shared memory, and the sandbox has not as many"));
   }
   return absl::OkStatus();
 }
@@ -86,7 +90,7 @@ absl::StatusOr<std::shared_ptr<const SharedMemory>> SharedMemory::Map(OpenDescri
   const int protection = access == Access::kReadOnly ? PROT_READ : PROT_READ | PROT_WRITE;
   void* mapped = mmap(nullptr, before + size, protection, MAP_SHARED, descriptor->get(),
                       static_cast<off_t>(offset - before));
-  if (mapped == MAP_FAILED) return Failed("map shared memory");
+  if (mapped == MAP_FAILED) return FailedCall("map shared memory");
   std::shared_ptr<SharedMemory> memory(new SharedMemory);
   memory->mapped_ = static_cast<char*>(mapped);
   memory->mapped_bytes_ = (before + size + page - 1) / page * page;

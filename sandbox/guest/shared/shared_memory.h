@@ -60,6 +60,10 @@ class SharedMemory {
   Access access_ = Access::kReadOnly;
 };
 
+// What errno says of a call that has just failed: RESOURCE_EXHAUSTED for lack of memory alone, and
+// not of descriptors, which absl::ErrnoToStatus() takes for the same.
+absl::Status FailedCall(const char* what);
+
 // Raises what a status says: ValueError, MemoryError or OSError. Always null.
 PyObject* RaiseStatus(const absl::Status& status);
 

@@ -67,8 +67,22 @@ def test_close():
     ):
         raises(ValueError, use, text="SharedBuffer was closed")
     with SharedBuffer(5) as buffer:
-        pass
-    assert buffer.closed
+        assert buffer
+    assert buffer.closed and not buffer
+    # A view of what the block leaves open does not hide why it ended.
+    try:
+        with SharedBuffer(5) as buffer:
+            view = memoryview(buffer)
+            raise KeyError
+    except KeyError:
+        assert not buffer.closed
+    try:
+        with buffer:
+            pass
+    except BufferError:
+        view.release()
+    buffer.close()
+    del buffer, view
     for _ in range(100):
         SharedBuffer(5000)
     assert descriptors() == open_before and mappings() == mapped_before

@@ -101,6 +101,7 @@ def test_held_while_it_is_sent():
             lambda: send([buffer], [buffer]),
             lambda: send([buffer]),
             lambda: buffer.atomic_wait(0, 0, 0),
+            buffer.read_only,
         ):
             try:
                 use()
@@ -112,7 +113,8 @@ def test_held_while_it_is_sent():
 
     cloister.register_clone(Hooked, to, lambda state: Hooked())
     other, _ = send([buffer, Hooked()], [buffer])
-    assert seen == ["BufferError", "BufferError", "BufferError", "DataCloneError", "BufferError"], seen
+    refused = ["BufferError"] * 3 + ["DataCloneError"] + ["BufferError"] * 2
+    assert seen == refused, seen
     assert buffer.closed and other.size == 8
 
 
@@ -197,6 +199,16 @@ def test_descriptors_of_hostile_peers():
     assert descriptors() == open_before and mappings() == mapped_before
 
 
+def test_more_than_the_sandbox_has():
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (1 << 33, before[1]))
+    unreadable(made(BUFFER, entry(1, 0, 0, 1 << 34)), [memfd(1 << 40)], "the sandbox has not as many")
+    unreadable(made(BUFFER, entry(1, 0, 0, 1 << 60)), [memfd(1 << 60)], "the sandbox has not as many")
+    resource.setrlimit(resource.RLIMIT_DATA, before)
+
+
 def test_clones_of_hostile_peers():
     open_before, mapped_before = descriptors(), mappings()
     shared = entry(1, 0, 0, 4096)
@@ -227,6 +239,12 @@ def test_clones_of_hostile_peers():
         unreadable(data, [memfd(4096) for _ in range(count)], text)
     unreadable(made(lock_named(b"Lock"), shared), [memfd(4095)], "it has 4095")
     unreadable(made(lock_named(b"Lock"), shared), [memfd(4096, 0)], "keeps its size")
+    for name in (b"Lock", b"Condition", b"Semaphore"):
+        sealed = memfd(4096, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_WRITE)
+        unreadable(made(lock_named(name), shared), [sealed], "Operation not permitted")
+        other = cloister._decode_handles(made(lock_named(name), shared), [memfd(1 << 60)])
+        assert other.acquire(False) is (name != b"Semaphore")
+        del other
     assert descriptors() == open_before and mappings() == mapped_before
 
 

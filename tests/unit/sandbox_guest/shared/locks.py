@@ -257,6 +257,24 @@ def test_dropped_while_held():
     other.release()
 
 
+def test_holes_of_hostile_peers():
+    import ctypes
+
+    punch = ctypes.CDLL(None).fallocate
+    lock, buffer = Lock(), SharedBuffer(8192)
+    memoryview(buffer)[5000] = 1
+    clone, peers = cloister._encode_handles([lock, buffer])
+    lock.acquire()
+    for peer, size in zip(peers, (4096, 8192)):
+        assert punch(peer, 3, ctypes.c_long(0), ctypes.c_long(size)) == 0  # PUNCH_HOLE, KEEP_SIZE
+    raises(RuntimeError, lock.release, text="taken it away")
+    assert bytes(buffer) == bytes(8192)
+    with lock:
+        assert not lock.owner_died
+    for peer in peers:
+        os.close(peer)
+
+
 def test_copies_of_the_process_have_nothing():
     lock = Lock()
     lock.acquire()
