@@ -2,7 +2,7 @@
 // random, with sandboxes of its own, and knows what must come of each.
 //
 // churn_client.cc has what concerns whole sandboxes, churn_interpreters.cc their further
-// interpreters, churn_files.cc their files.
+// interpreters, churn_messages.cc their messages, churn_files.cc their files.
 
 #ifndef CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
 #define CLOISTER_TESTS_INTEGRATION_CHURN_CLIENT_H_
@@ -96,6 +96,10 @@ class ChurnClient {
   void CrashInterpretersProcess();
   void WedgeInterpreter();
 
+  void ExchangeMessages();
+  void VanishMidCall();
+  void CallBetweenInterpreters();
+
   void UseFiles();
   void ForkWithFiles();
   void SnapshotWithFiles();
@@ -128,6 +132,10 @@ class ChurnClient {
   int DeleteInterpreter(const std::string& name);
   void RestartInterpreter(const std::string& name);
   grpc::Status TryCell(const std::string& interpreter, const std::string& code);
+
+  // Messages. Null: the server was too busy.
+  struct Connection;
+  std::unique_ptr<Connection> ConnectClient(const std::string& interpreter);
 
   // Files.
   grpc::Status Put(const std::string& sandbox, const std::string& path, const std::string& data);
