@@ -21,6 +21,7 @@
 #include "clients/cli/commands/signal_watcher.h"
 #include "clients/cli/files_command_line.h"
 #include "clients/cli/live_command_line.h"
+#include "clients/cli/message_command_line.h"
 
 namespace cloister::cli {
 namespace {
@@ -257,6 +258,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddInterpreter(&app, &globals, &action);
   AddExec(&app, &globals, program_args, &action);
   AddFiles(&app, &globals, &action);
+  AddMessages(&app, &globals, &action);
   AddRepl(&app, &globals, &action);
   AddInfo(&app, &globals, &action);
   AddBench(&app, &globals, &action);

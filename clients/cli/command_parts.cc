@@ -34,13 +34,15 @@ int WithServer(const Globals& globals, const std::function<int(const Server&)>& 
   const auto sandboxes = v1::SandboxService::NewStub(channel);
   const auto interpreters = v1::InterpreterService::NewStub(channel);
   const auto files = v1::FileService::NewStub(channel);
+  const auto messages = v1::MessageService::NewStub(channel);
   return command(Server{*address,
                         executions.get(),
                         info.get(),
                         {},
                         sandboxes.get(),
                         interpreters.get(),
-                        files.get()});
+                        files.get(),
+                        messages.get()});
 }
 
 void AddLimits(CLI::App* command, RunOptions* options) {

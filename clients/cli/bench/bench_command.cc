@@ -22,6 +22,9 @@ Benchmarks:
            bwrap_python, python
   session  RunCode of x=1 in live sandboxes: one client (latency_…), then --clients, each with a sandbox of
            its own (throughput_…). Anchors: grpc_echo, ipykernel (a warm kernel through jupyter_client)
+  message  a message to code in a live sandbox and back (latency_…), then between two isolated interpreters and
+           back (interpreters_…). Anchors: grpc_stream_echo, multiprocessing_pipe, interpreters_queue
+  hostcall a call of the client's function from code in a live sandbox, measured there. Anchor: grpc_stream_echo
   fork     ForkSandbox of a sandbox with a heap of 100 MB: one at a time (latency_…), then a hundred in one call
   parallel CPU-bound Python in one isolated interpreter of a live sandbox, then in two at once. Anchors:
            process (the same in interpreters of that profile), threads_of_main
@@ -49,6 +52,8 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "echo") return BenchEcho(options);
   if (options.name == "fresh") return BenchFresh(options);
   if (options.name == "session") return BenchSession(options);
+  if (options.name == "message") return BenchMessage(options);
+  if (options.name == "hostcall") return BenchHostCall(options);
   if (options.name == "fork") return BenchFork(options);
   if (options.name == "parallel") return BenchParallel(options);
   if (options.name == "interrupt") return BenchInterrupt(options);
@@ -62,10 +67,10 @@ void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()>
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
   command
       ->add_option("NAME", options->name,
-                   "echo, fresh, session, fork, parallel, interrupt or density")
+                   "echo, fresh, session, message, hostcall, fork, parallel, interrupt or density")
       ->required()
       ->check(
-          CLI::IsMember({"echo", "fresh", "session", "fork", "parallel", "interrupt", "density"}));
+          CLI::IsMember({"echo", "fresh", "session", "message", "hostcall", "fork", "parallel", "interrupt", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
       ->type_name("TIME");

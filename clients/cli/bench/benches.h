@@ -18,6 +18,12 @@ absl::StatusOr<Report> BenchFresh(const BenchOptions& options);
 // RunCode of `x=1` in a live sandbox.
 absl::StatusOr<Report> BenchSession(const BenchOptions& options);
 
+// A message to code in a live sandbox and back, and between two isolated interpreters and back.
+absl::StatusOr<Report> BenchMessage(const BenchOptions& options);
+
+// A call of the client's function from code in a live sandbox.
+absl::StatusOr<Report> BenchHostCall(const BenchOptions& options);
+
 // ForkSandbox of a sandbox with a heap of 100 MB: one at a time, then a hundred in one call.
 absl::StatusOr<Report> BenchFork(const BenchOptions& options);
 

@@ -13,6 +13,28 @@
 namespace cloister::cli::bench {
 namespace {
 
+// One message at a time, to and fro.
+class StreamReactor final
+    : public grpc::ServerBidiReactor<internal::v1::EchoRequest, internal::v1::EchoResponse> {
+ public:
+  StreamReactor() { StartRead(&request_); }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::OK);
+    response_.set_payload(request_.payload());
+    StartWrite(&response_);
+  }
+  void OnWriteDone(bool ok) override {
+    if (!ok) return Finish(grpc::Status::OK);
+    StartRead(&request_);
+  }
+  void OnDone() override { delete this; }
+
+  internal::v1::EchoRequest request_;
+  internal::v1::EchoResponse response_;
+};
+
 class EchoService final : public internal::v1::EchoService::CallbackService {
   grpc::ServerUnaryReactor* Echo(grpc::CallbackServerContext* context,
                                  const internal::v1::EchoRequest* request,
@@ -21,6 +43,10 @@ class EchoService final : public internal::v1::EchoService::CallbackService {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
     return reactor;
+  }
+  grpc::ServerBidiReactor<internal::v1::EchoRequest, internal::v1::EchoResponse>* EchoStream(
+      grpc::CallbackServerContext* /*context*/) override {
+    return new StreamReactor();
   }
 };
 

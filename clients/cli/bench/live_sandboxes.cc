@@ -34,10 +34,12 @@ absl::Status LiveSandboxes::Fork(const std::string& parent, int count) {
 }
 
 absl::StatusOr<std::string> LiveSandboxes::AddInterpreter(const std::string& sandbox,
-                                                          v1::Interpreter::Profile profile) {
+                                                          v1::Interpreter::Profile profile,
+                                                          const std::string& id) {
   v1::CreateInterpreterRequest request;
   request.set_sandbox(sandbox);
   request.set_profile(profile);
+  request.set_interpreter_id(id);
   grpc::ClientContext context;
   v1::CreateInterpreterResponse response;
   const grpc::Status status = interpreters_->CreateInterpreter(&context, request, &response);

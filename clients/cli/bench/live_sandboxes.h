@@ -28,9 +28,10 @@ class LiveSandboxes {
   // `sandboxes/{sandbox}`
   absl::StatusOr<std::string> Create(const std::string& template_name);
   absl::Status Fork(const std::string& parent, int count);
-  // `sandboxes/{sandbox}/interpreters/{interpreter}`; ends with its sandbox.
+  // `sandboxes/{sandbox}/interpreters/{interpreter}`, which the server chooses without an id; ends with its sandbox.
   absl::StatusOr<std::string> AddInterpreter(const std::string& sandbox,
-                                             v1::Interpreter::Profile profile);
+                                             v1::Interpreter::Profile profile,
+                                             const std::string& id = "");
 
   // Runs `code` in an interpreter, or in the `main` of a sandbox. INTERNAL: it did not succeed.
   absl::Status Run(const std::string& interpreter, const std::string& code);

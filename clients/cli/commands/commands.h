@@ -15,6 +15,7 @@
 #include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 #include "cloister/v1/interpreter_service.grpc.pb.h"
+#include "cloister/v1/message_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 
 namespace cloister::cli {
@@ -28,6 +29,7 @@ struct Server {
   v1::SandboxService::StubInterface* sandboxes = nullptr;
   v1::InterpreterService::StubInterface* interpreters = nullptr;
   v1::FileService::StubInterface* files = nullptr;
+  v1::MessageService::StubInterface* messages = nullptr;
 };
 
 // Runs a program and shows it to its end. Takes SIGINT, which must be blocked in every thread.

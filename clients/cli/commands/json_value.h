@@ -1,0 +1,19 @@
+// Values of programs as JSON, for other programs to read.
+
+#ifndef CLOISTER_CLIENTS_CLI_COMMANDS_JSON_VALUE_H_
+#define CLOISTER_CLIENTS_CLI_COMMANDS_JSON_VALUE_H_
+
+#include "cloister/v1/value.pb.h"
+#include "nlohmann/json.hpp"
+
+namespace cloister::cli {
+
+// None, numbers, text, lists, tuples, sets and dicts with text keys as JSON has them; whatever else
+// there is as
+// {"python": "what Python would show"}, and so is what stands in itself, and what is deeper than
+// 100.
+nlohmann::ordered_json JsonFromValue(const v1::Value& value);
+
+}  // namespace cloister::cli
+
+#endif  // CLOISTER_CLIENTS_CLI_COMMANDS_JSON_VALUE_H_
