@@ -8,6 +8,7 @@
 #include "sandbox/guest/clone/clone.h"
 #include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/messages/connection.h"
+#include "sandbox/guest/messages/loop_waits.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -36,7 +37,11 @@ PyObject* Result(PyObject* self, PyObject* arguments) {
   if (!PyArg_ParseTuple(arguments, "|O:result", &timeout) || !Deadline::Parse(timeout, &deadline)) {
     return nullptr;
   }
-  return ConnectionOf(self).Finish(deadline).release();
+  HostConnection& connection = ConnectionOf(self);
+  PyRef result = connection.Finish(deadline);
+  // Where it is over, others that wait for it are to know.
+  if (connection.ends().is_closed() && !TellLoops(connection.ends())) return nullptr;
+  return result.release();
 }
 
 PyObject* IsReady(PyObject* self, PyObject*) {
@@ -45,12 +50,25 @@ PyObject* IsReady(PyObject* self, PyObject*) {
   return PyBool_FromLong(ends.is_closed() || poll(&polled, 1, 0) > 0);
 }
 
+PyObject* IsClosed(PyObject* self, PyObject*) {
+  return PyBool_FromLong(ConnectionOf(self).ends().is_closed());
+}
+
 PyObject* FileNumber(PyObject* self, PyObject*) {
   return PyLong_FromLong(ConnectionOf(self).ends().fd(0));
 }
 
 PyObject* Close(PyObject* self, PyObject*) {
-  ConnectionOf(self).ends().Close();
+  return CloseEnds(&ConnectionOf(self).ends()) ? Py_NewRef(Py_None) : nullptr;
+}
+
+PyObject* Hold(PyObject* self, PyObject*) {
+  ConnectionOf(self).ends().Hold();
+  return Py_NewRef(Py_None);
+}
+
+PyObject* LetGo(PyObject* self, PyObject*) {
+  ConnectionOf(self).ends().LetGo();
   return Py_NewRef(Py_None);
 }
 
@@ -67,11 +85,11 @@ void Deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-PyMethodDef methods[] = {{"result", Result, METH_VARARGS, nullptr},
-                         {"is_ready", IsReady, METH_NOARGS, nullptr},
-                         {"fileno", FileNumber, METH_NOARGS, nullptr},
-                         {"close", Close, METH_NOARGS, nullptr},
-                         {nullptr, nullptr, 0, nullptr}};
+PyMethodDef methods[] = {
+    {"result", Result, METH_VARARGS, nullptr},     {"is_ready", IsReady, METH_NOARGS, nullptr},
+    {"is_closed", IsClosed, METH_NOARGS, nullptr}, {"fileno", FileNumber, METH_NOARGS, nullptr},
+    {"close", Close, METH_NOARGS, nullptr},        {"_hold", Hold, METH_NOARGS, nullptr},
+    {"_let_go", LetGo, METH_NOARGS, nullptr},      {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(Deallocate)},
                        {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},

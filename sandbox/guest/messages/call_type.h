@@ -10,7 +10,8 @@
 namespace cloister::sandbox {
 
 // Adds to `names` (a dict), for the calling interpreter, once; a Request has
-// result(timeout=None), is_ready(), fileno() and close():
+// result(timeout=None), is_ready(), is_closed(), fileno(), close(), and _hold() and _let_go() of
+// loops:
 //   call_host(function, args, kwargs) -> Request
 //   call_interpreter(interpreter, name, args, kwargs) -> Request
 //   request_interpreter(name, profile, imports, memory_limit_bytes) -> Request

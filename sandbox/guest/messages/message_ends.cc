@@ -9,7 +9,11 @@ namespace cloister::sandbox {
 struct EndsList {
   EndsList() : head(MessageEnds::ListHead()) {}
   ~EndsList() {
-    while (head.next_ != &head) head.next_->Unlink();
+    // Its interpreter ends: peers are to know, whatever holds the objects.
+    while (head.next_ != &head) {
+      head.next_->End();
+      head.next_->Unlink();
+    }
   }
 
   template <typename Visit>
@@ -45,11 +49,31 @@ void MessageEnds::Unlink() {
 
 void MessageEnds::Close() {
   is_closed_ = true;
-  if (waiting_ == nullptr) {
+  if (waiting_ == nullptr && holds_ == 0) {
     for (UniqueFd& fd : fds_) fd.reset();
     return;
   }
   for (const Waiting* one = waiting_; one != nullptr; one = one->next_) WakeThread(one->thread_);
+}
+
+void MessageEnds::LetGo() {
+  if (holds_ > 0 && --holds_ == 0 && is_closed_) Close();
+}
+
+void MessageEnds::End() {
+  is_closed_ = true;
+  for (UniqueFd& fd : fds_) fd.reset();
+}
+
+void MessageEnds::ForgetWaitsOfOtherThreads() {
+  Waiting** link = &waiting_;
+  while (*link != nullptr) {
+    if (pthread_equal((*link)->thread_, pthread_self()) != 0) {
+      link = &(*link)->next_;
+    } else {
+      *link = (*link)->next_;
+    }
+  }
 }
 
 void MessageEnds::Abandon() {
@@ -98,6 +122,10 @@ void CloseMailboxDescriptors() {
   here->ForEach([](MessageEnds* ends) {
     if (ends->of == MessageEnds::Of::kMailbox) ends->Close();
   });
+}
+
+void ForgetWaitsOfOtherThreads() {
+  here->ForEach([](MessageEnds* ends) { ends->ForgetWaitsOfOtherThreads(); });
 }
 
 void AbandonMessageDescriptors() {

@@ -43,6 +43,17 @@ class MessageEnds {
   // do are woken.
   void Close();
 
+  // Keeps the descriptors open until it is let go of, as often as it was held, though they be
+  // closed: who waits for them in ways of its own, as event loops do, has to let go of them first.
+  void Hold() { ++holds_; }
+  void LetGo();
+  bool is_held() const { return holds_ > 0; }
+
+  // Closes them even where they are held.
+  void End();
+
+  void ForgetWaitsOfOtherThreads();
+
   // The same, but leaves the numbers alone: in a copy of the process, which does not have them.
   void Abandon();
 
@@ -68,6 +79,7 @@ class MessageEnds {
   std::array<UniqueFd, 3> fds_;
   bool is_closed_ = false;
   Waiting* waiting_ = nullptr;
+  int holds_ = 0;
   MessageEnds* previous_ = this;
   MessageEnds* next_ = this;
 
@@ -84,6 +96,9 @@ MessageDescriptors ListMessageDescriptors();
 
 // Closes those of the mailbox.
 void CloseMailboxDescriptors();
+
+// In a fork that the program made: waits of threads that are not there are none.
+void ForgetWaitsOfOtherThreads();
 
 // In a copy of the process, which has none of them.
 void AbandonMessageDescriptors();

@@ -55,6 +55,7 @@ PyRef ReadPort(PyObject* type, HostConnection* connection, Port::End end,
 }
 
 PyObject* OpenInbox(PyObject*, PyObject* type) {
+  if (!CheckPortClass(type)) return nullptr;
   if (here->inbox == nullptr || here->inbox->ends().is_closed()) {
     MailboxRequest request;
     request.mutable_open_inbox();
@@ -71,7 +72,7 @@ PyObject* OpenPort(PyObject*, PyObject* arguments) {
   Deadline deadline;
   MailboxRequest request;
   if (!PyArg_ParseTuple(arguments, "O!sO:open_port", &PyType_Type, &type, &interpreter, &timeout) ||
-      !Deadline::Parse(timeout, &deadline)) {
+      !CheckPortClass(type) || !Deadline::Parse(timeout, &deadline)) {
     return nullptr;
   }
   request.mutable_open_port()->set_interpreter(interpreter);
@@ -123,6 +124,11 @@ PyObject* CloseMailbox(PyObject*, PyObject*) {
   return Py_NewRef(Py_None);
 }
 
+PyObject* ForgetOtherThreads(PyObject*, PyObject*) {
+  ForgetWaitsOfOtherThreads();
+  return Py_NewRef(Py_None);
+}
+
 PyObject* RegisterPorts(PyObject*, PyObject* classes) {
   return RegisterPortClasses(classes) ? Py_NewRef(Py_None) : nullptr;
 }
@@ -132,6 +138,7 @@ PyMethodDef functions[] = {{"port_end", PortEnd, METH_VARARGS, nullptr},
                            {"open_port", OpenPort, METH_VARARGS, nullptr},
                            {"post_to_client", PostToClient, METH_VARARGS, nullptr},
                            {"close_mailbox", CloseMailbox, METH_NOARGS, nullptr},
+                           {"forget_other_threads", ForgetOtherThreads, METH_NOARGS, nullptr},
                            {"register_ports", RegisterPorts, METH_O, nullptr}};
 
 }  // namespace

@@ -27,9 +27,9 @@ constexpr size_t kControlBytes = CMSG_SPACE(sizeof(int) * kMaxInboxDescriptors);
 
 // Whether the end of a socket on which an empty packet came is the end of all packets.
 bool IsAtEnd(int socket) {
-  pollfd polled = {socket, POLLIN, 0};
+  pollfd polled = {socket, POLLIN | POLLRDHUP, 0};
   int waiting = 0;
-  return poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0 &&
+  return poll(&polled, 1, 0) > 0 && (polled.revents & (POLLHUP | POLLRDHUP)) != 0 &&
          ioctl(socket, FIONREAD, &waiting) == 0 && waiting == 0;
 }
 
@@ -148,7 +148,8 @@ IncomingMessage::Result IncomingMessage::TakePart(const InboxPacketHeader& heade
   const bool has_more = (header.flags & InboxPacketHeader::kMore) != 0;
   if (parts->expected == 0) parts->expected = header.clone_bytes;
   const size_t done = parts->bytes.size() + payload;
-  if (header.clone_bytes != parts->expected || payload == 0 || !descriptors_.empty() ||
+  if (header.clone_bytes != parts->expected || !descriptors_.empty() ||
+      (has_more ? payload != kMaxInlineBytes : payload == 0) ||
       (has_more ? done >= parts->expected : done != parts->expected && !parts->is_dropped)) {
     *parts = MessageParts();
     return Broken("its parts do not belong together");

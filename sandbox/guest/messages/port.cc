@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/messages/message_errors.h"
 
 namespace cloister::sandbox {
@@ -56,14 +57,16 @@ bool Port::Wait(pollfd* polled, nfds_t count, const Deadline& deadline, Done* do
 Port::Credit Port::TakeCredit() {
   if (!ends_[kCredits]) return Credit::kTaken;
   uint64_t count;
-  if (read(ends_.fd(kCredits), &count, sizeof(count)) == sizeof(count)) return Credit::kTaken;
+  // A peer may have made it one that waits.
+  if (IsReady(kCredits, POLLIN) && read(ends_.fd(kCredits), &count, sizeof(count)) == sizeof(count))
+    return Credit::kTaken;
   // What waits for a credit has no other way to learn that nobody will give one.
   pollfd polled = {ends_.fd(kSendEnd), 0, 0};
   return poll(&polled, 1, 0) > 0 ? Credit::kClosed : Credit::kNone;
 }
 
 void Port::GiveCredit() {
-  if (!ends_[kCredits]) return;
+  if (!ends_[kCredits] || !IsReady(kCredits, POLLOUT)) return;
   const uint64_t one = 1;
   // It is full only where somebody has put into it what nobody took.
   (void)!write(ends_.fd(kCredits), &one, sizeof(one));
@@ -97,18 +100,15 @@ Port::Done Port::Send(PyObject* value, PyObject* transfer, const Deadline& deadl
 }
 
 Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline) {
-  bool has_credit = false;
   Done done = Done::kFailed;
   for (;;) {
     done = Done::kFailed;
     if (!CheckOpen(kSendEnd)) break;
-    if (!has_credit) {
-      const Credit credit = TakeCredit();
-      has_credit = credit == Credit::kTaken;
-      if (credit == Credit::kClosed) {
-        RaiseChannelClosed(kNoReceiver);
-        break;
-      }
+    const Credit credit = TakeCredit();
+    const bool has_credit = credit == Credit::kTaken;
+    if (credit == Credit::kClosed) {
+      RaiseChannelClosed(kNoReceiver);
+      break;
     }
     if (has_credit) {
       const OutgoingMessage::Result result = message->Send(ends_.fd(kSendEnd));
@@ -116,6 +116,8 @@ Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline)
         message->Sent();
         return Done::kYes;
       }
+      // Not kept while it waits: who keeps one may be ended.
+      GiveCredit();
       if (result == OutgoingMessage::Result::kClosed) RaiseChannelClosed(kNoReceiver);
       if (result != OutgoingMessage::Result::kFull) break;
     }
@@ -123,20 +125,16 @@ Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline)
                        {has_credit ? -1 : ends_.fd(kCredits), POLLIN, 0}};
     if (!Wait(polled, 2, deadline, &done)) break;
   }
-  if (has_credit) GiveCredit();
   return done;
 }
 
 Port::Done Port::Receive(const Deadline& deadline, PyRef* value) {
   using Result = IncomingMessage::Result;
   Done done = Done::kFailed;
+  IncomingMessage message;
   for (;;) {
     if (!CheckOpen(kReceiveEnd)) return Done::kFailed;
-    IncomingMessage message;
-    Result result;
-    do {
-      result = message.Read(ends_.fd(kReceiveEnd), parts_.get());
-    } while (result == Result::kPart);
+    const Result result = message.Read(ends_.fd(kReceiveEnd), parts_.get());
     if (result == Result::kWhole || result == Result::kBroken) GiveCredit();
     switch (result) {
       case Result::kWhole:
@@ -150,7 +148,10 @@ Port::Done Port::Receive(const Deadline& deadline, PyRef* value) {
         return Done::kFailed;
       case Result::kFailed:
         return Done::kFailed;
-      default:
+      case Result::kPart:
+        if (CheckInterrupts() != 0) return Done::kFailed;
+        continue;
+      case Result::kNothing:
         break;
     }
     pollfd polled = {ends_.fd(kReceiveEnd), POLLIN, 0};

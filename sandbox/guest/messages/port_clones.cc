@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/guest/clone/clone_handles.h"
 #include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/messages/loop_waits.h"
 #include "sandbox/guest/messages/message_errors.h"
 #include "sandbox/guest/messages/port_types.h"
 #include "sandbox/guest/notebook_source.h"
@@ -86,7 +87,7 @@ bool BeginHandover(PyObject* object) {
 void EndHandover(PyObject* object, bool was_sent) {
   Port& port = PortOf(object);
   port.set_handed_over(false);
-  if (was_sent) port.ends().Close();
+  if (was_sent && !CloseEnds(&port.ends())) PyErr_WriteUnraisable(object);
 }
 
 // ---- in -----------------------------------------------------------------------------------------
@@ -175,6 +176,9 @@ bool RegisterPortClasses(PyObject* given) {
   if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != static_cast<Py_ssize_t>(kRoleCount)) {
     PyErr_SetString(PyExc_TypeError, "a class for each role");
     return false;
+  }
+  for (size_t role = 0; role < kRoleCount; ++role) {
+    if (!CheckPortClass(PyTuple_GET_ITEM(given, static_cast<Py_ssize_t>(role)))) return false;
   }
   for (size_t role = 0; role < kRoleCount; ++role) {
     classes->of_role[role] = PyRef::Borrow(PyTuple_GET_ITEM(given, static_cast<Py_ssize_t>(role)));

@@ -5,8 +5,12 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
+#include <vector>
 
+#include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/messages/arguments.h"
+#include "sandbox/guest/messages/loop_waits.h"
 #include "sandbox/guest/messages/message_errors.h"
 
 namespace cloister::sandbox {
@@ -15,6 +19,11 @@ namespace {
 struct PortObject {
   PyObject_HEAD alignas(Port) char port[sizeof(Port)];
 };
+
+struct Bases {
+  std::vector<PyRef> types;
+};
+const InterpreterLocal<Bases> bases;
 
 // ---- sending ------------------------------------------------------------------------------------
 
@@ -104,7 +113,16 @@ PyObject* Poll(PyObject* self, PyObject*) {
 // ---- both ---------------------------------------------------------------------------------------
 
 PyObject* Close(PyObject* self, PyObject*) {
-  PortOf(self).ends().Close();
+  return CloseEnds(&PortOf(self).ends()) ? Py_NewRef(Py_None) : nullptr;
+}
+
+PyObject* Hold(PyObject* self, PyObject*) {
+  PortOf(self).ends().Hold();
+  return Py_NewRef(Py_None);
+}
+
+PyObject* LetGo(PyObject* self, PyObject*) {
+  PortOf(self).ends().LetGo();
   return Py_NewRef(Py_None);
 }
 
@@ -122,8 +140,8 @@ PyObject* IsEmpty(PyObject* self, PyObject*) {
 PyObject* IsFull(PyObject* self, PyObject*) {
   Port& port = PortOf(self);
   if (port.ends().is_closed()) return Py_NewRef(Py_False);
-  const bool has_room = port.IsReady(Port::kSendEnd, POLLOUT) &&
-                        (port.capacity() == 0 || port.IsReady(Port::kCredits, POLLIN));
+  const bool has_room = port.capacity() != 0 ? port.IsReady(Port::kCredits, POLLIN)
+                                             : port.IsReady(Port::kSendEnd, POLLOUT);
   return PyBool_FromLong(!has_room);
 }
 
@@ -211,6 +229,7 @@ constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 #define CLOISTER_COMMON                                                                      \
   {"close", Close, METH_NOARGS,                                                              \
    PyDoc_STR("close($self)\n--\n\nCloses this end. Who waits at it gets ChannelClosed.")},   \
+      {"_hold", Hold, METH_NOARGS, nullptr}, {"_let_go", LetGo, METH_NOARGS, nullptr},       \
       {"fileno", FileNumber, METH_NOARGS,                                                    \
        PyDoc_STR("fileno($self)\n--\n\nA descriptor to wait for, with select or asyncio.")}, \
       {"qsize", Size, METH_NOARGS,                                                           \
@@ -245,7 +264,10 @@ bool AddType(PyObject* names, const char* name, PyMethodDef* methods, newfunc ma
                                Py_TPFLAGS_IMMUTABLETYPE,
                       .slots = slots};
   PyRef type = PyRef::Steal(PyType_FromSpec(&spec));
-  return type && PyDict_SetItemString(names, name + sizeof("cloister"), type.get()) == 0;
+  if (!type || PyDict_SetItemString(names, name + sizeof("cloister"), type.get()) != 0)
+    return false;
+  bases->types.push_back(std::move(type));
+  return true;
 }
 
 bool Duplicate(int fd, UniqueFd* copy) {
@@ -254,6 +276,17 @@ bool Duplicate(int fd, UniqueFd* copy) {
 }
 
 }  // namespace
+
+bool CheckPortClass(PyObject* type) {
+  for (const PyRef& base : bases->types) {
+    if (PyType_Check(type) && PyType_IsSubtype(reinterpret_cast<PyTypeObject*>(type),
+                                               reinterpret_cast<PyTypeObject*>(base.get())) != 0) {
+      return true;
+    }
+  }
+  PyErr_SetString(PyExc_TypeError, "no class of ends of channels");
+  return false;
+}
 
 PyObject* NewPort(PyTypeObject* type) {
   PyObject* self = type->tp_alloc(type, 0);
@@ -276,6 +309,9 @@ PyObject* PortEnd(PyObject*, PyObject* arguments) {
   PyObject* channel;
   int is_sender;
   if (!PyArg_ParseTuple(arguments, "O!Op:port_end", &PyType_Type, &type, &channel, &is_sender)) {
+    return nullptr;
+  }
+  if (!CheckPortClass(type) || !CheckPortClass(reinterpret_cast<PyObject*>(Py_TYPE(channel)))) {
     return nullptr;
   }
   Port& whole = PortOf(channel);

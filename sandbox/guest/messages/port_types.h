@@ -20,6 +20,9 @@ bool AddPortTypes(PyObject* names);
 // exception set.
 PyObject* NewPort(PyTypeObject* type);
 
+// Whether it is a class that is made of one of them; false with a Python exception set.
+bool CheckPortClass(PyObject* type);
+
 // Of an object of a class that is made of one of them.
 Port& PortOf(PyObject* object);
 

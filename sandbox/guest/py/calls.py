@@ -6,6 +6,7 @@ The loader adds to this namespace: `load`, `encode_clone(value)`, `decode_clone(
 
 import sys
 from _thread import allocate_lock
+from itertools import count
 from types import CoroutineType
 
 _messages = load("messages")
@@ -41,10 +42,7 @@ class Call:
         if self._is_cancelled or self._outcome is not None:
             return self._is_cancelled
         self._is_cancelled = True
-        descriptor = self._request.fileno()
         self._request.close()
-        if "message_waits" in _used:
-            load("message_waits")["forget"](descriptor)
         return True
 
     def _wait(self, timeout):
@@ -67,10 +65,10 @@ class Call:
         try:
             result = self._request.result(timeout)
             return (result if self._unpack is None else self._unpack(result)), None
-        except BaseException as exc:
+        except Exception as exc:
             if self._is_cancelled:
                 return self._receive(timeout)
-            if self._request.fileno() >= 0:  # there is no answer yet
+            if not self._request.is_closed():  # there is no answer yet
                 raise
             exc.__traceback__ = None
             return None, exc
@@ -95,7 +93,6 @@ class Call:
         return self._result_async().__await__()
 
     async def _result_async(self):
-        _used.add("message_waits")
         readable = load("message_waits")["readable"]
         try:
             while not self.done():
@@ -105,9 +102,6 @@ class Call:
             raise
         # A long result may still be coming.
         return self.result()
-
-
-_used = set()
 
 
 # ---- the client ----------------------------------------------------------------------------------------
@@ -206,14 +200,38 @@ def start_call(interpreter, function, /, *args, **kwargs):
 
 def _unpack(outcome):
     """What _invoke() returned there, to be believed as little as who runs there."""
-    value, exc = decode_clone(outcome) if isinstance(outcome, bytes) else (None, None)
-    if isinstance(exc, BaseException):
-        raise exc
+    value, packed = decode_clone(outcome) if isinstance(outcome, bytes) else (None, None)
+    if packed is not None:
+        raise unpack_exception(packed)
     return value
+
+
+def pack_exception(exc):
+    """As (clone, module and name of its class, text): the class may be unknown where it arrives."""
+    kind = type(exc)
+    try:
+        text = str(exc)
+    except Exception:
+        text = ""
+    return encode_clone(exc), str(kind.__module__), kind.__qualname__, text
+
+
+def unpack_exception(packed):
+    clone, module, name, text = packed
+    try:
+        exc = decode_clone(clone)
+        if isinstance(exc, BaseException):
+            return exc
+    except TypeError:  # a DataCloneError
+        pass
+    exc = load("clone")["RemoteError"](text)
+    exc.module, exc.type_name = module, name
+    return exc
 
 
 _defined = {}  # functions by their source
 _MAX_DEFINED = 100
+_numbers = count(1)
 
 
 def find_described(name, source):
@@ -224,13 +242,15 @@ def find_described(name, source):
     function = _defined.get(source)
     if function is None:
         before = dict(names)
-        file_name = "<function of another interpreter>"
+        file_name = f"<function {next(_numbers)} of another interpreter>"
         remember(source.encode("utf-8", "surrogatepass"), file_name)
         exec(compile(source, file_name, "exec"), names)
-        made = [value for key, value in names.items() if before.get(key) is not value and callable(value)]
+        made = [key for key, value in names.items() if before.get(key) is not value and callable(value)]
         if len(made) != 1:
             raise TypeError("the source is not that of one function")
-        function = _defined[source] = made[0]
+        function = _defined[source] = names[made[0]]
+        if made[0] in before:  # something else of this interpreter's has the name
+            names[made[0]] = before[made[0]]
         while len(_defined) > _MAX_DEFINED:
             del _defined[next(iter(_defined))]
     return function
@@ -238,9 +258,9 @@ def find_described(name, source):
 
 def _outcome(value, exc):
     try:
-        return encode_clone((value, exc))
+        return encode_clone((value, None if exc is None else pack_exception(exc)))
     except Exception as problem:
-        return encode_clone((None, problem))
+        return encode_clone((None, pack_exception(problem)))
 
 
 async def _finish(coroutine):
@@ -298,6 +318,7 @@ class Interpreter:
 
     def close(self):
         """Ends it, and whatever runs in it."""
+        _messages["_ports"].pop(self.name, None)
         try:
             _end_spawned(self.name).result()
         except LookupError:

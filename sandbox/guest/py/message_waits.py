@@ -14,15 +14,18 @@ _tasks = set()
 
 
 class _Watch:
-    """Who waits in a loop for a descriptor: coroutines, each for a turn at it, and a handler when there are none."""
+    """Who waits in a loop for an end: coroutines, each for a turn at it, and a handler when there are none. It holds
+    the end, so that its descriptor stays open, and no other's, until the loop does not know it any more."""
 
-    def __init__(self, loop, descriptor):
+    def __init__(self, loop, held):
         self.loop = loop
-        self.descriptor = descriptor
+        self.held = held
+        self.descriptor = held.fileno()
         self.waiters = deque()
         self.handler = None
-        loop.add_reader(descriptor, self.on_readable)
-        _watches[loop, descriptor] = self
+        loop.add_reader(self.descriptor, self.on_readable)
+        held._hold()
+        _watches[loop, self.descriptor] = self
 
     def on_readable(self):
         while self.waiters:
@@ -40,21 +43,26 @@ class _Watch:
             self.end()
 
     def end(self):
-        if _watches.pop((self.loop, self.descriptor), None) is not None and not self.loop.is_closed():
-            self.loop.remove_reader(self.descriptor)
+        if _watches.get((self.loop, self.descriptor)) is self:
+            del _watches[self.loop, self.descriptor]
+            if not self.loop.is_closed():
+                self.loop.remove_reader(self.descriptor)
+            self.held._let_go()
         for waiter in self.waiters:
             if not waiter.done():
                 waiter.set_result(None)
         self.waiters.clear()
 
 
-def _watch(loop, descriptor):
-    return _watches.get((loop, descriptor)) or _Watch(loop, descriptor)
+def _watch(loop, held):
+    return _watches.get((loop, held.fileno())) or _Watch(loop, held)
 
 
-async def readable(receiver):
+async def readable(held):
     """Until it is worth trying to receive."""
-    watch = _watch(asyncio.get_running_loop(), receiver.fileno())
+    if held.fileno() < 0:
+        return  # closed, as trying tells
+    watch = _watch(asyncio.get_running_loop(), held)
     waiter = watch.loop.create_future()
     watch.waiters.append(waiter)
     try:
@@ -71,14 +79,12 @@ async def readable(receiver):
 
 
 def forget(descriptor):
-    """A descriptor is closed: who waits for it is to find out."""
+    """A descriptor is to be closed: loops let go of it, and who waits for it is to find out."""
     for loop, number in list(_watches):
         if number != descriptor:
             continue
         watch = _watches[loop, number]
-        if loop.is_closed():
-            del _watches[loop, number]
-        elif asyncio._get_running_loop() is loop:
+        if loop.is_closed() or asyncio._get_running_loop() is loop:
             watch.end()
         else:
             loop.call_soon_threadsafe(watch.end)
@@ -101,6 +107,10 @@ def _handle():
             task = asyncio.get_running_loop().create_task(_finish(result), context=_context.copy())
             _tasks.add(task)
             task.add_done_callback(_tasks.discard)
+    except load("messages")["ChannelClosed"] as exc:
+        context = _context
+        on_message(None)  # nothing more comes
+        context.run(load("mime")["show_error"], exc)
     except Exception as exc:
         _context.run(load("mime")["show_error"], exc)
 
@@ -114,7 +124,7 @@ async def _finish(coroutine):
 
 def _listen():
     loop = load("event_loop")["session_loop"]()
-    _watch(loop, load("messages")["inbox"].fileno()).handler = _handle
+    _watch(loop, load("messages")["inbox"]._open()).handler = _handle
 
 
 def on_message(function):
@@ -147,7 +157,7 @@ def reopen():
 
 
 def _resume(watch):
-    watch.loop.remove_reader(watch.descriptor)
+    # The loop does not know the old number any more, which may be another's by now.
     for waiter in watch.waiters:
         if not waiter.done():
             waiter.set_result(None)

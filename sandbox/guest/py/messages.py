@@ -33,13 +33,6 @@ class _Ends:
         name = type(self).__qualname__
         return f"<cloister.{name} closed>" if self.closed else f"<cloister.{name} maxsize={self.maxsize}>"
 
-    def close(self):
-        """Closes this end. Who waits at it gets ChannelClosed."""
-        descriptor = self.fileno()
-        super().close()
-        if _uses_loops:
-            load("message_waits")["forget"](descriptor)
-
 
 class _Receives(_Ends):
     """What can be waited for in more ways than `get`."""
@@ -79,7 +72,7 @@ _uses_loops = False
 def _readable(receiver):
     global _uses_loops
     _uses_loops = True
-    return load("message_waits")["readable"](receiver)
+    return load("message_waits")["readable"](receiver._open() if type(receiver) is Inbox else receiver)
 
 
 class Sender(_Ends, SenderType):
@@ -224,7 +217,7 @@ def post(value, to=None, timeout=None, transfer=()):
         name = to if isinstance(to, str) else getattr(to, "name", None)
         if not isinstance(name, str):
             raise TypeError(f"to is the name of an interpreter, or a Channel, not {type(to).__name__}")
-        _post_to(name, value, timeout, transfer)
+        _post_to(name, value, timeout, tuple(transfer))
 
 
 def on_message(function):
@@ -239,6 +232,7 @@ def _after_fork():
     """In a fork of the program's own, which has no mailbox, and in a copy of the sandbox, which opens a new one."""
     global _posts_lock
     _posts_lock = allocate_lock()
+    forget_other_threads()
     close_mailbox()
     _ports.clear()
     inbox._forget()

@@ -76,8 +76,9 @@ class _Pool:
         self.thread = None
 
     def wake(self):
-        if self.wakeup >= 0:
-            os.eventfd_write(self.wakeup, 1)
+        with self.lock:
+            if self.wakeup >= 0:
+                os.eventfd_write(self.wakeup, 1)
 
     def is_closed(self):
         return self.wakeup < 0
@@ -85,21 +86,31 @@ class _Pool:
     # ---- with the lock
 
     def give(self, worker):
-        """Hands the worker what waits first, if anything."""
+        """Hands the worker what waits first, if anything. Where it cannot be known whether the worker has it, as
+        after an interrupt, the pool is of no use any more."""
         while worker.task is None and self.waiting:
-            task = self.waiting.popleft()
-            if not task.future.set_running_or_notify_cancel():
-                continue
+            task = worker.task = self.waiting[0]
             try:
-                worker.tasks.put(task.message)
-                worker.task = task
-                self.serve(worker)
-            except ChannelClosed as exc:
-                worker.task = task
+                self.waiting.popleft()
+                if not task.future.set_running_or_notify_cancel():
+                    worker.task = None
+                elif self.put(worker, task):
+                    self.serve(worker)
+            except BaseException as exc:
                 self.break_up(exc)
-            except Exception as exc:
-                worker.task = None
-                task.future.set_exception(exc)
+                if not isinstance(exc, Exception):
+                    raise
+
+    def put(self, worker, task):
+        try:
+            worker.tasks.put(task.message)
+        except ChannelClosed:
+            raise
+        except Exception as exc:  # it cannot be sent
+            worker.task = None
+            task.future.set_exception(exc)
+            return False
+        return True
 
     def serve(self, worker):
         if worker.call is not None:
@@ -112,11 +123,13 @@ class _Pool:
         if self.broken is None:
             self.broken = cause
         tasks = [worker.task for worker in self.workers if worker.task is not None]
-        tasks += [task for task in self.waiting if task.future.set_running_or_notify_cancel()]
+        tasks += [task for task in self.waiting if task not in tasks]
         self.waiting.clear()
         for worker in self.workers:
             worker.task = None
         for task in tasks:
+            if not task.future.running() and not task.future.set_running_or_notify_cancel():
+                continue
             error = BrokenInterpreterPool("a worker of the executor has ended")
             error.__cause__ = self.broken
             task.future.set_exception(error)
@@ -179,7 +192,8 @@ class _Pool:
             found = worker.results._poll()
             if found is None:
                 return
-            value, exc = found[0]
+            value, packed = found[0]
+            exc = None if packed is None else _calls["unpack_exception"](packed)
         except ChannelClosed as problem:
             with self.lock:
                 self.selector.unregister(worker.results.fileno())
@@ -205,13 +219,14 @@ class _Pool:
         with self.lock:
             self.is_shut_down = True
             workers, self.workers = self.workers, []
+            wakeup, self.wakeup = self.wakeup, -1
         self.selector.close()
         for worker in workers:
             worker.tasks.close()
         for worker in workers:
             worker.end()
-        os.close(self.wakeup)
-        self.wakeup = -1
+        if wakeup >= 0:
+            os.close(wakeup)
 
 
 class InterpreterPoolExecutor(Executor):
@@ -260,24 +275,21 @@ class InterpreterPoolExecutor(Executor):
             if len(pool.workers) + self._being_made >= self._max_workers:
                 return task.future
             self._being_made += 1
-        self._add_worker()
+        self._add_worker(task)
         return task.future
 
     submit.__doc__ = Executor.submit.__doc__
 
-    def _add_worker(self):
+    def _add_worker(self, task):
         pool = self._pool
         try:
             worker = self._make_worker()
-        except Exception as exc:
+        except BaseException as exc:
             with pool.lock:
                 self._being_made -= 1
-                if pool.workers:  # as many as there can be
-                    self._max_workers = len(pool.workers)
-                    return
-                pool.break_up(exc)
-                if pool.thread is None:
-                    pool.close()
+                self._do_without_worker(task, exc)
+            if not isinstance(exc, Exception):
+                raise
             return
         with pool.lock:
             self._being_made -= 1
@@ -291,13 +303,29 @@ class InterpreterPoolExecutor(Executor):
                 pool.thread.start()
             pool.give(worker)
 
+    def _do_without_worker(self, task, exc):
+        pool = self._pool
+        if not isinstance(exc, Exception) and task in pool.waiting:
+            pool.waiting.remove(task)  # nobody gets its future
+        if pool.workers:
+            if isinstance(exc, Exception):
+                self._max_workers = len(pool.workers)  # as many as there can be
+        elif isinstance(exc, Exception) or (pool.waiting and not self._being_made):
+            pool.break_up(exc)
+            if pool.thread is None:
+                pool.close()
+
     def _make_worker(self):
         interpreter = _calls["spawn_interpreter"](profile=self._profile)
-        tasks, results = _messages["Channel"](), _messages["Channel"]()
-        with tasks, results:
-            worker = _Worker(interpreter, tasks.sender, results.receiver)
-            ends = (tasks.receiver, results.sender)
-            interpreter.post((*ends, *self._initializer, self._initargs), transfer=ends)
+        try:
+            tasks, results = _messages["Channel"](), _messages["Channel"]()
+            with tasks, results:
+                worker = _Worker(interpreter, tasks.sender, results.receiver)
+                ends = (tasks.receiver, results.sender)
+                interpreter.post((*ends, *self._initializer, self._initargs), transfer=ends)
+        except BaseException:
+            interpreter.close()
+            raise
         return worker
 
     def map(self, fn, *iterables, timeout=None, chunksize=1, **options):

@@ -35,7 +35,7 @@ def _serve_pool():
         except (queue.Empty, ChannelClosed):
             return
         except Exception as exc:
-            outcome = None, exc  # of a task that cannot be read here
+            outcome = None, _calls["pack_exception"](exc)  # of a task that cannot be read here
         else:
             outcome = _run(*task)
         try:
@@ -50,8 +50,8 @@ def _run(kind, name, source, args, kwargs):
         if kind == "chunk":
             return [function(*each) for each in args], None
         return function(*args, **kwargs), None
-    except Exception as exc:
-        return None, exc
+    except (Exception, SystemExit, GeneratorExit) as exc:
+        return None, _calls["pack_exception"](exc)
 
 
 def _put_outcome(outcome):
@@ -60,4 +60,4 @@ def _put_outcome(outcome):
     except ChannelClosed:
         raise
     except Exception as problem:
-        _results.put((None, problem))
+        _results.put((None, _calls["pack_exception"](problem)))

@@ -69,6 +69,17 @@ TEST_F(CallTest, CallsTheClient) {
       "started.cancel())",
       "[1, 'two'] b'xxx' <cloister.host>\n5 5 True None False\n");
   ExpectPrints("print(await cloister.host.echo.start('awaited'))", "awaited\n");
+  ExpectPrints(
+      "import asyncio\n"
+      "for takes_first in (False, True):\n"
+      "    started = cloister.host.echo.start(7)\n"
+      "    async def wait(): return await started\n"
+      "    tasks = [asyncio.create_task(wait()) for _ in range(3)]\n"
+      "    if takes_first:\n"
+      "        await asyncio.sleep(0)\n"
+      "        started.result()\n"
+      "    print(await asyncio.wait_for(asyncio.gather(*tasks), 10))",
+      "[7, 7, 7]\n[7, 7, 7]\n");
 }
 
 TEST_F(CallTest, RaisesWhatHappened) {

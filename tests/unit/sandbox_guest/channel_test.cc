@@ -216,6 +216,88 @@ TEST_F(ChannelTest, IsAwaited) {
       "[0, 1, 2]\nclosed\nclosed\n");
 }
 
+TEST_F(ChannelTest, LoopsLetGoOfWhatIsClosed) {
+  ExpectPrints(
+      "import asyncio, cloister, os, threading, time\n"
+      "async def wait(receiver):\n"
+      "    try: return await receiver.get_async()\n"
+      "    except cloister.ChannelClosed: return 'closed'\n"
+      "before = len(os.listdir('/proc/self/fd'))\n"
+      "for close in (lambda: channel.close(), lambda: threading.Timer(0.02, "
+      "channel.close).start(),\n"
+      "              lambda: carrier.put(channel, transfer=[channel])):\n"
+      "    channel, carrier = cloister.Channel(), cloister.Channel()\n"
+      "    receiver, sender = channel.receiver, channel.sender\n"
+      "    tasks = [asyncio.create_task(wait(channel)) for _ in range(3)]\n"
+      "    await asyncio.sleep(0.01)\n"
+      "    close()\n"
+      "    print(await asyncio.gather(*tasks))\n"
+      "    sender.put(1)\n"
+      "    start = time.process_time()\n"
+      "    await asyncio.sleep(0.2)\n"
+      "    print(time.process_time() - start < 0.1, receiver.get())\n"
+      "    for each in (carrier, receiver, sender): each.close()\n"
+      "print(len(os.listdir('/proc/self/fd')) - before <= 3)",  // of the loop
+      "['closed', 'closed', 'closed']\nTrue 1\n['closed', 'closed', 'closed']\nTrue 1\n"
+      "['closed', 'closed', 'closed']\nTrue 1\nTrue\n");
+}
+
+TEST_F(ChannelTest, KeepsItsCapacityWhateverEndsASender) {
+  ExpectPrints(
+      "import cloister, queue, threading, time\n"
+      "channel = cloister.Channel(20)\n"
+      "sender = channel.sender\n"
+      "def send():\n"
+      "    try:\n"
+      "        while True: sender.put(b'x' * 30_000)\n"
+      "    except cloister.ChannelClosed: pass\n"
+      "thread = threading.Thread(target=send)\n"
+      "thread.start()\n"
+      "time.sleep(0.1)\n"
+      "print(thread.is_alive(), channel.full())\n"
+      "try: channel.put(b'x' * 30_000, timeout=0.02)\n"
+      "except queue.Full: pass\n"
+      "sender.close()\n"
+      "thread.join()\n"
+      "while not channel.empty(): channel.get()\n"
+      "print(channel.qsize())",
+      "True False\n0\n");
+}
+
+TEST_F(ChannelTest, ForksOfTheProgramHaveItsChannelsAndNotItsThreads) {
+  ExpectPrints(
+      "import cloister, os, threading, time\n"
+      "channel, sending = cloister.Channel(), cloister.Channel()\n"
+      "threads = [threading.Thread(target=lambda: print(channel.get())) for _ in range(3)]\n"
+      "for thread in threads: thread.start()\n"
+      "time.sleep(0.05)\n"
+      "pid = os.fork()\n"
+      "if pid == 0:\n"
+      "    for _ in range(3): threading.Thread(target=time.sleep, args=(0.05,)).start()\n"
+      "    sending.put('from the fork')\n"
+      "    channel.close()\n"
+      "    os._exit(0 if channel.fileno() < 0 else 1)\n"
+      "print(os.waitpid(pid, 0)[1], sending.get())\n"
+      "for _ in threads: channel.put('here')\n"
+      "for thread in threads: thread.join()",
+      "0 from the fork\nhere\nhere\nhere\n");
+}
+
+TEST_F(ChannelTest, ItsPartsRefuseWhatIsNone) {
+  ExpectPrints(
+      "import cloister\n"
+      "own = cloister.post.__globals__\n"
+      "for name, arguments in (('port_end', (cloister.Sender, 5, 1)), ('port_end', (int, "
+      "cloister.Channel(), 1)),\n"
+      "                        ('open_inbox', (1,)), ('open_inbox', (int,)), ('open_port', (int, "
+      "'x', 1)),\n"
+      "                        ('register_ports', ((1, 2, 3),)), ('register_ports', ((int, int, "
+      "int),))):\n"
+      "    try: own[name](*arguments)\n"
+      "    except TypeError: print('TypeError', end=' ')",
+      "TypeError TypeError TypeError TypeError TypeError TypeError TypeError ");
+}
+
 TEST_F(ChannelTest, IsInterrupted) {
   for (const char* code : {"channel.get()", "full.put(1)", "crowded.put(1)"}) {
     host();

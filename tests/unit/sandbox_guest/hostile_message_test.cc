@@ -98,8 +98,10 @@ TEST_F(HostileMessageTest, PartsThatDoNotBelongTogether) {
   host().SendPacket(Header(kPart, 2 * part.size()), part);
   host().SendPacket(Header(kPart, 2 * part.size()), part);
   ExpectBroken("parts");
-  host().SendPacket(Header(kPart, part.size()), "");
-  ExpectBroken("parts");
+  for (const char* wrong : {"", "x"}) {
+    host().SendPacket(Header(kPart, part.size()), wrong);
+    ExpectBroken("parts");
+  }
 }
 
 TEST_F(HostileMessageTest, DescriptorsThatDoNotBelongToIt) {

@@ -1,5 +1,7 @@
 // The inbox of an interpreter and what it posts to its client.
 
+#include <sys/socket.h>
+
 #include "tests/unit/sandbox_guest/messages_test.h"
 
 namespace cloister::sandbox {
@@ -89,6 +91,7 @@ TEST_F(InboxTest, LetsOthersInBetweenThePartsOfALongMessage) {
 }
 
 TEST_F(InboxTest, IsSharedByThreads) {
+  ExpectPrints("import cloister\ncloister.inbox.empty()", "");
   session().on_output = [this](const std::string&) {
     for (int i = 0; i < 300; ++i) host().Send(CloneOf(std::to_string(i)));
   };
@@ -153,6 +156,39 @@ TEST_F(InboxTest, CallsAFunctionBetweenCells) {
   host().Send(CloneOf("four"));
   ExpectPrints("print(cloister.inbox.get())", "four\n");
   Raised(Execute("cloister.on_message(1)"), "TypeError");
+}
+
+TEST_F(InboxTest, ChangesTheFunctionWithinIt) {
+  ExpectPrints(
+      "import cloister\n"
+      "def second(value): cloister.post('second ' + value)\n"
+      "def first(value):\n"
+      "    cloister.on_message(None)\n"
+      "    cloister.on_message(second)\n"
+      "cloister.on_message(first)",
+      "");
+  host().Send(CloneOf("one"));
+  host().Send(CloneOf("two"));
+  EXPECT_EQ(ValueOfClone(host().NextPost()).string_value(), "second two");
+}
+
+TEST_F(InboxTest, ListensNoMoreAtItsEnd) {
+  ExpectPrints(
+      "import cloister\n"
+      "cloister.on_message(print)",
+      "");
+  shutdown(host().inbox(), SHUT_WR);
+  std::string late;
+  session().Await([&](const SessionAnswer& seen) {
+    for (const auto& frame : seen.unasked) late += frame.late_output().stderr();
+    return late.find("ChannelClosed") != std::string::npos;
+  });
+  ExpectPrints(
+      "import asyncio, time\n"
+      "start = time.process_time()\n"
+      "await asyncio.sleep(0.3)\n"
+      "print(time.process_time() - start < 0.1)",
+      "True\n");
 }
 
 // ---- to the client ------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 // Interpreters that call one another, and the executor that is made of them.
 
+#include <unistd.h>
+
 #include "tests/unit/sandbox_guest/interpreters_test.h"
 #include "tests/unit/sandbox_guest/pretended_sandbox.h"
 
@@ -118,6 +120,40 @@ TEST_F(PoolTest, CancelsWhatWaits) {
       "print(last.result())\n"
       "cloister.InterpreterPoolExecutor(1).shutdown()",
       "True True False\nslept True\nslept\n");
+}
+
+TEST_F(PoolTest, OutlivesAnInterruptWhileAWorkerIsMade) {
+  ExpectPrints(
+      "import cloister\n"
+      "def one(): return 1\n"
+      "pool = cloister.InterpreterPoolExecutor(1)",
+      "");
+  sandbox_->before_spawn = [this] {
+    first_->Interrupt();
+    // The answer comes when nobody waits for it any more.
+    usleep(300'000);
+  };
+  EXPECT_EQ(first_->Execute("pool.submit(one)").finished().exception().type(), "KeyboardInterrupt");
+  ExpectPrints("print(pool.submit(one).result(10))\npool.shutdown()", "1\n");
+}
+
+TEST_F(PoolTest, LeavesNothingBehind) {
+  ExpectPrints(
+      "import cloister, os, sys\n"
+      "def count(): return len(os.listdir('/proc/self/fd'))\n"
+      "def run():\n"
+      "    with cloister.InterpreterPoolExecutor(1) as pool:\n"
+      "        print(repr(pool.submit(sys.exit, 3).exception()), pool.submit(abs, -1).result())\n"
+      "run()\n"
+      "before = count()\n"
+      "for _ in range(3): run()\n"
+      "print(count() - before)\n"
+      "def data(): return 'function'\n"
+      "with cloister.spawn_interpreter() as other:\n"
+      "    other.call('exec', 'import __main__; __main__.data = [1]')\n"
+      "    print(other.call(data), other.call('exec', 'import __main__; assert __main__.data == "
+      "[1]'))",
+      "SystemExit(3) 1\nSystemExit(3) 1\nSystemExit(3) 1\nSystemExit(3) 1\n0\nfunction None\n");
 }
 
 TEST_F(PoolTest, IsBrokenWhenAWorkerEnds) {

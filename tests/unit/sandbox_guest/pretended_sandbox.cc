@@ -65,6 +65,7 @@ std::shared_ptr<PretendedSandbox::Member> PretendedSandbox::Find(const std::stri
 MailboxHost::Reply PretendedSandbox::Answer(const MailboxRequest& request) {
   MailboxReply reply;
   if (request.has_spawn_interpreter()) {
+    if (before_spawn) std::exchange(before_spawn, nullptr)();
     std::string name = request.spawn_interpreter().interpreter_id();
     if (name.empty()) name = "spawned" + std::to_string(made_);
     Add(name);

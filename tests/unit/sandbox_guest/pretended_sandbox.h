@@ -4,6 +4,7 @@
 #ifndef CLOISTER_TESTS_UNIT_SANDBOX_GUEST_PRETENDED_SANDBOX_H_
 #define CLOISTER_TESTS_UNIT_SANDBOX_GUEST_PRETENDED_SANDBOX_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,9 @@ class PretendedSandbox {
 
   // Ends it as if something had, while it may be called.
   void End(const std::string& name);
+
+  // Called before an interpreter is spawned, on a thread of its own.
+  std::function<void()> before_spawn;
 
   int ended() const { return ended_; }
   int made() const { return made_; }
