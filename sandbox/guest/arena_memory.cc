@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "sandbox/guest/arena_owners.h"
 #include "sandbox/guest/huge_pages.h"
 #include "sandbox/guest/python_object.h"
 
@@ -18,8 +19,7 @@ constexpr size_t kRegionBytes = kArenaBytes * kArenaCount;
 constexpr size_t kArenasPerHugePage = kHugePageBytes / kArenaBytes;
 
 void* MapFromKernel(size_t size) {
-  void* memory =
-      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return memory == MAP_FAILED ? nullptr : memory;
 }
 
@@ -75,19 +75,23 @@ Region region;
 
 void* AllocateArena(void*, size_t size) {
   void* arena = size == kArenaBytes ? region.Allocate() : nullptr;
-  return arena != nullptr ? arena : MapFromKernel(size);
+  if (arena == nullptr) arena = MapFromKernel(size);
+  NoteArena(arena, size);
+  return arena;
 }
 
 void FreeArena(void*, void* arena, size_t size) {
-  if (arena != nullptr && !region.Free(arena)) munmap(arena, size);
+  if (arena == nullptr) return;
+  // Before another thread can get the same.
+  ForgetArena(arena);
+  if (!region.Free(arena)) munmap(arena, size);
 }
 
 }  // namespace
 
 void InstallArenaAllocator() {
   region.Reserve();
-  PyObjectArenaAllocator allocator = {
-      .ctx = nullptr, .alloc = AllocateArena, .free = FreeArena};
+  PyObjectArenaAllocator allocator = {.ctx = nullptr, .alloc = AllocateArena, .free = FreeArena};
   PyObject_SetArenaAllocator(&allocator);
 }
 

@@ -1,7 +1,6 @@
 #include "sandbox/guest/arena_owners.h"
 
-#ifndef NDEBUG
-
+#include <cinttypes>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -9,93 +8,105 @@
 #include <mutex>
 #include <set>
 
+#include "sandbox/guest/python_object.h"
+
 namespace cloister::sandbox {
 namespace {
 
 constexpr int64_t kMain = 0;
 constexpr int64_t kNobody = -1;
 
-class Owners {
+// Main's while it is being made.
+int64_t CurrentInterpreter() {
+  PyThreadState* state = PyThreadState_GetUnchecked();
+  return state == nullptr ? kMain : PyInterpreterState_GetID(PyThreadState_GetInterpreter(state));
+}
+
+class ArenaOwners {
  public:
-  void Add(uintptr_t arena, size_t size, int64_t owner) {
+  void Set(uintptr_t arena, size_t size) {
+    const int64_t owner = CurrentInterpreter();
     const std::lock_guard<std::mutex> lock(mutex_);
     arenas_[arena] = {arena + size, owner};
   }
-  void Remove(uintptr_t arena) {
+
+  void Erase(uintptr_t arena) {
     const std::lock_guard<std::mutex> lock(mutex_);
     arenas_.erase(arena);
   }
-  int64_t Find(uintptr_t address) {
+
+  void ShareMain() {
+    const int64_t interpreter = CurrentInterpreter();
     const std::lock_guard<std::mutex> lock(mutex_);
-    auto after = arenas_.upper_bound(address);
-    if (after == arenas_.begin()) return kNobody;
-    const Arena& arena = std::prev(after)->second;
-    return address < arena.end ? arena.owner : kNobody;
+    with_main_allocator_.insert(interpreter);
   }
-  void AddSharing(int64_t interpreter) {
+
+  // Of the allocator the address is from.
+  int64_t OwnerOf(uintptr_t address) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    sharing_.insert(interpreter);
+    auto next = arenas_.upper_bound(address);
+    if (next == arenas_.begin()) return kNobody;
+    const Arena& arena = (--next)->second;
+    return address < arena.end ? AllocatorOf(arena.owner) : kNobody;
   }
-  bool IsSharing(int64_t interpreter) {
+
+  int64_t CurrentAllocator() {
+    const int64_t interpreter = CurrentInterpreter();
     const std::lock_guard<std::mutex> lock(mutex_);
-    return sharing_.count(interpreter) > 0;
+    return AllocatorOf(interpreter);
   }
 
  private:
   struct Arena {
-    uintptr_t end;
-    int64_t owner;
+    uintptr_t end = 0;
+    int64_t owner = kNobody;
   };
 
-  // Of the standard library: see FrameSender.
+  int64_t AllocatorOf(int64_t interpreter) const {
+    return with_main_allocator_.contains(interpreter) ? kMain : interpreter;
+  }
+
   std::mutex mutex_;
-  std::map<uintptr_t, Arena> arenas_;  // by where they begin
-  std::set<int64_t> sharing_;          // interpreters without arenas of their own
+  std::map<uintptr_t, Arena> arenas_;
+  std::set<int64_t> with_main_allocator_;
 };
 
-Owners& TheOwners() {
-  static Owners& owners = *new Owners;
+// Never destroyed: arenas are given back until the very end.
+ArenaOwners& Owners() {
+  static ArenaOwners& owners = *new ArenaOwners;
   return owners;
-}
-
-thread_local bool makes_sharing_one = false;
-
-int64_t IdOf(PyThreadState* thread) {
-  return PyInterpreterState_GetID(PyThreadState_GetInterpreter(thread));
-}
-
-// Whose arenas the calling thread allocates from; kNobody without an interpreter.
-int64_t Caller() {
-  PyThreadState* thread = PyThreadState_GetUnchecked();
-  if (thread == nullptr) return kNobody;
-  const int64_t id = IdOf(thread);
-  return makes_sharing_one || TheOwners().IsSharing(id) ? kMain : id;
 }
 
 }  // namespace
 
-void NoteArena(void* arena, size_t size) {
-  TheOwners().Add(reinterpret_cast<uintptr_t>(arena), size, Caller());
-}
+#ifdef NDEBUG
+bool checks_owners = false;
+#else
+bool checks_owners = true;
+#endif
 
-void ForgetArena(void* arena) { TheOwners().Remove(reinterpret_cast<uintptr_t>(arena)); }
-
-void BeginSharingMainArenas(bool shares) { makes_sharing_one = shares; }
-
-void EndSharingMainArenas(PyThreadState* made) {
-  if (makes_sharing_one && made != nullptr) TheOwners().AddSharing(IdOf(made));
-  makes_sharing_one = false;
-}
-
-void CheckOwner(PyObject* object) {
-  const int64_t owner = TheOwners().Find(reinterpret_cast<uintptr_t>(object));
-  const int64_t caller = Caller();
-  if (owner == kNobody || caller == kNobody || owner == caller) return;
-  fprintf(stderr, "an object of interpreter %lld is touched in interpreter %lld\n",
-          static_cast<long long>(owner), static_cast<long long>(caller));
+void CheckOwner(const void* object) {
+  if (object == nullptr) return;
+  const int64_t owner = Owners().OwnerOf(reinterpret_cast<uintptr_t>(object));
+  const int64_t here = Owners().CurrentAllocator();
+  if (owner == kNobody || owner == here) return;
+  fprintf(stderr,
+          "cloister: an object at %p of interpreter %" PRId64 " is touched in interpreter %" PRId64
+          "\n",
+          object, owner, here);
   abort();
 }
 
-}  // namespace cloister::sandbox
+void NoteArena(void* arena, size_t size) {
+  if (checks_owners && arena != nullptr) Owners().Set(reinterpret_cast<uintptr_t>(arena), size);
+}
 
-#endif  // NDEBUG
+void ForgetArena(void* arena) {
+  if (checks_owners) Owners().Erase(reinterpret_cast<uintptr_t>(arena));
+}
+
+void NoteMainAllocator() {
+  if (checks_owners) Owners().ShareMain();
+}
+
+}  // namespace cloister::sandbox

@@ -50,6 +50,7 @@ absl::StatusOr<PyThreadState*> InterpreterConfig::Create() const {
   }
   // Says that all is well, and makes none, where there is no memory for it.
   if (state == nullptr) return absl::ResourceExhaustedError("no memory for an interpreter");
+  if (!is_isolated()) NoteMainAllocator();
   return state;
 }
 

@@ -6,7 +6,6 @@
 #include <mutex>
 #include <unordered_map>
 
-#include "sandbox/guest/arena_owners.h"
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -90,11 +89,10 @@ ArenaOwners& Owners() {
 
 void* AllocateArena(void*, size_t size) {
   MemoryAccount* account = current_account;
-  if (account != nullptr && !account->MayTake(size)) return nullptr;
+  if (account == nullptr) return arenas.alloc(arenas.ctx, size);
+  if (!account->MayTake(size)) return nullptr;
   void* arena = arenas.alloc(arenas.ctx, size);
   if (arena == nullptr) return nullptr;
-  NoteArena(arena, size);
-  if (account == nullptr) return arena;
   account->Take(size);
   Owners().Set(arena, account);
   return arena;
@@ -102,7 +100,6 @@ void* AllocateArena(void*, size_t size) {
 
 void FreeArena(void*, void* arena, size_t size) {
   if (arena == nullptr) return;  // CPython 3.14 frees slots that it never filled
-  ForgetArena(arena);
   MemoryAccount* account = Owners().Take(arena);
   if (account != nullptr) account->GiveBack(size);
   arenas.free(arenas.ctx, arena, size);

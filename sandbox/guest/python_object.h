@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "sandbox/guest/arena_owners.h"
 
 namespace cloister::sandbox {
 
@@ -37,9 +38,9 @@ class PyRef {
   ~PyRef() { Py_XDECREF(object_); }
 
   // Takes over a reference the caller owns ("new reference" in Python's documentation).
-  static PyRef Steal(PyObject* object) { return PyRef(object); }
+  static PyRef Steal(PyObject* object) { return PyRef(Checked(object)); }
   // Adds one of its own.
-  static PyRef Borrow(PyObject* object) { return PyRef(Py_XNewRef(object)); }
+  static PyRef Borrow(PyObject* object) { return PyRef(Py_XNewRef(Checked(object))); }
 
   PyObject* get() const { return object_; }
   explicit operator bool() const { return object_ != nullptr; }
@@ -48,6 +49,11 @@ class PyRef {
 
  private:
   explicit PyRef(PyObject* object) : object_(object) {}
+
+  static PyObject* Checked(PyObject* object) {
+    if (checks_owners) [[unlikely]] CheckOwner(object);
+    return object;
+  }
 
   PyObject* object_ = nullptr;
 };

@@ -4,7 +4,6 @@
 #ifndef CLOISTER_SANDBOX_GUEST_CLONE_ENCODE_FAST_H_
 #define CLOISTER_SANDBOX_GUEST_CLONE_ENCODE_FAST_H_
 
-#include "sandbox/guest/arena_owners.h"
 #include "sandbox/guest/clone/encoder.h"
 
 namespace cloister::sandbox {
@@ -55,7 +54,6 @@ inline constexpr size_t kSmallCloneBytes = 32;
 }
 
 [[gnu::always_inline]] inline bool CloneEncoder::FastValue(PyObject* object) {
-  CheckOwner(object);
   if (++values_ > limits_.values) return TooMany();
   if (!Room(kSmallCloneBytes)) return false;
   PyTypeObject* type = Py_TYPE(object);

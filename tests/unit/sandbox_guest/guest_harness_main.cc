@@ -20,6 +20,8 @@
 #include "cloister/internal/v1/guest.pb.h"
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/monotonic_time.h"
+#include "sandbox/guest/arena_owners.h"
+#include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_runtime.h"
 #include "sandbox/linux/clone.h"
 #include "sandbox/wire/frame.h"
@@ -33,6 +35,33 @@ using internal::v1::ZygoteEvent;
 using internal::v1::ZygoteRequest;
 
 constexpr int kControl = 3;
+
+// ---- module astray: an object that one interpreter leaves behind and another finds ---------------
+
+PyObject* astray = nullptr;
+
+PyObject* Leave(PyObject*, PyObject* object) {
+  astray = Py_NewRef(object);
+  Py_RETURN_NONE;
+}
+
+PyObject* Find(PyObject*, PyObject*) { return PyRef::Borrow(astray).release(); }
+
+PyMethodDef astray_methods[] = {
+    {"leave", Leave, METH_O, nullptr}, {"find", Find, METH_NOARGS, nullptr}, {}};
+PyModuleDef_Slot astray_slots[] = {
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}, {0, nullptr}};
+
+PyObject* InitAstray() {
+  static PyModuleDef definition = {};
+  definition.m_base = PyModuleDef_HEAD_INIT;
+  definition.m_name = "astray";
+  definition.m_methods = astray_methods;
+  definition.m_slots = astray_slots;
+  return PyModuleDef_Init(&definition);
+}
+
+// -------------------------------------------------------------------------------------------------
 
 [[noreturn]] void Die(const char* what) {
   perror(what);
@@ -91,6 +120,8 @@ void ReportExit() {
 }
 
 int Main() {
+  checks_owners = true;
+  if (PyImport_AppendInittab("astray", InitAstray) != 0) return EXIT_FAILURE;
   PythonRuntime runtime;
   bool own_pids = false;
   for (;;) {

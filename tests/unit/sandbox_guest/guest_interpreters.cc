@@ -119,11 +119,6 @@ GuestFrame GuestInterpreters::Ask(const HostFrame& frame, std::vector<int> descr
 
 pid_t GuestInterpreters::pid() const { return harness_.ClonePid(); }
 
-std::string GuestInterpreters::AwaitError() {
-  EXPECT_TRUE(IsReadable(ends_.error.get(), 20'000));
-  return TakeOutput();
-}
-
 std::string GuestInterpreters::TakeOutput() {
   std::string bytes;
   char buffer[1 << 12];

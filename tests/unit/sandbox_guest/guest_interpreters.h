@@ -65,8 +65,6 @@ class GuestInterpreters {
 
   // What C code wrote.
   std::string TakeOutput();
-  // The same, once it has written to stderr.
-  std::string AwaitError();
 
  private:
   GuestHarness& harness_;

@@ -143,23 +143,6 @@ TEST_F(SharedInInterpretersTest, InterruptsEndWaits) {
   }
 }
 
-#ifndef NDEBUG
-// In debug builds: an object of another interpreter ends the process, with both named.
-TEST_F(SharedInInterpretersTest, ObjectsOfOthersAreNotTouched) {
-  const auto one = process().Create();
-  const auto two = process().Create();
-  const std::string object = ValueOf(*one, "kept = [1.5, 'text']\nid(kept)");
-  internal::v1::ExecuteCell cell;
-  cell.mutable_program()->set_code(
-      "import cloister, ctypes\n"
-      "cloister.clone([ctypes.cast(" +
-      object + ", ctypes.py_object).value])");
-  two->SendCell(cell);
-  EXPECT_THAT(process().AwaitError(), testing::ContainsRegex("an object of interpreter [0-9]+ is "
-                                                             "touched in interpreter [0-9]+"));
-}
-#endif
-
 // The one who makes it pays, or who is handed it.
 TEST_F(SharedInInterpretersTest, IsChargedToItsOwner) {
   const auto make = [this] {
