@@ -31,6 +31,8 @@ Benchmarks:
   interrupt
            code of many kinds (loops, sleeps, locks, C) interrupted in main and in an isolated interpreter of a
            live sandbox: which rung ended it, whether its variables are still there, and how long it took
+  map      MapCode of print(1) over 1,000 inputs, --clients at a time, again and again. Anchor: fresh (the same
+           programs by a RunCode each)
   density  memory of one more idle warm sandbox, by MemAvailable. Starts a cloisterd of its own twice, with
            one and with --sandboxes more ready, and once more with --live-sandboxes live ones that have each run
            a cell; needs what cloisterd needs, and a machine that is quiet
@@ -57,6 +59,7 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "fork") return BenchFork(options);
   if (options.name == "parallel") return BenchParallel(options);
   if (options.name == "interrupt") return BenchInterrupt(options);
+  if (options.name == "map") return BenchMap(options);
   return BenchDensity(options);
 }
 
@@ -67,10 +70,10 @@ void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()>
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
   command
       ->add_option("NAME", options->name,
-                   "echo, fresh, session, message, hostcall, fork, parallel, interrupt or density")
+                   "echo, fresh, session, message, hostcall, fork, parallel, interrupt, map or density")
       ->required()
-      ->check(
-          CLI::IsMember({"echo", "fresh", "session", "message", "hostcall", "fork", "parallel", "interrupt", "density"}));
+      ->check(CLI::IsMember({"echo", "fresh", "session", "message", "hostcall", "fork", "parallel",
+                             "interrupt", "map", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")
       ->type_name("TIME");

@@ -34,6 +34,9 @@ absl::StatusOr<Report> BenchParallel(const BenchOptions& options);
 // how long it takes.
 absl::StatusOr<Report> BenchInterrupt(const BenchOptions& options);
 
+// MapCode of `print(1)` over 1,000 inputs.
+absl::StatusOr<Report> BenchMap(const BenchOptions& options);
+
 // What one more idle warm sandbox costs in memory.
 absl::StatusOr<Report> BenchDensity(const BenchOptions& options);
 
