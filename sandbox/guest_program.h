@@ -3,6 +3,8 @@
 #ifndef CLOISTER_SANDBOX_GUEST_PROGRAM_H_
 #define CLOISTER_SANDBOX_GUEST_PROGRAM_H_
 
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "cloister/internal/v1/guest.pb.h"
@@ -25,6 +27,11 @@ struct GuestProgram {
   internal::v1::ProgramClones clones;
   // What a call returns comes as a clone, in ExecutionEnd::value_clone, and not as a Value.
   bool returns_clone = false;
+
+  // In a fresh sandbox only: nothing runs, and the end has `compiled`, where compiling succeeded.
+  bool compile_only = false;
+  // What came of that for the same program; shared by all who run it. Null: compile the source.
+  std::shared_ptr<const std::string> compiled;
 };
 
 }  // namespace cloister::sandbox

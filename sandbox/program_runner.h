@@ -43,6 +43,8 @@ struct ExecutionEnd {
   std::vector<v1::ReturnedFile> files;
   // Where GuestProgram::returns_clone asked for it and there is one: checked, with inline buffers.
   std::string value_clone = {};
+  // Of GuestProgram::compile_only, at most MaxCompiledBytes; else empty.
+  std::string compiled = {};
 };
 
 // Told of one execution. Must outlive it: until OnFinished, or until the Sandbox is destroyed.

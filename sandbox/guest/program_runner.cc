@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <marshal.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "sandbox/base/compiled_program.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
 #include "sandbox/base/unique_fd.h"
@@ -92,13 +94,36 @@ bool HasOtherThreads() {
   return PyThreadState_Next(PyInterpreterState_ThreadHead(PyInterpreterState_Get())) != nullptr;
 }
 
+// Nothing where it is larger than `max_bytes`. False with a Python exception set.
+bool Marshal(PyObject* compiled, size_t max_bytes, std::string* marshalled) {
+  PyRef bytes = PyRef::Steal(PyMarshal_WriteObjectToString(compiled, Py_MARSHAL_VERSION));
+  if (!bytes) return false;
+  const auto size = static_cast<size_t>(PyBytes_GET_SIZE(bytes.get()));
+  if (size <= max_bytes) marshalled->assign(PyBytes_AS_STRING(bytes.get()), size);
+  return true;
+}
+
+// A tuple of code and of code or None; the host had it from a guest like this one.
+PyRef Unmarshal(const std::string& marshalled) {
+  PyRef compiled = PyRef::Steal(PyMarshal_ReadObjectFromString(
+      marshalled.data(), static_cast<Py_ssize_t>(marshalled.size())));
+  if (compiled && PyTuple_CheckExact(compiled.get()) && PyTuple_GET_SIZE(compiled.get()) == 2 &&
+      PyCode_Check(PyTuple_GET_ITEM(compiled.get(), 0))) {
+    PyObject* expression = PyTuple_GET_ITEM(compiled.get(), 1);
+    if (expression == Py_None || PyCode_Check(expression)) return compiled;
+  }
+  if (PyErr_Occurred() == nullptr) PyErr_SetString(PyExc_ValueError, "no compiled program");
+  return PyRef();
+}
+
 }  // namespace
 
 absl::Status ProgramRunner::SetUp() {
   PyRef program_names = PyRef::Steal(Py_BuildValue("{si}", "FUTURE_FLAGS", PyCF_MASK));
   program_source_ = LoadSource(kProgramSource, "program", program_names.get());
   compile_program_ = GetFunction(program_source_, "compile_program");
-  if (compile_program_) find_function_ = GetFunction(program_source_, "find_function");
+  if (compile_program_) remember_ = GetFunction(program_source_, "remember");
+  if (remember_) find_function_ = GetFunction(program_source_, "find_function");
   if (find_function_) report_source_ = LoadSource(kReportSource, "report");
   report_ = GetFunction(report_source_, "report");
   if (!report_) return TakePythonError("load the runner");
@@ -139,7 +164,7 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   Finished finished;
   {
     Reserve reserve;
-    PyRef value = applied ? Execute(program, request.clones()) : PyRef();
+    PyRef value = applied ? Execute(request, &finished) : PyRef();
     if (value && (value.get() != Py_None || program.has_call()) && WantsValue(program) &&
         !(WantsTypedValue(program) ? DescribeTyped(value.get(), &finished)
                                    : DescribeValue(value.get(), finished.mutable_value()))) {
@@ -158,21 +183,23 @@ absl::StatusOr<Finished> ProgramRunner::Run(RunProgram request) {
   return finished;
 }
 
-PyRef ProgramRunner::Execute(const v1::Program& program,
-                             const internal::v1::ProgramClones& clones) {
+PyRef ProgramRunner::Execute(const RunProgram& request, Finished* finished) {
+  const v1::Program& program = request.program();
   PyObject* names = PrepareMain(program);
-  if (names == nullptr || !ApplyVariables(clones, names)) return PyRef();
-  PyRef file_name = PyRef::Borrow(PyDict_GetItemString(names, "__file__"));
-  PyRef code_and_expression = PyRef::Steal(
-      PyObject_CallFunction(compile_program_.get(), "y#OO", program.code().data(),
-                            static_cast<Py_ssize_t>(program.code().size()), file_name.get(),
-                            program.return_value() ? Py_True : Py_False));
+  if (names == nullptr || !ApplyVariables(request.clones(), names)) return PyRef();
+  PyRef code_and_expression = Compile(request, names);
   if (!code_and_expression) {
     // Without the frames of the compiler's caller, which is ours.
     PyRef exception = PyRef::Steal(PyErr_GetRaisedException());
     PyException_SetTraceback(exception.get(), Py_None);
     PyErr_SetRaisedException(exception.release());
     return PyRef();
+  }
+  if (request.compile_only()) {
+    return Marshal(code_and_expression.get(), MaxCompiledBytes(program.code().size()),
+                   finished->mutable_compiled())
+               ? PyRef::Borrow(Py_None)
+               : PyRef();
   }
   PyObject* code = PyTuple_GET_ITEM(code_and_expression.get(), 0);
   PyObject* expression = PyTuple_GET_ITEM(code_and_expression.get(), 1);
@@ -181,7 +208,23 @@ PyRef ProgramRunner::Execute(const v1::Program& program,
     result = PyRef::Steal(PyEval_EvalCode(expression, names, names));
   }
   if (!result || !program.has_call()) return result;
-  return CallFunction(find_function_.get(), program, clones, names);
+  return CallFunction(find_function_.get(), program, request.clones(), names);
+}
+
+PyRef ProgramRunner::Compile(const RunProgram& request, PyObject* names) {
+  const v1::Program& program = request.program();
+  PyObject* file_name = PyDict_GetItemString(names, "__file__");
+  const auto size = static_cast<Py_ssize_t>(program.code().size());
+  if (!request.compiled().empty()) {
+    PyRef compiled = Unmarshal(request.compiled());
+    if (!compiled) return PyRef();
+    PyRef remembered = PyRef::Steal(
+        PyObject_CallFunction(remember_.get(), "y#O", program.code().data(), size, file_name));
+    return remembered ? std::move(compiled) : PyRef();
+  }
+  return PyRef::Steal(PyObject_CallFunction(compile_program_.get(), "y#OO", program.code().data(),
+                                            size, file_name,
+                                            program.return_value() ? Py_True : Py_False));
 }
 
 void ProgramRunner::Report(PyObject* exception, Finished* finished) {

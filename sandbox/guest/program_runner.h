@@ -48,8 +48,11 @@ class ProgramRunner {
 
  private:
   // Runs the code in module __main__, then its call. Returns the value of that or of the code's
-  // last expression, None, or nothing with a Python exception set.
-  PyRef Execute(const v1::Program& program, const internal::v1::ProgramClones& clones);
+  // last expression, None, or nothing with a Python exception set. Or fills `compiled` only.
+  PyRef Execute(const internal::v1::RunProgram& request, internal::v1::Finished* finished);
+
+  // A tuple (code, expression or None) of the program, with `names` as those of __main__.
+  PyRef Compile(const internal::v1::RunProgram& request, PyObject* names);
 
   // The end of a Python process as the program sees it: threads joined, exit functions run, streams
   // flushed, objects of __main__ finalised.
@@ -58,6 +61,7 @@ class ProgramRunner {
   PyRef program_source_;
   PyRef report_source_;
   PyRef compile_program_;
+  PyRef remember_;
   PyRef find_function_;
   PyRef report_;
   PyRef environ_;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/compiled_program.h"
 #include "sandbox/base/foreign_text.h"
 #include "sandbox/base/status_macros.h"
 #include "sandbox/host/guest_limits.h"
@@ -47,6 +48,9 @@ Execution::Execution(SandboxParts* parts, internal::v1::HostFrame frame, const L
   const v1::Program& program =
       session_ == nullptr ? frame.run_program().program() : frame.execute_cell().program();
   return_files_.assign(program.return_files().begin(), program.return_files().end());
+  if (frame.run_program().compile_only()) {
+    max_compiled_bytes_ = MaxCompiledBytes(program.code().size());
+  }
   wants_typed_value_ = program.value_form() == v1::VALUE_FORM_TYPED;
   cell_ = frame.execute_cell().number();
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
@@ -194,6 +198,9 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
   }
   if (!wants_typed_value_ && (!finished.value_clone().empty() || !finished.clone_error().empty())) {
     return absl::DataLossError("a typed value that was not asked for");
+  }
+  if (finished.compiled().size() > max_compiled_bytes_) {
+    return absl::DataLossError("compiled code that was not asked for");
   }
   return CheckUntypedValue(finished.value());
 }
@@ -343,6 +350,7 @@ void Execution::Report(Observation seen) {
   if (seen.finished.has_value()) {
     end.files.assign(std::make_move_iterator(seen.finished->mutable_files()->begin()),
                      std::make_move_iterator(seen.finished->mutable_files()->end()));
+    end.compiled = std::move(*seen.finished->mutable_compiled());
   }
   v1::Outcome usage;
   FillUsage(seen, now, &usage);

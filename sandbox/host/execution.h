@@ -130,6 +130,7 @@ class Execution {
   bool wants_typed_value_ = false;
   bool returns_clone_ = false;
   std::string value_clone_;
+  size_t max_compiled_bytes_ = 0;
 
   Phase phase_ = Phase::kPreparing;
   bool frames_left_ = false;                         // unread, because output is paused

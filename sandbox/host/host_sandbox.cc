@@ -87,10 +87,11 @@ void HostSandbox::ReportIdleLost() {
 
 void HostSandbox::Run(GuestProgram program, const Limits& limits, ExecutionObserver* observer) {
   internal::v1::HostFrame frame;
-  *frame.mutable_run_program()->mutable_program() = std::move(program.program);
-  if (program.HasClones()) {
-    *frame.mutable_run_program()->mutable_clones() = std::move(program.clones);
-  }
+  internal::v1::RunProgram& request = *frame.mutable_run_program();
+  if (program.HasClones()) *request.mutable_clones() = std::move(program.clones);
+  *request.mutable_program() = std::move(program.program);
+  request.set_compile_only(program.compile_only);
+  if (program.compiled != nullptr) request.set_compiled(*program.compiled);
   execution_ = std::make_unique<Execution>(&parts_, std::move(frame), limits, observer);
   if (idle_lost_) {
     return execution_->StopLater(HostStop::kNeverStarted,

@@ -215,6 +215,7 @@ void Execution::OnFinished(sandbox::ExecutionEnd end) {
     result_.outcome = std::move(end.outcome);
     result_.files = std::move(end.files);
     result_.value_clone = std::move(end.value_clone);
+    result_.compiled = std::move(end.compiled);
   } else {
     result_.status = NeverStartedError();
     setup_error_ = std::string(end.status.message());

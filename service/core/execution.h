@@ -40,6 +40,8 @@ struct ExecutionResult {
   std::vector<v1::ReturnedFile> files;
   // Where GuestProgram::returns_clone asked for it.
   std::string value_clone = {};
+  // As of sandbox::ExecutionEnd.
+  std::string compiled = {};
 };
 
 // A reader's part in an execution, which it keeps alive. Destroying it leaves; where the last owner

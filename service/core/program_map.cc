@@ -48,12 +48,14 @@ class ProgramMap::Run final : public ExecutionListener {
 };
 
 ProgramMap::ProgramMap(ExecutionManager* manager, ProgramMapOptions options,
+                       std::optional<ExecutionRequest> compilation,
                        std::function<ExecutionRequest(int)> request_for,
                        std::function<void()> on_progress)
     : manager_(manager),
       options_(options),
       request_for_(std::move(request_for)),
       on_progress_(std::move(on_progress)),
+      compilation_(std::move(compilation)),
       end_(options.count) {}
 
 ProgramMap::~ProgramMap() = default;
@@ -83,6 +85,25 @@ bool ProgramMap::HasRoom() const {
          running + static_cast<int>(held_.size()) < 2 * options_.concurrency;
 }
 
+void ProgramMap::Start() {
+  if (!compilation_.has_value()) return StartMore();
+  compiling_ = std::make_unique<Run>(this, kCompilation);
+  failure_ = compiling_->Start(*std::exchange(compilation_, std::nullopt));
+  if (!failure_.ok()) compiling_.reset();
+}
+
+// Where it failed, for whatever reason, each run meets that reason by itself and tells of it.
+void ProgramMap::OnCompiled() {
+  if (!compiling_->execution().ended()) return;
+  const std::unique_ptr<Run> compiling = std::move(compiling_);
+  const ExecutionResult& result = compiling->execution().result();
+  if (!IsFailure(result) && !result.compiled.empty()) {
+    compiled_ = std::make_shared<const std::string>(result.compiled);
+  }
+  StartMore();
+  on_progress_();
+}
+
 void ProgramMap::StartMore() {
   while (!MayNotStart() && HasRoom()) StartNext();
 }
@@ -92,11 +113,14 @@ void ProgramMap::StartNext() {
   auto run = std::make_unique<Run>(this, index);
   Run* const started = run.get();
   running_.emplace(index, std::move(run));
-  failure_ = started->Start(request_for_(index));
+  ExecutionRequest request = request_for_(index);
+  request.program.compiled = compiled_;
+  failure_ = started->Start(std::move(request));
   if (!failure_.ok()) running_.erase(index);
 }
 
 void ProgramMap::OnProgress(int index) {
+  if (index == kCompilation && compiling_ != nullptr) return OnCompiled();
   const auto found = running_.find(index);
   if (found == running_.end() || !found->second->execution().ended()) return;
   const std::unique_ptr<Run> run = std::move(found->second);

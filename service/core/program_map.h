@@ -1,4 +1,5 @@
-// One program over many inputs: keeps some executions going and hands out what comes of them.
+// One program over many inputs: keeps some executions going and hands out what comes of them. Where
+// it is worth it, a sandbox of its own compiles the program first, for all of them.
 
 #ifndef CLOISTER_SERVICE_CORE_PROGRAM_MAP_H_
 #define CLOISTER_SERVICE_CORE_PROGRAM_MAP_H_
@@ -8,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "service/core/execution.h"
@@ -46,21 +48,25 @@ class ProgramMap {
  public:
   static constexpr int64_t kMaximumHeldBytes = int64_t{32} << 20;
 
-  // `request_for` makes the request of an input, each once. `on_progress` is never called inline:
+  // `compilation` is the request that compiles the program. `request_for` makes the request of an
+  // input, each once. `on_progress` is never called inline:
   // look at Take and AtEnd after Start.
   ProgramMap(ExecutionManager* manager, ProgramMapOptions options,
+             std::optional<ExecutionRequest> compilation,
              std::function<ExecutionRequest(int)> request_for, std::function<void()> on_progress);
   ProgramMap(const ProgramMap&) = delete;
   ProgramMap& operator=(const ProgramMap&) = delete;
   ~ProgramMap();
 
-  void Start() { StartMore(); }
+  void Start();
 
   // The next result, if there is one.
   std::optional<MapResult> Take();
 
   // Whether all that will come was taken.
-  bool AtEnd() const { return running_.empty() && held_.empty() && MayNotStart(); }
+  bool AtEnd() const {
+    return compiling_ == nullptr && running_.empty() && held_.empty() && MayNotStart();
+  }
 
   // Why the rest could not be started, where it could not.
   const absl::Status& failure() const { return failure_; }
@@ -76,12 +82,18 @@ class ProgramMap {
   void StartMore();
   void StartNext();
   void OnProgress(int index);
+  void OnCompiled();
   void OnFailed(int index);
+
+  static constexpr int kCompilation = -1;  // as an index
 
   ExecutionManager* const manager_;
   const ProgramMapOptions options_;
   const std::function<ExecutionRequest(int)> request_for_;
   const std::function<void()> on_progress_;
+  std::optional<ExecutionRequest> compilation_;
+  std::unique_ptr<Run> compiling_;
+  std::shared_ptr<const std::string> compiled_;
   std::map<int, std::unique_ptr<Run>> running_;
   // By index, or by the order in which they ended.
   std::map<int, MapResult> held_;

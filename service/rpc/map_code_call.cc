@@ -37,7 +37,7 @@ grpc::ServerWriteReactor<v1::MapCodeResponse>* MapCodeCall::Start() {
 void MapCodeCall::Begin() {
   const absl::Time deadline = LoopDeadline(*backend_.loop, context_->deadline());
   map_ = std::make_unique<core::ProgramMap>(
-      backend_.executions, plan_->options(),
+      backend_.executions, plan_->options(), plan_->CompilationRequest(deadline),
       [this, deadline](int index) { return plan_->RequestFor(index, deadline); },
       [this] { Pump(); });
   map_->Start();

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/compiled_program.h"
 #include "sandbox/base/status_macros.h"
 #include "service/rpc/program_values.h"
 #include "service/rpc/violations.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr int kMaximumInputs = 10'000;
 constexpr int kDefaultConcurrency = 8;
 constexpr int kMaximumConcurrency = 64;
+// A sandbox takes as long as a program of some hundred lines to compile.
+constexpr size_t kCompileFirstFrom = 8;
 // What the programs of all runs at a time may take together; one may always run.
 constexpr int64_t kMaximumCopiesBytes = int64_t{64} << 20;
 
@@ -95,6 +98,9 @@ int64_t MapPlan::Bound() {
   const int64_t copies = std::max<int64_t>(1, kMaximumCopiesBytes / bytes);
   options_.concurrency = static_cast<int>(std::min<int64_t>(options_.concurrency, copies));
   bytes *= 1 + options_.concurrency;
+  if (IsCompiledFirst()) {
+    bytes += static_cast<int64_t>(sandbox::MaxCompiledBytes(program_.program.code().size()));
+  }
   for (const Input& input : inputs_) {
     bytes += static_cast<int64_t>(sizeof(input) + input.variables.size() + input.arguments.size() +
                                   input.stdin_bytes.size());
@@ -102,13 +108,32 @@ int64_t MapPlan::Bound() {
   return bytes;
 }
 
-core::ExecutionRequest MapPlan::RequestFor(int index, absl::Time deadline) {
-  Input input = std::move(inputs_[static_cast<size_t>(index)]);
+bool MapPlan::IsCompiledFirst() const {
+  return inputs_.size() >= kCompileFirstFrom && !program_.program.code().empty();
+}
+
+core::ExecutionRequest MapPlan::CommonRequest(absl::Time deadline) const {
   core::ExecutionRequest request;
   request.template_name = template_name_;
-  request.program = program_;
   request.limits = limits_;
   request.deadline = deadline;
+  return request;
+}
+
+std::optional<core::ExecutionRequest> MapPlan::CompilationRequest(absl::Time deadline) const {
+  if (!IsCompiledFirst()) return std::nullopt;
+  core::ExecutionRequest request = CommonRequest(deadline);
+  request.program.compile_only = true;
+  request.program.program.set_code(program_.program.code());
+  request.program.program.set_file_name(program_.program.file_name());
+  request.program.program.set_return_value(program_.program.return_value());
+  return request;
+}
+
+core::ExecutionRequest MapPlan::RequestFor(int index, absl::Time deadline) {
+  Input input = std::move(inputs_[static_cast<size_t>(index)]);
+  core::ExecutionRequest request = CommonRequest(deadline);
+  request.program = program_;
   if (!input.variables.empty()) request.program.clones.add_variables(std::move(input.variables));
   if (!input.arguments.empty()) request.program.clones.set_arguments(std::move(input.arguments));
   if (!input.stdin_bytes.empty()) request.program.program.set_stdin(std::move(input.stdin_bytes));

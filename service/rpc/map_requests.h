@@ -31,6 +31,10 @@ class MapPlan {
 
   const core::ProgramMapOptions& options() const { return options_; }
 
+  // What compiles the program for all of them; nothing where that is not worth a sandbox of its
+  // own.
+  std::optional<core::ExecutionRequest> CompilationRequest(absl::Time deadline) const;
+
   // The request of an input, once: what is the input's own moves into it.
   core::ExecutionRequest RequestFor(int index, absl::Time deadline);
 
@@ -38,6 +42,8 @@ class MapPlan {
   // Lets no more run at a time than their copies of the program may take. What all of it may hold,
   // in bytes.
   int64_t Bound();
+  bool IsCompiledFirst() const;
+  core::ExecutionRequest CommonRequest(absl::Time deadline) const;
 
   core::ProgramMapOptions options_;
   std::string template_name_;

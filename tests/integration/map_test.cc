@@ -68,6 +68,59 @@ TEST_F(MapTest, EveryInputHasItsVerdictInOrder) {
   EXPECT_EQ(end.summary.skipped_count(), 0);
 }
 
+// The compiler says it on stderr, so whoever compiles has it there.
+constexpr char kWarnsWhenCompiled[] = "x = '\\d'\n";
+
+TEST_F(MapTest, AManyTimesRunProgramIsCompiledOnce) {
+  const MapEnd few = Map(Over(2, kWarnsWhenCompiled));
+  ASSERT_EQ(few.verdicts.size(), 2u);
+  for (const v1::MapVerdict& verdict : few.verdicts) {
+    EXPECT_THAT(verdict.stderr(), HasSubstr("SyntaxWarning"));
+  }
+  const MapEnd many = Map(Over(8, kWarnsWhenCompiled));
+  ASSERT_EQ(many.verdicts.size(), 8u);
+  for (const v1::MapVerdict& verdict : many.verdicts) {
+    EXPECT_EQ(Describe(verdict.outcome()), "SUCCEEDED");
+    EXPECT_EQ(verdict.stderr(), "");
+  }
+}
+
+TEST_F(MapTest, CompiledOnceItBehavesAsEver) {
+  v1::MapCodeRequest request = Over(8, R"(# coding: latin-1
+from __future__ import annotations
+class A:
+    x: Undefined = 1
+def f(n):
+    assert n != 3, "three"
+    return n, A.x, __file__, __name__
+f(i))");
+  request.mutable_program()->set_file_name("solution.py");
+  request.mutable_program()->set_return_value(true);
+  const MapEnd end = Map(request);
+  ASSERT_EQ(end.verdicts.size(), 8u) << end.status.error_message();
+  EXPECT_EQ(end.verdicts[1].outcome().value().text(), "(1, 1, 'solution.py', '__main__')");
+  const v1::MapVerdict& failed = end.verdicts[3];
+  EXPECT_EQ(Describe(failed.outcome()), "RAISED AssertionError");
+  EXPECT_THAT(failed.stderr(), HasSubstr("File \"solution.py\", line 6, in f"));
+  EXPECT_THAT(failed.stderr(), HasSubstr("assert n != 3, \"three\"")) << "source lines are shown";
+  EXPECT_EQ(end.summary.succeeded_count(), 7);
+}
+
+TEST_F(MapTest, WhatDoesNotCompileFailsForEachInput) {
+  const MapEnd end = Map(Over(9, "def f(:"));
+  ASSERT_EQ(end.verdicts.size(), 9u);
+  EXPECT_EQ(end.verdicts[8].outcome().exception().type(), "SyntaxError");
+  EXPECT_EQ(end.summary.failed_count(), 9);
+}
+
+// Folded constants: code objects many times as large as the source.
+TEST_F(MapTest, WhatGrowsTooMuchIsCompiledByEach) {
+  std::string code;
+  for (int line = 0; line < 2000; ++line) absl::StrAppend(&code, "x = (", line, ",) * 200\n");
+  const MapEnd end = Map(Over(8, code));
+  EXPECT_EQ(end.summary.succeeded_count(), 8) << end.status.error_message();
+}
+
 TEST_F(MapTest, InputsDoNotMeet) {
   const MapEnd end =
       Map(Over(5, "import os\nassert not os.listdir('/tmp')\nopen('/tmp/x', 'w').close()"));

@@ -44,6 +44,7 @@ class FakeSandbox final : public sandbox::Sandbox {
   bool output_paused() const { return output_paused_; }
   int pause_count() const { return pause_count_; }
   const v1::Program& program() const { return program_.program; }
+  const sandbox::GuestProgram& guest_program() const { return program_; }
   const sandbox::Limits& limits() const { return limits_; }
   const std::vector<absl::Duration>& interrupts() const { return interrupts_; }
   const std::vector<sandbox::StopReason>& stops() const { return stops_; }

@@ -22,7 +22,7 @@ class ProgramMapTest : public CoreTest {
  protected:
   void Begin(ProgramMapOptions options) {
     map_ = std::make_unique<ProgramMap>(
-        &manager_, options,
+        &manager_, options, std::move(compilation_),
         [this](int index) {
           asked_.push_back(index);
           return Request(ExecutionMode::kCollect);
@@ -44,6 +44,7 @@ class ProgramMapTest : public CoreTest {
     return indices;
   }
 
+  std::optional<ExecutionRequest> compilation_;
   std::vector<int> asked_;
   std::vector<testing::FakeSandbox*> sandboxes_;
   int progress_ = 0;
@@ -156,6 +157,67 @@ TEST_F(ProgramMapTest, DestroyingItKillsWhatRuns) {
   map_.reset();
   EXPECT_EQ(sandboxes_[0]->stops().size(), 1u);
   EXPECT_EQ(sandboxes_[1]->stops().size(), 1u);
+}
+
+class CompiledMapTest : public ProgramMapTest {
+ protected:
+  void SetUp() override {
+    ProgramMapTest::SetUp();
+    compilation_ = Request(ExecutionMode::kCollect);
+    compilation_->program.compile_only = true;
+  }
+  void FinishCompilation(v1::Outcome::Kind kind, std::string compiled) {
+    sandbox::ExecutionEnd end;
+    end.outcome.set_kind(kind);
+    end.compiled = std::move(compiled);
+    sandboxes_[0]->Finish(std::move(end));
+    loop_.Run();
+  }
+};
+
+TEST_F(CompiledMapTest, AllRunWhatOneHasCompiled) {
+  Begin({.count = 3, .concurrency = 2});
+  GrantAll();
+  ASSERT_EQ(sandboxes_.size(), 1u);
+  EXPECT_TRUE(sandboxes_[0]->guest_program().compile_only);
+  EXPECT_THAT(asked_, IsEmpty()) << "before it is compiled";
+  EXPECT_FALSE(map_->AtEnd());
+  FinishCompilation(v1::Outcome::KIND_SUCCEEDED, "code");
+  EXPECT_THAT(asked_, ElementsAre(0, 1));
+  GrantAll();
+  for (size_t i = 1; i <= 2; ++i) {
+    const sandbox::GuestProgram& program = sandboxes_[i]->guest_program();
+    ASSERT_NE(program.compiled, nullptr);
+    EXPECT_EQ(*program.compiled, "code");
+    EXPECT_FALSE(program.compile_only);
+  }
+  Finish(1);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_EQ(map_->counts().succeeded, 1) << "compiling is no input";
+}
+
+TEST_F(CompiledMapTest, WhatDoesNotCompileEachInputMeetsItself) {
+  Begin({.count = 3, .concurrency = 2});
+  GrantAll();
+  FinishCompilation(v1::Outcome::KIND_RAISED, "");
+  GrantAll();
+  EXPECT_EQ(sandboxes_[1]->guest_program().compiled, nullptr);
+  Finish(1, v1::Outcome::KIND_RAISED);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+}
+
+TEST_F(CompiledMapTest, WhereNoneCanBeHadAtAllTheMapSaysWhy) {
+  source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
+  Begin({.count = 3, .concurrency = 2});
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(ReasonOf(map_->failure()), v1::ERROR_REASON_OVERLOADED);
+}
+
+TEST_F(CompiledMapTest, DestroyingItEndsTheCompilation) {
+  Begin({.count = 3, .concurrency = 2});
+  GrantAll();
+  map_.reset();
+  EXPECT_EQ(sandboxes_[0]->stops().size(), 1u);
 }
 
 }  // namespace
