@@ -76,7 +76,13 @@ ssize_t GuestChannel::Get(char* piece, size_t wanted) {
   const ssize_t got = ::recvmsg(socket_.fd(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (got < 0 || (header.msg_controllen == 0 && (header.msg_flags & MSG_CTRUNC) == 0)) return got;
   std::vector<UniqueFd> came = TakeDescriptors(&header);
-  if ((header.msg_flags & MSG_CTRUNC) != 0 || came.size() > 1 || (descriptor_ && !came.empty())) {
+  const bool is_cut = (header.msg_flags & MSG_CTRUNC) != 0;
+  if (is_cut && came.empty()) {
+    // For want of a descriptor of ours, which is no fault of the guest's.
+    descriptor_missed_ = true;
+    return got;
+  }
+  if (is_cut || came.size() > 1 || (descriptor_ && !came.empty())) {
     errno = EBADMSG;
     return -1;
   }
@@ -86,7 +92,7 @@ ssize_t GuestChannel::Get(char* piece, size_t wanted) {
 
 GuestChannel::FrameOrError GuestChannel::Parse(const std::string& message) {
   FrameOrError frame = ParseGuestFrame(message);
-  if (frame.ok() && frame->has_open_mailbox() != static_cast<bool>(descriptor_)) {
+  if (frame.ok() && frame->has_open_mailbox() != (static_cast<bool>(descriptor_) || descriptor_missed_)) {
     return absl::DataLossError(descriptor_ ? "a descriptor that was not asked for"
                                            : "a mailbox without its descriptor");
   }

@@ -73,6 +73,7 @@ class GuestChannel {
   FdWatcher socket_;
   FrameDecoder decoder_{kMaxIdleFrameBytes};
   UniqueFd descriptor_;
+  bool descriptor_missed_ = false;
   FrameFunction on_frame_;
   std::string outgoing_;
   std::string_view unsent_;

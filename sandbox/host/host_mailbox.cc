@@ -1,5 +1,6 @@
 #include "sandbox/host/host_mailbox.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "sandbox/base/syscall_status.h"
 #include "sandbox/host/mailbox_request.h"
 #include "sandbox/wire/frame.h"
 #include "sandbox/wire/passed_descriptors.h"
@@ -18,8 +20,9 @@ using internal::v1::MailboxFailure;
 using internal::v1::MailboxReply;
 using internal::v1::MailboxRequest;
 
+// Where no connection could be made, it is tried again.
+constexpr absl::Duration kRetryInterval = absl::Milliseconds(100);
 // What one mailbox may take of the loop's turn; others wait meanwhile.
-constexpr int kConnectionsPerTurn = 16;
 constexpr int kPostsPerTurn = 64;
 // What is still read of posts when the session is over.
 constexpr int kLastPosts = 1000;
@@ -34,82 +37,129 @@ bool IsUnixSocket(const UniqueFd& fd, int type) {
   return HasOption(fd.get(), SO_DOMAIN, AF_UNIX) && HasOption(fd.get(), SO_TYPE, type);
 }
 
+struct SocketPair {
+  UniqueFd host;
+  UniqueFd guest;
+};
+
+absl::StatusOr<SocketPair> MakePair(int type) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) return SyscallError("socketpair");
+  // Who sends descriptors is told that they are not taken (Linux 6.16); before, the kernel drops them.
+  constexpr int kPassRights = 83;
+  const int off = 0;
+  (void)::setsockopt(ends[0], SOL_SOCKET, kPassRights, &off, sizeof(off));
+  return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// Of all mailboxes of the process, a quarter of the descriptors that it may have: the rest is for sandboxes and clients.
+bool AllHaveEnough(int64_t open) {
+  static const int64_t maximum = [] {
+    rlimit limit = {};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<int64_t>(limit.rlim_cur / 4) : 256;
+  }();
+  return open >= maximum;
+}
+
+// In a packet of one byte, without waiting.
+bool SendDescriptor(int socket, int descriptor) {
+  char byte = 'c';
+  iovec bytes = {&byte, sizeof(byte)};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr header = {};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  AttachDescriptors({&descriptor, 1}, control, &header);
+  return ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(byte);
+}
+
 }  // namespace
 
 // ---- the line -----------------------------------------------------------------------------------
 
-absl::Status HostMailbox::Open(UniqueFd line) {
+absl::Status HostMailbox::Open(UniqueFd carrier) {
   if (std::exchange(had_line_, true)) return absl::DataLossError("a second mailbox");
-  if (!IsUnixSocket(line, SOCK_SEQPACKET)) {
+  if (carrier && !IsUnixSocket(carrier, SOCK_SEQPACKET)) {
     return absl::DataLossError("a mailbox's line that is no packet socket");
   }
-  if (is_closed_) return absl::OkStatus();
-  line_.emplace(loop_, std::move(line));
-  // The guest sees a line that is closed.
+  // The server had no descriptor left to receive it with: the guest sees that it is closed.
+  if (is_closed_ || !carrier) return absl::OkStatus();
+  absl::StatusOr<SocketPair> line = MakePair(SOCK_SEQPACKET);
+  // Without descriptors for one the guest sees a carrier that is closed.
+  if (!line.ok() || !SendDescriptor(carrier.get(), line->guest.get())) return absl::OkStatus();
+  line_.emplace(loop_, std::move(line->host));
   if (!line_->Open().ok()) line_.reset();
-  if (observer_ != nullptr && line_.has_value()) line_->WaitReadable([this] { OnLine(); });
+  if (observer_ != nullptr) Serve();
   return absl::OkStatus();
 }
 
 void HostMailbox::SetObserver(MailboxObserver* observer) {
   observer_ = observer;
   if (observer == nullptr) return CloseAll();
-  if (line_.has_value()) line_->WaitReadable([this] { OnLine(); });
+  Serve();
 }
 
-void HostMailbox::OnLine() {
-  for (int i = 0; i < kConnectionsPerTurn; ++i) {
-    const absl::Status accepted = Accept();
-    if (is_closed_) return;
-    if (absl::IsUnavailable(accepted)) break;
-    if (absl::IsOutOfRange(accepted)) return line_.reset();
-    if (!accepted.ok()) return Break(std::string(accepted.message()));
-  }
+void HostMailbox::Serve() {
+  if (!line_.has_value()) return;
   line_->WaitReadable([this] { OnLine(); });
+  MakeAhead();
 }
 
-absl::Status HostMailbox::Accept() {
-  char bytes[2];
-  iovec data = {bytes, sizeof(bytes)};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-  msghdr header = {};
-  header.msg_iov = &data;
-  header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof(control);
-  const ssize_t got = ::recvmsg(line_->fd(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return absl::UnavailableError("");
-  if (got <= 0) return absl::OutOfRangeError("");
-  std::vector<UniqueFd> came = TakeDescriptors(&header);
-  if (got != 1 || (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || came.size() != 1 ||
-      !IsUnixSocket(came.front(), SOCK_STREAM)) {
-    return absl::DataLossError("something else than a connection on a mailbox's line");
+// The guest says nothing on its line: it has closed it, or is none of ours.
+void HostMailbox::OnLine() {
+  char byte;
+  const ssize_t got = ::recv(line_->fd(), &byte, sizeof(byte), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+    return line_->WaitReadable([this] { OnLine(); });
   }
-  if (connections_.size() >= kMaxConnections) {
-    Refuse(came.front());
-    return absl::OkStatus();
+  if (got > 0) return Break("words on a mailbox's line");
+  line_.reset();
+}
+
+void HostMailbox::MakeAhead() {
+  if (!line_.has_value() || observer_ == nullptr || std::exchange(is_making_ahead_, true)) return;
+  size_t unused = 0;
+  for (const auto& [number, connection] : connections_) {
+    unused += connection.state == State::kUnused ? 1 : 0;
   }
-  auto socket = std::make_unique<MailboxConnection>(loop_, std::move(came.front()), &budget_);
-  if (!socket->Open().ok()) return absl::OkStatus();  // the guest sees that it is closed
+  for (; unused < kConnectionsAhead && connections_.size() < kMaxConnections; ++unused) {
+    if (MakeConnection()) continue;
+    if (unused == 0 && retry_timer_ == 0) {
+      retry_timer_ = loop_->CallAfter(kRetryInterval, [this] {
+        retry_timer_ = 0;
+        MakeAhead();
+      });
+    }
+    break;
+  }
+  is_making_ahead_ = false;
+}
+
+bool HostMailbox::MakeConnection() {
+  if (AllHaveEnough(open_connections)) return false;
+  absl::StatusOr<SocketPair> pair = MakePair(SOCK_STREAM);
+  if (!pair.ok()) return false;
+  auto socket = std::make_unique<MailboxConnection>(loop_, std::move(pair->host), &budget_);
+  if (!socket->Open().ok() || !SendDescriptor(line_->fd(), pair->guest.get())) return false;
   const int64_t number = ++last_number_;
   MailboxConnection& connection = *socket;
-  connections_.emplace(number, Connection{State::kReading, std::move(socket)});
-  // Most often the request is there already.
-  if (auto frame = connection.Poll()) {
-    OnFrame(number, *std::move(frame));
-  } else {
-    connection.AwaitFrame([this, number](auto next) { OnFrame(number, std::move(next)); });
-  }
-  return absl::OkStatus();
+  connections_.try_emplace(number, std::move(socket));
+  connection.AwaitUse([this, number] { OnUsed(number); });
+  return true;
 }
 
-void HostMailbox::Refuse(const UniqueFd& socket) {
-  const MailboxReply reply = MailboxFailureOf(
-      MailboxFailure::REASON_TOO_MANY,
-      absl::StrCat(kMaxConnections, " calls of this interpreter are open already"));
-  const auto frame = EncodeFrame(reply, MailboxConnection::kMaxFrameBytes);
-  if (frame.ok()) {
-    (void)::send(socket.get(), frame->data(), frame->size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+// Its first bytes are there, or its end.
+void HostMailbox::OnUsed(int64_t number) {
+  Connection* const connection = Find(number);
+  if (connection == nullptr) return;
+  connection->state = State::kReading;
+  MakeAhead();
+  MailboxConnection& socket = *connection->socket;
+  // Most often the whole request is there.
+  if (auto frame = socket.Poll()) {
+    OnFrame(number, *std::move(frame));
+  } else {
+    socket.AwaitFrame([this, number](auto next) { OnFrame(number, std::move(next)); });
   }
 }
 
@@ -142,6 +192,7 @@ void HostMailbox::OpenPosts(int64_t number) {
   std::erase_if(connections_,
                 [](const auto& entry) { return entry.second.state == State::kPosts; });
   Find(number)->state = State::kPosts;
+  MakeAhead();
   ReadPosts(number);
 }
 
@@ -256,6 +307,7 @@ HostMailbox::Connection* HostMailbox::Find(int64_t number) {
 void HostMailbox::Drop(int64_t number) {
   connections_.erase(number);
   RetryStalled();
+  MakeAhead();
 }
 
 void HostMailbox::RetryStalled() {
@@ -288,6 +340,7 @@ void HostMailbox::Break(std::string detail) {
 
 void HostMailbox::CloseAll() {
   is_closed_ = true;
+  loop_->Cancel(std::exchange(retry_timer_, 0));
   line_.reset();
   connections_.clear();
   inbox_.Close();

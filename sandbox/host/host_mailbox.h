@@ -1,5 +1,8 @@
-// The host's side of one interpreter's mailbox (internal/v1/mailbox.proto): accepts the guest's connections, reads
+// The host's side of one interpreter's mailbox (internal/v1/mailbox.proto): makes connections ahead for the guest, reads
 // what it posts and asks, opens its inbox to it.
+//
+// The host reads only from sockets whose ends it made and gave one of away: who has a socket's other end too can make any
+// reader of it wait, MSG_DONTWAIT or not, by reading slowly (the kernel holds a mutex of the socket while it copies).
 //
 // What no guest of ours can have sent breaks the protocol, and ends the interpreter; what its code can bring about is answered
 // with a failure.
@@ -31,18 +34,21 @@ namespace cloister::sandbox {
 
 class HostMailbox final : public Mailbox {
  public:
-  // Open at once.
+  // Open at once, those that wait for their first byte included.
   static constexpr size_t kMaxConnections = 64;
+  // Waiting for the guest to use them.
+  static constexpr size_t kConnectionsAhead = 2;
 
   // `on_broken` is told once that the guest has broken the protocol; everything is closed then.
   using BrokenFunction = std::function<void(std::string detail)>;
   HostMailbox(AsioLoop* loop, BrokenFunction on_broken)
       : loop_(loop), on_broken_(std::move(on_broken)) {}
+  ~HostMailbox() override { CloseAll(); }
   HostMailbox(const HostMailbox&) = delete;
   HostMailbox& operator=(const HostMailbox&) = delete;
 
-  // The guest has a mailbox from here on, and this is the host's end of its line. DATA_LOSS: no guest of ours sends that.
-  absl::Status Open(UniqueFd line);
+  // The guest has a mailbox from here on, and is given its end of the line through this. DATA_LOSS: no guest of ours sends that.
+  absl::Status Open(UniqueFd carrier);
   // The session is over: tells of the posts that are there, and closes everything.
   void Close();
 
@@ -58,16 +64,29 @@ class HostMailbox final : public Mailbox {
   void Answer(int64_t number, internal::v1::MailboxReply reply, UniqueFd descriptor) override;
 
  private:
-  enum class State { kReading, kPosts, kAwaitingAnswer, kAnswering };
+  enum class State { kUnused, kReading, kPosts, kAwaitingAnswer, kAnswering };
+  // Of all mailboxes.
+  static inline int64_t open_connections = 0;
   struct Connection {
-    State state = State::kReading;
+    explicit Connection(std::unique_ptr<MailboxConnection> connected)
+        : socket(std::move(connected)) {
+      ++open_connections;
+    }
+    Connection(const Connection&) = delete;
+    Connection& operator=(const Connection&) = delete;
+    ~Connection() { --open_connections; }
+
+    State state = State::kUnused;
     std::unique_ptr<MailboxConnection> socket;
   };
 
+  void Serve();
   void OnLine();
-  // One connection of the line. UNAVAILABLE: there is none now. OUT_OF_RANGE: there will be none.
-  absl::Status Accept();
-  void Refuse(const UniqueFd& socket);
+  // Makes connections until as many wait as are to, or as many are open as may.
+  void MakeAhead();
+  // False where none can be had now.
+  bool MakeConnection();
+  void OnUsed(int64_t number);
   void OnFrame(int64_t number, MailboxConnection::FrameOrError frame);
   void OnRequestFrame(int64_t number, const std::string& frame);
   void OnRequest(int64_t number, internal::v1::MailboxRequest request);
@@ -91,6 +110,8 @@ class HostMailbox final : public Mailbox {
   MailboxObserver* observer_ = nullptr;
   bool is_closed_ = false;
   std::optional<FdWatcher> line_;
+  bool is_making_ahead_ = false;
+  Loop::TimerId retry_timer_ = 0;
   bool had_line_ = false;
   HostInbox inbox_{loop_, [this] {
                      if (observer_ != nullptr) observer_->OnInboxRoom();

@@ -1,7 +1,7 @@
 // The host's end of one connection of a mailbox: reads frames of the guest's, one at a time, sends at most one, never
 // waits, believes nothing.
 //
-// The guest made the socket and may have kept the host's end as well: it can take bytes away, add some, and set flags.
+// The host made the socket and gave the guest the other end only, so that reading never waits (host_mailbox.h).
 //
 // Thread-safety: the loop's thread only.
 // Ownership: of the socket. May be destroyed at any time, from inside its functions too; then none of them runs.
@@ -57,6 +57,9 @@ class MailboxConnection {
 
   // As FdWatcher::Open.
   absl::Status Open() { return socket_.Open(); }
+
+  // Calls `function` once, never inline, when the guest has said something or closed its end.
+  void AwaitUse(std::function<void()> function) { socket_.WaitReadable(std::move(function)); }
 
   // The next frame or error if it is there already. What is held for the frame before is given back.
   std::optional<FrameOrError> Poll();

@@ -37,6 +37,8 @@ struct Backend {
   core::RequestMemory* request_memory;
   // Of maps, which hold theirs for as long as they run.
   core::RequestMemory* map_memory;
+  // Of messages that wait in inboxes, for as long as nobody reads them there.
+  core::RequestMemory* message_memory;
   // What an empty RunCodeRequest.template means.
   std::string default_template;
   absl::Duration keep_alive_interval = absl::Seconds(15);

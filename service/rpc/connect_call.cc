@@ -12,6 +12,9 @@
 namespace cloister::rpc {
 namespace {
 
+// A stream that says nothing is not kept for ever.
+constexpr absl::Duration kOpeningPatience = absl::Seconds(10);
+
 absl::Status OutOfTurn(const char* field, const char* description) {
   return core::FieldInvalidError({{field, description}});
 }
@@ -20,6 +23,8 @@ absl::Status OutOfTurn(const char* field, const char* description) {
 
 ConnectCall* ConnectCall::Start() {
   self_ = shared_from_this();
+  // Before anything is read, so that it comes before all that ends the call.
+  backend_.loop->Enter([self = self_] { self->AwaitOpening(); });
   StartRead(&request_);
   return this;
 }
@@ -31,11 +36,16 @@ void ConnectCall::OnReadDone(bool ok) {
     backend_.loop->Enter([self = shared_from_this()] { self->OnReadsDone(); });
     return;
   }
-  taken_ = TakeRequest(request_, backend_.request_memory);
+  taken_ = TakeRequest(request_, backend_.message_memory);
   request_.Clear();
   read_votes_ = 0;
   backend_.loop->Enter([self = shared_from_this()] { self->OnRequest(); });
   VoteToRead();
+}
+
+void ConnectCall::AwaitOpening() {
+  timer_ = backend_.loop->CallAfter(
+      kOpeningPatience, [this] { Fail(OutOfTurn("open", "did not come within 10 s; it must come first")); });
 }
 
 void ConnectCall::VoteToRead() {
@@ -66,6 +76,7 @@ void ConnectCall::Open(TakenOpening opening) {
       backend_.messages->Connect(opening.interpreter, std::move(opening.options), self);
   if (!connection.ok()) return Fail(connection.status());
   connection_ = *std::move(connection);
+  backend_.loop->Cancel(timer_);
   response_.mutable_opened();
   Write();
   ScheduleKeepAlive();
@@ -115,6 +126,7 @@ void ConnectCall::Pump() {
 }
 
 bool ConnectCall::Tell(core::MessageEvent event) {
+  response_ = v1::ConnectResponse();  // Clear() would keep the memory of a large one
   if (const auto* message = std::get_if<core::PostedMessage>(&event)) {
     auto value = sandbox::ValueFromClone(message->clone, sandbox::kResultCloneLimits);
     // It was checked by the same rules when it came.
@@ -128,7 +140,6 @@ bool ConnectCall::Tell(core::MessageEvent event) {
   }
   const core::HostCall& call = std::get<core::HostCall>(event);
   v1::HostCall& told = *response_.mutable_host_call();
-  told.Clear();
   told.set_number(call.number);
   const absl::Status filled = FillHostCall(call.call, &told);
   if (filled.ok()) return true;

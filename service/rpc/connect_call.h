@@ -44,6 +44,7 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   bool InternalInlineable() override { return true; }
 
   // Loop.
+  void AwaitOpening();
   void OnRequest();
   void Open(TakenOpening opening);
   void Post();

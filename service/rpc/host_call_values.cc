@@ -15,13 +15,16 @@ namespace {
 
 using v1::Value;
 
-// What arguments share is copied, for each that has it. No more than that:
+// What arguments share is copied, for each that has it. No more than that of one call, in memory: there a Value takes
+// a hundred bytes for what may be four on the wire.
 constexpr size_t kMaximumCopiedBytes = size_t{16} << 20;
 
 // Takes Values apart that lie in one, with what they refer to.
 class Splitter {
  public:
-  explicit Splitter(Value whole) : whole_(std::move(whole)) {}
+  // `copied_bytes` is that of all arguments of the call.
+  Splitter(Value whole, size_t* copied_bytes)
+      : whole_(std::move(whole)), copied_bytes_(*copied_bytes) {}
 
   Value& whole() { return whole_; }
 
@@ -82,7 +85,7 @@ class Splitter {
         places_.emplace(reference, static_cast<uint32_t>(outermost->shared_size()));
     if (is_new) {
       const Value& shared = whole_.shared(static_cast<int>(reference));
-      copied_bytes_ += shared.ByteSizeLong();
+      copied_bytes_ += shared.SpaceUsedLong();
       if (copied_bytes_ > kMaximumCopiedBytes) {
         return absl::InvalidArgumentError(
             "the arguments share too much with one another; pass them as one, in a tuple");
@@ -94,17 +97,18 @@ class Splitter {
 
   Value whole_;
   std::unordered_map<uint32_t, uint32_t> places_;  // by that in whole_
-  size_t copied_bytes_ = 0;
+  size_t& copied_bytes_;
 };
 
 }  // namespace
 
 absl::Status FillHostCall(const internal::v1::CallHost& call, v1::HostCall* host_call) {
+  size_t copied_bytes = 0;
   host_call->set_function(call.function());
   if (!call.arguments().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(
         Value whole, sandbox::ValueFromClone(call.arguments(), sandbox::kResultCloneLimits));
-    Splitter splitter(std::move(whole));
+    Splitter splitter(std::move(whole), &copied_bytes);
     for (Value& item : *splitter.whole().mutable_tuple_value()->mutable_items()) {
       CLOISTER_ASSIGN_OR_RETURN(*host_call->add_arguments(), splitter.Take(&item));
     }
@@ -112,7 +116,7 @@ absl::Status FillHostCall(const internal::v1::CallHost& call, v1::HostCall* host
   if (call.keyword_arguments().empty()) return absl::OkStatus();
   CLOISTER_ASSIGN_OR_RETURN(
       Value whole, sandbox::ValueFromClone(call.keyword_arguments(), sandbox::kResultCloneLimits));
-  Splitter splitter(std::move(whole));
+  Splitter splitter(std::move(whole), &copied_bytes);
   v1::Entries& entries = *splitter.whole().mutable_dict_value();
   for (int i = 0; i < entries.keys_size(); ++i) {
     if (!entries.keys(i).has_string_value()) {

@@ -18,7 +18,7 @@ class PostMessageCall final : public UnaryCall {
 
  private:
   absl::Status Prepare() override {
-    CLOISTER_ASSIGN_OR_RETURN(message_, TakePost(*request_, backend().request_memory));
+    CLOISTER_ASSIGN_OR_RETURN(message_, TakePost(*request_, backend().message_memory));
     return absl::OkStatus();
   }
   void Begin() override {

@@ -82,7 +82,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       validator_(rpc::RequestBounds(), LimitsPolicyOf(config)),
       sandbox_validator_(&validator_, LifetimePolicyOf(config)),
       request_memory_(config.queue().maximum_bytes(), &call_observers_),
-      map_memory_(config.queue().maximum_bytes(), &call_observers_) {
+      map_memory_(config.queue().maximum_bytes(), &call_observers_),
+      message_memory_(config.queue().maximum_bytes(), &call_observers_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -173,6 +174,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
       .observer = &call_observers_,
       .request_memory = &request_memory_,
       .map_memory = &map_memory_,
+      .message_memory = &message_memory_,
       .default_template = config_.templates(0).name(),
       .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
       .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {

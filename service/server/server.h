@@ -84,6 +84,7 @@ class Server {
   const rpc::SandboxRequestValidator sandbox_validator_;
   core::RequestMemory request_memory_;
   core::RequestMemory map_memory_;
+  core::RequestMemory message_memory_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 
   sandbox::AsioLoop loop_;

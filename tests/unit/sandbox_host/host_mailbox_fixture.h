@@ -68,10 +68,31 @@ class HostMailboxTest : public HostSessionTest {
  protected:
   void OpenMailbox() {
     auto [host, guest] = MakePair(SOCK_SEQPACKET);
-    line_ = std::move(guest);
     SayOpenMailbox(std::move(host));
     mailbox().SetObserver(&observed_);
     Settle();
+    line_ = TakeFrom(guest);
+  }
+  // A descriptor that the host sends.
+  UniqueFd TakeFrom(const UniqueFd& socket) {
+    char byte;
+    RunUntil(&loop_, [&] { return ::recv(socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0; });
+    iovec data = {&byte, sizeof(byte)};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    msghdr header = {};
+    header.msg_iov = &data;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof(control);
+    EXPECT_EQ(::recvmsg(socket.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC), 1);
+    std::vector<UniqueFd> came = TakeDescriptors(&header);
+    EXPECT_EQ(came.size(), 1u);
+    return came.empty() ? UniqueFd() : std::move(came.front());
+  }
+  // Whether the host has sent one more.
+  static bool HasOne(const UniqueFd& socket) {
+    char byte;
+    return ::recv(socket.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
   }
   void SayOpenMailbox(UniqueFd fd) {
     internal::v1::GuestFrame frame;
@@ -82,20 +103,7 @@ class HostMailboxTest : public HostSessionTest {
   }
   Mailbox& mailbox() { return sandbox_->mailbox(); }
 
-  void SendLine(std::string_view bytes, int fd) {
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    iovec data = {const_cast<char*>(bytes.data()), bytes.size()};
-    msghdr header = {};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    if (fd >= 0) AttachDescriptors({&fd, 1}, control, &header);
-    ASSERT_EQ(::sendmsg(line_.get(), &header, MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
-  }
-  UniqueFd Connect() {
-    auto [host, guest] = MakePair(SOCK_STREAM);
-    SendLine("c", host.get());
-    return std::move(guest);
-  }
+  UniqueFd Connect() { return TakeFrom(line_); }
   UniqueFd Ask(const internal::v1::MailboxRequest& request) {
     UniqueFd connection = Connect();
     EXPECT_TRUE(WriteFrame(connection.get(), request, kMaxMailboxFrame).ok());

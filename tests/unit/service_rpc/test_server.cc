@@ -29,6 +29,7 @@ pool::PoolSetOptions OnePool() {
 TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptions options)
     : request_memory_(options.request_memory_bytes, &calls_),
       map_memory_(options.request_memory_bytes, &calls_),
+      message_memory_(options.request_memory_bytes, &calls_),
       validator_(rpc::RequestBounds(), Policy()) {
   // Never from inside Run: no guest is that fast.
   factory_.on_run = [this, on_run = std::move(on_run)](FakeSandbox& sandbox) {
@@ -60,6 +61,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
               .observer = &calls_,
               .request_memory = &request_memory_,
               .map_memory = &map_memory_,
+              .message_memory = &message_memory_,
               .default_template = "python",
               .keep_alive_interval = options.keep_alive_interval,
               .info = [] {

@@ -196,6 +196,7 @@ class TestServer {
   std::unique_ptr<core::ExecutionManager> manager_;
   core::RequestMemory request_memory_;
   core::RequestMemory map_memory_;
+  core::RequestMemory message_memory_;
   rpc::RequestValidator validator_;
   rpc::SandboxRequestValidator sandbox_validator_{&validator_, rpc::LifetimePolicy()};
   rpc::Backend backend_;
