@@ -1,5 +1,5 @@
 // An interpreter's way to its host (cloister/internal/v1/mailbox.proto), opened when it is first
-// needed.
+// needed. The host makes all sockets that it reads: they come to the guest ahead of their use.
 //
 // Thread-safety: with the GIL, which is released where it waits.
 // Errors: false with a Python exception set.
@@ -19,7 +19,7 @@ class Mailbox {
   // Of the calling interpreter.
   static Mailbox& Here();
 
-  Mailbox() { line_.of = MessageEnds::Of::kMailbox; }
+  Mailbox() { door_.of = line_.of = MessageEnds::Of::kMailbox; }
 
   // Before the first cell of a session. The sender outlives the interpreter.
   void SetHost(FrameSender* sender) { sender_ = sender; }
@@ -28,10 +28,15 @@ class Mailbox {
   bool Connect(const Deadline& deadline, UniqueFd* connection);
 
  private:
-  bool Open();
+  // Asks the host for a line, once.
+  bool Ask();
+  bool Open(const Deadline& deadline);
+  // The next descriptor that the host sends.
+  bool Receive(MessageEnds* from, const Deadline& deadline, UniqueFd* descriptor);
 
   FrameSender* sender_ = nullptr;
-  MessageEnds line_;
+  MessageEnds door_;  // where the line comes, until it is there
+  MessageEnds line_;  // where connections come
 };
 
 }  // namespace cloister::sandbox

@@ -27,6 +27,17 @@ std::string Clone(const v1::Value& value) {
   return clone.value_or("");
 }
 
+void SendDescriptor(int socket, int descriptor) {
+  char byte = 0;
+  iovec data = {&byte, 1};
+  msghdr message = {};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  AttachDescriptors({&descriptor, 1}, control, &message);
+  (void)sendmsg(socket, &message, MSG_NOSIGNAL);
+}
+
 }  // namespace
 
 std::string CloneOf(const std::string& text) {
@@ -47,14 +58,14 @@ MailboxHost::MailboxHost(SessionClient* client) {
   sending_.reset(pair[0]);
   receiving_.reset(pair[1]);
   shutdown(pair[0], SHUT_RD);
-  client->on_mailbox = [this](UniqueFd line) {
+  client->on_mailbox = [this](UniqueFd door) {
     ++mailboxes_opened_;
-    const int fd = line.get();
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      open_.push_back(std::move(line));
-    }
-    Start([this, fd] { ServeLine(fd); });
+    int line[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line), 0);
+    const UniqueFd theirs(line[1]);
+    SendDescriptor(door.get(), theirs.get());
+    line_ = Keep(UniqueFd(line[0]));
+    for (int i = 0; i < 2; ++i) Offer();
   };
 }
 
@@ -82,30 +93,27 @@ void MailboxHost::Start(std::function<void()> run) {
   if (!is_over_) threads_.emplace_back(std::move(run));
 }
 
-void MailboxHost::ServeLine(int line) {
-  for (;;) {
-    char byte;
-    iovec data = {&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
-    msghdr header = {};
-    header.msg_iov = &data;
-    header.msg_iovlen = 1;
-    header.msg_control = control;
-    header.msg_controllen = sizeof(control);
-    if (recvmsg(line, &header, MSG_CMSG_CLOEXEC) <= 0) return;
-    for (UniqueFd& connection : TakeDescriptors(&header)) {
-      const int fd = connection.get();
-      {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        open_.push_back(std::move(connection));
-        if (is_over_) return;
-      }
-      Start([this, fd] { Serve(fd); });
-    }
-  }
+int MailboxHost::Keep(UniqueFd fd) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  open_.push_back(std::move(fd));
+  return open_.back().get();
+}
+
+void MailboxHost::Offer() {
+  int pair[2];
+  EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+  const UniqueFd theirs(pair[1]);
+  const int ours = Keep(UniqueFd(pair[0]));
+  SendDescriptor(line_, theirs.get());
+  Start([this, ours] { Serve(ours); });
 }
 
 void MailboxHost::Serve(int connection) {
+  // The next one is there before the guest needs it.
+  char first;
+  recv(connection, &first, 1, MSG_PEEK);
+  if (IsOver()) return;
+  Offer();
   MailboxRequest request;
   if (!ReadFrame(connection, &request, kMaxFrameBytes).ok()) {
     shutdown(connection, SHUT_RDWR);
@@ -149,6 +157,11 @@ void MailboxHost::Serve(int connection) {
 void MailboxHost::AddPeer(const std::string& name, MailboxHost* host) {
   const std::lock_guard<std::mutex> lock(mutex_);
   peers_[name] = host->inbox();
+}
+
+bool MailboxHost::IsOver() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return is_over_;
 }
 
 bool MailboxHost::Reads() {

@@ -63,7 +63,11 @@ class MailboxHost {
   int mailboxes_opened() const { return mailboxes_opened_; }
 
  private:
-  void ServeLine(int line);
+  // Keeps it open until the end, when it is shut down.
+  int Keep(UniqueFd fd);
+  // Sends the interpreter a connection.
+  void Offer();
+  bool IsOver();
   void Serve(int connection);
   void ServePosts(int connection);
   bool Reads();
@@ -71,6 +75,7 @@ class MailboxHost {
 
   UniqueFd sending_, receiving_;
   int mailboxes_opened_ = 0;
+  int line_ = -1;
 
   std::mutex mutex_;
   std::map<std::string, int> peers_;  // their sending ends

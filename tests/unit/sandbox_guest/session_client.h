@@ -50,8 +50,8 @@ class SessionClient {
   std::function<void(const internal::v1::GuestFrame&)> on_frame;
   std::function<void(const std::string& output)> on_output;
 
-  // Called with the host's end of the line when the session opens its mailbox.
-  std::function<void(UniqueFd line)> on_mailbox;
+  // Called when the session opens its mailbox, with what the line is to be sent through.
+  std::function<void(UniqueFd door)> on_mailbox;
 
   // What comes between cells, until `enough` says so.
   SessionAnswer Await(const std::function<bool(const SessionAnswer&)>& enough);
