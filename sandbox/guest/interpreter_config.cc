@@ -41,9 +41,7 @@ absl::StatusOr<InterpreterConfig> InterpreterConfig::Of(internal::v1::GilProfile
 
 absl::StatusOr<PyThreadState*> InterpreterConfig::Create() const {
   PyThreadState* state = nullptr;
-  BeginSharingMainArenas(config_.use_main_obmalloc != 0);
   const PyStatus status = Py_NewInterpreterFromConfig(&state, &config_);
-  EndSharingMainArenas(state);
   if (PyStatus_Exception(status)) {
     return absl::ResourceExhaustedError(absl::StrCat(
         "CPython makes no interpreter: ", status.err_msg == nullptr ? "" : status.err_msg));
