@@ -281,7 +281,34 @@ void HostMailbox::ReadPosts(int64_t number) {
   connection->socket->AwaitFrame([this, number](auto frame) { OnFrame(number, std::move(frame)); });
 }
 
+// Connections are in no order, but a guest may have posted on a new one before it asked on another.
+void HostMailbox::ReadUnused() {
+  std::vector<int64_t> unused;
+  for (const auto& [number, connection] : connections_) {
+    if (connection.state == State::kUnused) unused.push_back(number);
+  }
+  for (const int64_t number : unused) {
+    Connection* const connection = Find(number);
+    if (connection == nullptr || connection->state != State::kUnused) continue;
+    std::optional<MailboxConnection::FrameOrError> frame = connection->socket->Poll();
+    if (!frame.has_value()) continue;
+    connection->socket->CancelAwait();
+    connection->state = State::kReading;
+    const auto request = frame->ok() ? ParseMailboxRequest(**frame) : frame->status();
+    if (request.ok() && request->has_open_posts()) {
+      OpenPosts(number);
+      continue;
+    }
+    // Behind what is being told of now.
+    loop_->Post([this, alive = std::weak_ptr<char>(alive_), number, next = *std::move(frame)] {
+      if (!alive.expired()) OnFrame(number, next);
+    });
+  }
+  MakeAhead();
+}
+
 void HostMailbox::ReadAllPosts() {
+  ReadUnused();
   std::vector<int64_t> numbers;
   for (const auto& [number, connection] : connections_) {
     if (connection.state == State::kPosts) numbers.push_back(number);

@@ -95,6 +95,7 @@ class HostMailbox final : public Mailbox {
   // What is there of posts on one connection, or on all.
   void ReadPosts(int64_t number);
   void ReadAllPosts();
+  void ReadUnused();
   // Whether to read on.
   bool OnPostFrame(const std::string& frame);
   void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply, UniqueFd descriptor);
