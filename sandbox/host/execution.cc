@@ -48,9 +48,8 @@ Execution::Execution(SandboxParts* parts, internal::v1::HostFrame frame, const L
   const v1::Program& program =
       session_ == nullptr ? frame.run_program().program() : frame.execute_cell().program();
   return_files_.assign(program.return_files().begin(), program.return_files().end());
-  if (frame.run_program().compile_only()) {
-    max_compiled_bytes_ = MaxCompiledBytes(program.code().size());
-  }
+  max_compiled_bytes_ =
+      frame.run_program().compile_only() ? MaxCompiledBytes(program.code().size()) : 0;
   wants_typed_value_ = program.value_form() == v1::VALUE_FORM_TYPED;
   cell_ = frame.execute_cell().number();
   absl::StatusOr<std::string> encoded = EncodeFrame(frame, kMaxHostFrameBytes);
@@ -199,9 +198,7 @@ absl::Status Execution::CheckFinished(const internal::v1::Finished& finished) co
   if (!wants_typed_value_ && (!finished.value_clone().empty() || !finished.clone_error().empty())) {
     return absl::DataLossError("a typed value that was not asked for");
   }
-  if (finished.compiled().size() > max_compiled_bytes_) {
-    return absl::DataLossError("compiled code that was not asked for");
-  }
+  if (finished.compiled().size() > max_compiled_bytes_) return absl::DataLossError("unasked code");
   return CheckUntypedValue(finished.value());
 }
 
