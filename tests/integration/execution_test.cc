@@ -20,9 +20,21 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-using ExecutionTest = ServerTest;
+class ExecutionTest : public ServerTest {
+ protected:
+  // The programs before may have taken all that was ready.
+  static void AwaitReady() {
+    v1::GetInfoResponse info;
+    do {
+      grpc::ClientContext context;
+      ASSERT_TRUE(server_->info().GetInfo(&context, {}, &info).ok());
+      ASSERT_GT(info.templates_size(), 0);
+    } while (info.templates(0).pool().ready_count() == 0);
+  }
+};
 
 TEST_F(ExecutionTest, RunsAProgramInAWarmSandbox) {
+  AwaitReady();
   const auto response = RunText("print('hello')");
   EXPECT_EQ(Describe(response.outcome()), "SUCCEEDED");
   EXPECT_EQ(response.stdout(), "hello\n");
@@ -103,6 +115,7 @@ TEST_F(ExecutionTest, InputsReachTheProgram) {
   program.add_return_files("out.txt");
   program.add_return_files("missing.txt");
 
+  AwaitReady();
   const auto response = Run(request);
   EXPECT_EQ(Describe(response.outcome()), "SUCCEEDED") << response.stderr();
   EXPECT_EQ(response.stdout(),
