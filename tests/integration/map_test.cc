@@ -115,10 +115,13 @@ TEST_F(MapTest, WhatDoesNotCompileFailsForEachInput) {
 
 // Folded constants: code objects many times as large as the source.
 TEST_F(MapTest, WhatGrowsTooMuchIsCompiledByEach) {
-  std::string code;
+  std::string code = kWarnsWhenCompiled;
   for (int line = 0; line < 2000; ++line) absl::StrAppend(&code, "x = (", line, ",) * 200\n");
   const MapEnd end = Map(Over(8, code));
   EXPECT_EQ(end.summary.succeeded_count(), 8) << end.status.error_message();
+  for (const v1::MapVerdict& verdict : end.verdicts) {
+    EXPECT_THAT(verdict.stderr(), HasSubstr("SyntaxWarning"));
+  }
 }
 
 TEST_F(MapTest, InputsDoNotMeet) {

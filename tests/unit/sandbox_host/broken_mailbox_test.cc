@@ -1,6 +1,7 @@
 // What no guest of ours says about mailboxes, and in them: each ends the interpreter.
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -61,6 +62,20 @@ TEST_F(BrokenMailboxTest, ASecondMailboxEndsIt) {
 TEST_F(BrokenMailboxTest, AMailboxWithoutADescriptorEndsIt) {
   SayOpenMailbox(UniqueFd());
   ExpectViolation("without its descriptor");
+}
+
+// The server's own want of descriptors is no fault of the guest's.
+TEST_F(BrokenMailboxTest, AMailboxThatThereIsNoDescriptorForEndsNothing) {
+  auto [host, guest] = MakePair(SOCK_SEQPACKET);
+  SayOpenMailbox(std::move(host));
+  rlimit usual;
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &usual), 0);
+  const rlimit none = {0, usual.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  Settle();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &usual), 0);
+  EXPECT_TRUE(IsClosed(guest)) << "the guest is told";
+  EXPECT_FALSE(session_.lost.has_value());
 }
 
 TEST_F(BrokenMailboxTest, AMailboxOfAnotherKindEndsIt) {

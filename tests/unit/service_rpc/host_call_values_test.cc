@@ -87,6 +87,19 @@ TEST(HostCallValuesTest, SharingThatMultipliesIsRefused) {
   EXPECT_THAT(std::string(refused.message()), ::testing::HasSubstr("share too much"));
 }
 
+// Few bytes, many Values: each takes a hundred bytes in memory.
+TEST(HostCallValuesTest, SharingOfManySmallValuesIsRefusedToo) {
+  Value arguments;
+  for (int i = 0; i < 400; ++i) arguments.mutable_tuple_value()->add_items()->set_reference(0);
+  v1::Items& shared = *arguments.add_shared()->mutable_list_value();
+  for (int i = 0; i < 10'000; ++i) shared.add_items()->set_singleton(v1::SINGLETON_NONE);
+  internal::v1::CallHost call;
+  call.set_arguments(CloneOf(arguments));
+  v1::HostCall told;
+  EXPECT_EQ(FillHostCall(call, &told).code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_LT(told.SpaceUsedLong(), size_t{20} << 20) << "noticed before it is all there";
+}
+
 TEST(HostCallValuesTest, NamesAreText) {
   Value named;
   named.mutable_dict_value()->add_keys()->set_int_value(1);
