@@ -128,7 +128,6 @@ void InterpreterMail::Leave(MessageConnection* connection) {
 bool InterpreterMail::OnPost(std::string clone) {
   waiting_bytes_ += clone.size();
   waiting_.push_back(std::move(clone));
-  context_.on_used();
   if (connection_ != nullptr) connection_->listener_->OnMessages();
   posts_paused_ = waiting_bytes_ >= kMaxWaitingBytes;
   return !posts_paused_;
@@ -140,6 +139,8 @@ std::optional<std::string> InterpreterMail::TakeWaiting() {
   waiting_.pop_front();
   waiting_bytes_ -= clone.size();
   context_.observer->OnMessage(MessageDirection::kOut, clone.size());
+  // Not already when it was posted: code alone must not keep its sandbox from being idle.
+  context_.on_used();
   if (posts_paused_ && waiting_bytes_ < kMaxWaitingBytes && mailbox_ != nullptr) {
     posts_paused_ = false;
     mailbox_->ResumePosts();
@@ -150,7 +151,6 @@ std::optional<std::string> InterpreterMail::TakeWaiting() {
 // ---- requests -----------------------------------------------------------------------------------
 
 void InterpreterMail::OnRequest(int64_t number, MailboxRequest request) {
-  context_.on_used();
   if (!request.has_call_host()) return PassOn(number, std::move(request));
   if (connection_ != nullptr) {
     return connection_->calls_.Begin(number, std::move(*request.mutable_call_host()));
