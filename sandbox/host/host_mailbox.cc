@@ -24,7 +24,7 @@ using internal::v1::MailboxRequest;
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(100);
 // What one mailbox may take of the loop's turn; others wait meanwhile.
 constexpr int kPostsPerTurn = 64;
-// What is still read of posts when the session is over.
+// What is read of posts before a request that follows them, and when the session is over: more than a socket holds.
 constexpr int kLastPosts = 1000;
 
 bool HasOption(int fd, int option, int wanted) {
@@ -224,7 +224,7 @@ void HostMailbox::OnRequest(int64_t number, MailboxRequest request) {
     Drop(number);
     if (observer_ != nullptr) observer_->OnRequestGone(number);
   });
-  ReadAllPosts();
+  DrainPosts();
   if (Find(number) != nullptr && observer_ != nullptr)
     observer_->OnRequest(number, std::move(request));
 }
@@ -266,19 +266,22 @@ bool HostMailbox::OnPostFrame(const std::string& frame) {
   return true;
 }
 
-void HostMailbox::ReadPosts(int64_t number) {
-  for (int i = 0; i < kPostsPerTurn; ++i) {
+bool HostMailbox::ReadPosts(int64_t number) {
+  bool is_all = false;
+  for (int i = 0; i < kPostsPerTurn && !is_all; ++i) {
     Connection* const connection = Find(number);
-    if (connection == nullptr || posts_paused_) return;
+    if (connection == nullptr || posts_paused_) return false;
     std::optional<MailboxConnection::FrameOrError> frame = connection->socket->Poll();
-    if (!frame.has_value()) break;
-    if (absl::IsOutOfRange(frame->status())) return Drop(number);
-    if (!frame->ok()) return Break(std::string(frame->status().message()));
-    if (!OnPostFrame(**frame)) return;
+    is_all = !frame.has_value();
+    if (is_all) break;
+    if (absl::IsOutOfRange(frame->status())) return Drop(number), false;
+    if (!frame->ok()) return Break(std::string(frame->status().message())), false;
+    if (!OnPostFrame(**frame)) return false;
   }
   Connection* const connection = Find(number);
-  if (connection == nullptr || posts_paused_) return;
+  if (connection == nullptr || posts_paused_) return false;
   connection->socket->AwaitFrame([this, number](auto frame) { OnFrame(number, std::move(frame)); });
+  return !is_all;
 }
 
 // Connections are in no order, but a guest may have posted on a new one before it asked on another.
@@ -307,13 +310,20 @@ void HostMailbox::ReadUnused() {
   MakeAhead();
 }
 
-void HostMailbox::ReadAllPosts() {
+bool HostMailbox::ReadAllPosts() {
   ReadUnused();
   std::vector<int64_t> numbers;
   for (const auto& [number, connection] : connections_) {
     if (connection.state == State::kPosts) numbers.push_back(number);
   }
-  for (const int64_t number : numbers) ReadPosts(number);
+  bool is_more = false;
+  for (const int64_t number : numbers) is_more |= ReadPosts(number);
+  return is_more;
+}
+
+void HostMailbox::DrainPosts() {
+  for (int i = 0; i < kLastPosts / kPostsPerTurn && ReadAllPosts(); ++i) {
+  }
 }
 
 void HostMailbox::ResumePosts() {
@@ -356,7 +366,7 @@ void HostMailbox::RetryStalled() {
 
 void HostMailbox::Close() {
   // So that what was posted just before an end is not lost with it.
-  for (int i = 0; i < kLastPosts / kPostsPerTurn; ++i) ReadAllPosts();
+  DrainPosts();
   CloseAll();
 }
 

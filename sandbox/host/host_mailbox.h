@@ -93,8 +93,10 @@ class HostMailbox final : public Mailbox {
   void OpenPosts(int64_t number);
   void OpenInbox(int64_t number);
   // What is there of posts on one connection, or on all.
-  void ReadPosts(int64_t number);
-  void ReadAllPosts();
+  // Whether more may be there, in these two.
+  bool ReadPosts(int64_t number);
+  bool ReadAllPosts();
+  void DrainPosts();
   void ReadUnused();
   // Whether to read on.
   bool OnPostFrame(const std::string& frame);

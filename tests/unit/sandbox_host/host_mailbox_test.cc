@@ -64,10 +64,10 @@ TEST_F(HostMailboxTest, WhatWasPostedBeforeACallIsToldBeforeIt) {
   OpenMailbox();
   const UniqueFd posts = OpenPosts();
   Settle();
-  for (int i = 0; i < 20; ++i) Post(posts, "before");
+  for (int i = 0; i < 200; ++i) Post(posts, "before");
   const UniqueFd call = Call("f");
   RunUntil(&loop_, [&] { return !observed_.requests.empty(); });
-  EXPECT_THAT(observed_.order, ElementsAre(20u));
+  EXPECT_THAT(observed_.order, ElementsAre(200u));
 }
 
 TEST_F(HostMailboxTest, ACallerThatGoesIsTold) {
