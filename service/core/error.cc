@@ -71,7 +71,14 @@ absl::StatusCode CodeOf(v1::ErrorReason reason) {
     case v1::ERROR_REASON_INTERPRETER_COUNT_EXCEEDED:
     case v1::ERROR_REASON_WORKSPACE_FULL:
     case v1::ERROR_REASON_INBOX_FULL:
+    case v1::ERROR_REASON_RATE_EXCEEDED:
+    case v1::ERROR_REASON_CONCURRENCY_EXCEEDED:
+    case v1::ERROR_REASON_TENANT_MEMORY_EXCEEDED:
       return absl::StatusCode::kResourceExhausted;
+    case v1::ERROR_REASON_CREDENTIALS_MISSING:
+    case v1::ERROR_REASON_CREDENTIALS_INVALID:
+    case v1::ERROR_REASON_CREDENTIALS_EXPIRED:
+      return absl::StatusCode::kUnauthenticated;
     case v1::ERROR_REASON_INTERPRETER_EXISTS:
     case v1::ERROR_REASON_FILE_EXISTS:
     case v1::ERROR_REASON_ALREADY_CONNECTED:
