@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -28,7 +29,7 @@ class MailboxObserver {
   // Mailbox::ResumePosts.
   virtual bool OnPost(std::string clone) = 0;
 
-  // One of open_port, call_host, call_interpreter, spawn_interpreter and end_spawned, to be answered by Mailbox::Answer.
+  // One of those that mailbox.proto has beside open_inbox and open_posts, to be answered by Mailbox::Answer.
   // Its clones are checked; all else in it is as the guest said it. Posts from before it were told, unless they are held
   // back.
   virtual void OnRequest(int64_t number, internal::v1::MailboxRequest request) = 0;
@@ -62,11 +63,9 @@ class Mailbox {
   // A descriptor through which others in the sandbox send into the inbox. UNAVAILABLE, as Post.
   virtual absl::StatusOr<UniqueFd> OpenSender() = 0;
 
-  // Once for each request that is not gone; others are ignored. `descriptor` goes with descriptor_sent.
-  virtual void Answer(int64_t number, internal::v1::MailboxReply reply, UniqueFd descriptor) = 0;
-  void Answer(int64_t number, internal::v1::MailboxReply reply) {
-    Answer(number, std::move(reply), UniqueFd());
-  }
+  // Once for each request that is not gone; others are ignored. `descriptors` go with descriptor_sent and channel_sent.
+  virtual void Answer(int64_t number, internal::v1::MailboxReply reply, std::vector<UniqueFd> descriptors) = 0;
+  void Answer(int64_t number, internal::v1::MailboxReply reply) { Answer(number, std::move(reply), {}); }
 };
 
 }  // namespace cloister::sandbox

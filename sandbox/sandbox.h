@@ -23,6 +23,7 @@
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/limits.h"
 #include "sandbox/interpreter.h"
+#include "sandbox/named_channel.h"
 #include "sandbox/program_runner.h"
 
 namespace cloister::sandbox {
@@ -60,8 +61,8 @@ class Sandbox : public CellRunner {
   // rising from its parent's.
   virtual void ResumeSession(SessionObserver* /*observer*/) {}
 
-  // Of what Fork made: what it held in memory beyond what its zygote held, when it was made. 0 where
-  // nobody could see it.
+  // Of what Fork made: what it held in memory beyond what its zygote held, when it was made. 0
+  // where nobody could see it.
   virtual int64_t copied_bytes() const { return 0; }
 
   // After OnOpened, whatever runs: makes a further interpreter in it. `observer` as in OpenSession,
@@ -76,8 +77,8 @@ class Sandbox : public CellRunner {
     return 0;
   }
 
-  // Nobody wants that interpreter any more. What there is of it is ended, and `done` follows without
-  // one: soon, or when the process it would have shared has begun. Too late is no error.
+  // Nobody wants that interpreter any more. What there is of it is ended, and `done` follows
+  // without one: soon, or when the process it would have shared has begun. Too late is no error.
   virtual void AbandonInterpreter(int64_t /*number*/) {}
 
   // After OnOpened, whatever runs: asks the process that serves its files, which the first call
@@ -88,6 +89,19 @@ class Sandbox : public CellRunner {
   using FileCallback = std::function<void(absl::StatusOr<internal::v1::FileReply>)>;
   virtual void AccessFiles(internal::v1::FileRequest /*request*/, FileCallback done) {
     done(absl::UnimplementedError("no access to files"));
+  }
+
+  // After OnOpened: the channel of this name, for an interpreter of it; made where there is none.
+  // It ends with the sandbox. Errors: INVALID_ARGUMENT (name or capacity), FAILED_PRECONDITION (it
+  // has another capacity), RESOURCE_EXHAUSTED (no room for another one).
+  virtual absl::StatusOr<NamedChannel> OpenChannel(const std::string& /*name*/,
+                                                   std::optional<uint32_t> /*capacity*/) {
+    return absl::ResourceExhaustedError("no channels with names");
+  }
+
+  // From here on the name means nothing; who has opened it goes on using it. NOT_FOUND.
+  virtual absl::Status RemoveChannel(const std::string& /*name*/) {
+    return absl::NotFoundError("no channels with names");
   }
 };
 

@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "sandbox/base/status_macros.h"
 #include "sandbox/base/syscall_status.h"
+#include "sandbox/host/close_beside.h"
 #include "sandbox/mailbox.h"
 #include "sandbox/wire/inbox_packet.h"
 
@@ -111,7 +113,12 @@ absl::StatusOr<UniqueFd> HostInbox::TakeReceiver() {
 void HostInbox::Close() {
   is_closed_ = true;
   sender_.reset();
-  receiver_.reset();
+  if (receiver_) {
+    // Nobody has opened it, and others in the sandbox may have sent into it whatever they like.
+    std::vector<UniqueFd> last;
+    last.push_back(std::move(receiver_));
+    CloseBeside(std::move(last));
+  }
   queue_.clear();
   queued_bytes_ = 0;
 }

@@ -24,7 +24,8 @@ using internal::v1::MailboxRequest;
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(100);
 // What one mailbox may take of the loop's turn; others wait meanwhile.
 constexpr int kPostsPerTurn = 64;
-// What is read of posts before a request that follows them, and when the session is over: more than a socket holds.
+// What is read of posts before a request that follows them, and when the session is over: more than
+// a socket holds.
 constexpr int kLastPosts = 1000;
 
 bool HasOption(int fd, int option, int wanted) {
@@ -45,14 +46,16 @@ struct SocketPair {
 absl::StatusOr<SocketPair> MakePair(int type) {
   int ends[2];
   if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) return SyscallError("socketpair");
-  // Who sends descriptors is told that they are not taken (Linux 6.16); before, the kernel drops them.
+  // Who sends descriptors is told that they are not taken (Linux 6.16); before, the kernel drops
+  // them.
   constexpr int kPassRights = 83;
   const int off = 0;
   (void)::setsockopt(ends[0], SOL_SOCKET, kPassRights, &off, sizeof(off));
   return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// Of all mailboxes of the process, a quarter of the descriptors that it may have: the rest is for sandboxes and clients.
+// Of all mailboxes of the process, a quarter of the descriptors that it may have: the rest is for
+// sandboxes and clients.
 bool AllHaveEnough(int64_t open) {
   static const int64_t maximum = [] {
     rlimit limit = {};
@@ -207,7 +210,9 @@ void HostMailbox::OpenInbox(int64_t number) {
   }
   MailboxReply reply;
   reply.mutable_descriptor_sent();
-  Reply(connection, number, reply, *std::move(receiver));
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(*std::move(receiver));
+  Reply(connection, number, reply, std::move(descriptors));
 }
 
 void HostMailbox::OnRequest(int64_t number, MailboxRequest request) {
@@ -229,17 +234,17 @@ void HostMailbox::OnRequest(int64_t number, MailboxRequest request) {
     observer_->OnRequest(number, std::move(request));
 }
 
-void HostMailbox::Answer(int64_t number, MailboxReply reply, UniqueFd descriptor) {
+void HostMailbox::Answer(int64_t number, MailboxReply reply, std::vector<UniqueFd> descriptors) {
   Connection* const connection = Find(number);
   if (connection == nullptr || connection->state != State::kAwaitingAnswer) return;
   if (reply.has_failure()) {
     reply = MailboxFailureOf(reply.failure().reason(), reply.failure().message());
   }
-  Reply(*connection, number, reply, std::move(descriptor));
+  Reply(*connection, number, reply, std::move(descriptors));
 }
 
 void HostMailbox::Reply(Connection& connection, int64_t number, const MailboxReply& reply,
-                        UniqueFd descriptor) {
+                        std::vector<UniqueFd> descriptors) {
   connection.state = State::kAnswering;
   connection.socket->CancelAwait();
   absl::StatusOr<std::string> frame = EncodeFrame(reply, MailboxConnection::kMaxFrameBytes);
@@ -248,7 +253,7 @@ void HostMailbox::Reply(Connection& connection, int64_t number, const MailboxRep
         MailboxFailureOf(MailboxFailure::REASON_REFUSED, "the result is larger than 16 MiB"),
         MailboxConnection::kMaxFrameBytes);
   }
-  connection.socket->Send(*std::move(frame), std::move(descriptor),
+  connection.socket->Send(*std::move(frame), std::move(descriptors),
                           [this, number](const absl::Status&) { Drop(number); });
   RetryStalled();
 }

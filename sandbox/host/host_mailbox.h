@@ -21,6 +21,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "sandbox/base/unique_fd.h"
@@ -61,7 +62,7 @@ class HostMailbox final : public Mailbox {
   void ResumePosts() override;
   absl::StatusOr<UniqueFd> OpenSender() override { return inbox_.OpenSender(); }
   using Mailbox::Answer;
-  void Answer(int64_t number, internal::v1::MailboxReply reply, UniqueFd descriptor) override;
+  void Answer(int64_t number, internal::v1::MailboxReply reply, std::vector<UniqueFd> descriptors) override;
 
  private:
   enum class State { kUnused, kReading, kPosts, kAwaitingAnswer, kAnswering };
@@ -100,7 +101,8 @@ class HostMailbox final : public Mailbox {
   void ReadUnused();
   // Whether to read on.
   bool OnPostFrame(const std::string& frame);
-  void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply, UniqueFd descriptor);
+  void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply,
+             std::vector<UniqueFd> descriptors);
   void Drop(int64_t number);
   // Those that wait for others to give something back.
   void RetryStalled();

@@ -23,6 +23,7 @@
 #include "sandbox/host/execution.h"
 #include "sandbox/host/host_files.h"
 #include "sandbox/host/host_session.h"
+#include "sandbox/host/named_channels.h"
 #include "sandbox/host/sandbox_interpreters.h"
 #include "sandbox/host/sandbox_members.h"
 #include "sandbox/host/sandbox_parts.h"
@@ -55,6 +56,11 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   void AbandonInterpreter(int64_t number) override { interpreters_.Abandon(number); }
   void ResumeSession(SessionObserver* observer) override;
   void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
+  absl::StatusOr<NamedChannel> OpenChannel(const std::string& name,
+                                           std::optional<uint32_t> capacity) override {
+    return channels_.Open(name, capacity);
+  }
+  absl::Status RemoveChannel(const std::string& name) override { return channels_.Remove(name); }
   void Interrupt(absl::Duration grace) override;
   void Stop(StopReason reason) override;
   int64_t copied_bytes() const override { return copied_bytes_; }
@@ -102,6 +108,7 @@ class HostSandbox final : public Sandbox, public SpawnedProcess {
   SandboxMembers members_;
   SandboxInterpreters interpreters_{
       parts_.loop, [this](SandboxControl::ProcessCallback done) { AddProcess(std::move(done)); }};
+  NamedChannels channels_;
   std::unique_ptr<HostFiles> files_;  // from the first access on
   HostStop stop_ = HostStop::kNone;   // why it was asked to end, if it was
   bool has_ended_ = false;

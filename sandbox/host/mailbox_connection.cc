@@ -91,11 +91,11 @@ void MailboxConnection::AwaitClose(std::function<void(bool)> function) {
 
 // ---- sending ------------------------------------------------------------------------------------
 
-void MailboxConnection::Send(std::string frame, UniqueFd descriptor,
+void MailboxConnection::Send(std::string frame, std::vector<UniqueFd> descriptors,
                              std::function<void(absl::Status)> sent) {
   outgoing_ = std::move(frame);
   unsent_ = outgoing_;
-  unsent_descriptor_ = std::move(descriptor);
+  unsent_descriptors_ = std::move(descriptors);
   on_sent_ = std::move(sent);
   ReleaseFrame();  // it was answered
   ContinueSend();
@@ -103,16 +103,19 @@ void MailboxConnection::Send(std::string frame, UniqueFd descriptor,
 
 ssize_t MailboxConnection::Put() {
   constexpr int kFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-  if (!unsent_descriptor_) return ::send(socket_.fd(), unsent_.data(), unsent_.size(), kFlags);
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (unsent_descriptors_.empty())
+    return ::send(socket_.fd(), unsent_.data(), unsent_.size(), kFlags);
+  int numbers[kMaxFrameDescriptors];
+  const size_t count = std::min(unsent_descriptors_.size(), kMaxFrameDescriptors);
+  for (size_t i = 0; i < count; ++i) numbers[i] = unsent_descriptors_[i].get();
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(numbers))] = {};
   iovec bytes = {const_cast<char*>(unsent_.data()), unsent_.size()};
   msghdr header = {};
   header.msg_iov = &bytes;
   header.msg_iovlen = 1;
-  const int descriptor = unsent_descriptor_.get();
-  AttachDescriptors({&descriptor, 1}, control, &header);
+  AttachDescriptors({numbers, count}, control, &header);
   const ssize_t put = ::sendmsg(socket_.fd(), &header, kFlags);
-  if (put > 0) unsent_descriptor_.reset();
+  if (put > 0) unsent_descriptors_.clear();
   return put;
 }
 

@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -74,9 +75,9 @@ class MailboxConnection {
   void AwaitClose(std::function<void(bool is_closed)> function);
 
   // Sends an encoded frame, as fast as the guest takes it; `sent` follows, inline where that is at once. Once.
-  // `descriptor`, if there is one, goes with the first byte. RESOURCE_EXHAUSTED: the guest takes it too slowly for what
+  // `descriptors`, kMaxFrameDescriptors at most, go with the first byte. RESOURCE_EXHAUSTED: the guest takes it too slowly for what
   // it has open beside it.
-  void Send(std::string frame, UniqueFd descriptor, std::function<void(absl::Status)> sent);
+  void Send(std::string frame, std::vector<UniqueFd> descriptors, std::function<void(absl::Status)> sent);
 
  private:
   void OnReadable();
@@ -93,7 +94,7 @@ class MailboxConnection {
   size_t held_bytes_ = 0;
   std::string outgoing_;
   std::string_view unsent_;
-  UniqueFd unsent_descriptor_;
+  std::vector<UniqueFd> unsent_descriptors_;
   std::function<void(absl::Status)> on_sent_;
 };
 

@@ -72,6 +72,10 @@ absl::Status CheckMailboxRequest(const MailboxRequest& request) {
       return CheckArguments(request.call_host(), kResultCloneLimits);
     case MailboxRequest::kCallInterpreter:
       return CheckCall(request.call_interpreter());
+    case MailboxRequest::kOpenChannel:
+      return CheckName(request.open_channel().name(), "channel");
+    case MailboxRequest::kRemoveChannel:
+      return CheckName(request.remove_channel().name(), "channel");
     case MailboxRequest::kEndSpawned:
       return CheckName(request.end_spawned().interpreter(), "interpreter");
     default:

@@ -1,13 +1,15 @@
-// Packets of an inbox: a Unix SOCK_SEQPACKET pair whose receiving end one interpreter has, and whose sending end the
-// host and other interpreters of the same sandbox share. Channels between interpreters use the same packets.
+// Packets of an inbox: a Unix SOCK_SEQPACKET pair whose receiving end one interpreter has, and
+// whose sending end the host and other interpreters of the same sandbox share. Channels between
+// interpreters use the same packets.
 //
 //     packet = header payload               descriptors beside it (SCM_RIGHTS)
 //
-// A message of an interpreter is one packet, so that messages of several senders never mix: a clone of at most
-// kMaxInlineBytes is the payload; a longer one lies in a sealed memfd, the last of the packet's descriptors, and the
-// payload is empty. The clone's descriptors (proto/CLONE.md) come first, in their order. The host is one sender and
-// does not die before its interpreters: it cuts long clones into packets with kMore, all but the last of
-// kMaxInlineBytes, and sends no descriptors.
+// A message of an interpreter is one packet, so that messages of several senders never mix: a clone
+// of at most kMaxInlineBytes is the payload; a longer one lies in a sealed memfd, the last of the
+// packet's descriptors, and the payload is empty. The clone's descriptors (proto/CLONE.md) come
+// first, in their order. The host is one sender and does not die before its interpreters: it cuts
+// long clones into packets with kMore, all but the last of kMaxInlineBytes, and sends no
+// descriptors.
 
 #ifndef CLOISTER_SANDBOX_WIRE_INBOX_PACKET_H_
 #define CLOISTER_SANDBOX_WIRE_INBOX_PACKET_H_
@@ -35,6 +37,10 @@ static_assert(sizeof(InboxPacketHeader) == 16);
 
 inline constexpr size_t kMaxInlineBytes = size_t{32} << 10;
 inline constexpr size_t kMaxInboxDescriptors = 64;
+
+// How many messages a channel may be made for. More would be no bound: the kernel's buffer holds
+// fewer.
+inline constexpr uint32_t kMaxChannelCapacity = 1u << 20;
 
 }  // namespace cloister::sandbox
 

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cloister/internal/v1/mailbox.pb.h"
 #include "sandbox/base/unique_fd.h"
@@ -16,12 +17,13 @@ class GuestRequests {
  public:
   virtual ~GuestRequests() = default;
 
-  using AnswerFunction = std::function<void(internal::v1::MailboxReply reply, sandbox::UniqueFd descriptor)>;
+  using AnswerFunction =
+      std::function<void(internal::v1::MailboxReply reply, std::vector<sandbox::UniqueFd> descriptors)>;
   // Of a request nobody waits for any more; its answer is ignored.
   using AbandonFunction = std::function<void()>;
 
-  // `interpreter` is the name of who asks; the request is one of open_port, call_interpreter, spawn_interpreter and
-  // end_spawned. `answer` follows once, perhaps inline. What is returned may be null.
+  // `interpreter` is the name of who asks; the request is any but open_inbox, open_posts and call_host.
+  // `answer` follows once, perhaps inline. What is returned may be null.
   virtual AbandonFunction Serve(const std::string& interpreter, internal::v1::MailboxRequest request,
                                 AnswerFunction answer) = 0;
 };

@@ -172,13 +172,13 @@ void InterpreterMail::PassOn(int64_t number, MailboxRequest request) {
   passed_on_.emplace(number, nullptr);
   auto abandon = context_.requests->Serve(
       context_.interpreter, std::move(request),
-      [weak = weak_from_this(), number, start = start_](MailboxReply reply,
-                                                        sandbox::UniqueFd descriptor) {
+      [weak = weak_from_this(), number, start = start_](
+          MailboxReply reply, std::vector<sandbox::UniqueFd> descriptors) {
         const auto self = weak.lock();
         // A later start has numbers of its own.
         if (self == nullptr || self->mailbox_ == nullptr || self->start_ != start) return;
         self->passed_on_.erase(number);
-        self->mailbox_->Answer(number, std::move(reply), std::move(descriptor));
+        self->mailbox_->Answer(number, std::move(reply), std::move(descriptors));
       });
   const auto found = passed_on_.find(number);
   if (found != passed_on_.end()) found->second = std::move(abandon);

@@ -3,6 +3,7 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "service/core/interpreter_bounds.h"
@@ -21,6 +22,21 @@ MailboxReply Refused(std::string_view why) {
 
 std::string NameOf(const std::string& sandbox, const std::string& id) {
   return absl::StrCat(sandbox, "/interpreters/", id);
+}
+
+constexpr char kNoHome[] = "the sandbox is at its end";
+
+// The sandbox that an interpreter is in; null where it has none any more.
+sandbox::Sandbox* HomeOf(const SandboxManager& sandboxes, const std::string& interpreter) {
+  const std::string sandbox = SplitInterpreterName(interpreter).sandbox;
+  const auto main = sandboxes.FindLive(NameOf(sandbox, kMainInterpreter));
+  if (!main.ok() || (*main)->incarnation() == nullptr) return nullptr;
+  return (*main)->incarnation()->sandbox();
+}
+
+std::string_view MessageOf(const absl::Status& status) {
+  const absl::string_view message = status.message();
+  return {message.data(), message.size()};
 }
 
 std::optional<v1::Interpreter::Profile> ProfileOf(const std::string& name) {
@@ -63,6 +79,12 @@ GuestRequests::AbandonFunction InterpreterRequests::Serve(const std::string& int
     case MailboxRequest::kOpenPort:
       OpenPort(interpreter, request.open_port().interpreter(), answer);
       return nullptr;
+    case MailboxRequest::kOpenChannel:
+      OpenChannel(interpreter, request.open_channel(), answer);
+      return nullptr;
+    case MailboxRequest::kRemoveChannel:
+      RemoveChannel(interpreter, request.remove_channel().name(), answer);
+      return nullptr;
     case MailboxRequest::kCallInterpreter:
       return Call(interpreter, std::move(*request.mutable_call_interpreter()), std::move(answer));
     case MailboxRequest::kSpawnInterpreter:
@@ -89,7 +111,41 @@ void InterpreterRequests::OpenPort(const std::string& from, const std::string& i
   }
   MailboxReply reply;
   reply.mutable_descriptor_sent();
-  answer(std::move(reply), *std::move(sender));
+  std::vector<sandbox::UniqueFd> descriptors;
+  descriptors.push_back(*std::move(sender));
+  answer(std::move(reply), std::move(descriptors));
+}
+
+void InterpreterRequests::OpenChannel(const std::string& from,
+                                      const internal::v1::OpenChannel& wish,
+                                      const AnswerFunction& answer) {
+  sandbox::Sandbox* const sandbox = HomeOf(*context_.sandboxes, from);
+  if (sandbox == nullptr) return answer(FailureReply(MailboxFailure::REASON_CLOSED, kNoHome), {});
+  const auto capacity = wish.has_capacity() ? std::make_optional(wish.capacity()) : std::nullopt;
+  absl::StatusOr<sandbox::NamedChannel> channel = sandbox->OpenChannel(wish.name(), capacity);
+  if (!channel.ok()) {
+    return answer(
+        FailureReply(absl::IsResourceExhausted(channel.status()) ? MailboxFailure::REASON_TOO_MANY
+                                                                 : MailboxFailure::REASON_REFUSED,
+                     MessageOf(channel.status())),
+        {});
+  }
+  MailboxReply reply;
+  reply.mutable_channel_sent()->set_capacity(channel->capacity);
+  answer(std::move(reply), std::move(channel->descriptors));
+}
+
+void InterpreterRequests::RemoveChannel(const std::string& from, const std::string& name,
+                                        const AnswerFunction& answer) {
+  sandbox::Sandbox* const sandbox = HomeOf(*context_.sandboxes, from);
+  if (sandbox == nullptr) return answer(FailureReply(MailboxFailure::REASON_CLOSED, kNoHome), {});
+  const absl::Status removed = sandbox->RemoveChannel(name);
+  if (!removed.ok()) {
+    return answer(FailureReply(MailboxFailure::REASON_NOT_FOUND, MessageOf(removed)), {});
+  }
+  MailboxReply reply;
+  reply.mutable_done();
+  answer(std::move(reply), {});
 }
 
 GuestRequests::AbandonFunction InterpreterRequests::Call(const std::string& from,

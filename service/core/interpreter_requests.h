@@ -33,6 +33,10 @@ class InterpreterRequests final : public GuestRequests {
 
  private:
   void OpenPort(const std::string& from, const std::string& id, const AnswerFunction& answer);
+  void OpenChannel(const std::string& from, const internal::v1::OpenChannel& wish,
+                   const AnswerFunction& answer);
+  void RemoveChannel(const std::string& from, const std::string& name,
+                     const AnswerFunction& answer);
   AbandonFunction Call(const std::string& from, internal::v1::CallInterpreter call,
                        AnswerFunction answer);
   AbandonFunction Spawn(const std::string& from, const internal::v1::SpawnInterpreter& wish,

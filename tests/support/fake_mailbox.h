@@ -46,7 +46,7 @@ class FakeMailbox final : public sandbox::Mailbox {
   int resumed = 0;
   int64_t last_request = 0;
   std::map<int64_t, internal::v1::MailboxReply> answers;
-  std::map<int64_t, sandbox::UniqueFd> descriptors;
+  std::map<int64_t, std::vector<sandbox::UniqueFd>> descriptors;
 
   // sandbox::Mailbox
   void SetObserver(sandbox::MailboxObserver* observer) override { observer_ = observer; }
@@ -62,9 +62,10 @@ class FakeMailbox final : public sandbox::Mailbox {
     return sandbox::UniqueFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
   }
   using sandbox::Mailbox::Answer;
-  void Answer(int64_t number, internal::v1::MailboxReply reply, sandbox::UniqueFd descriptor) override {
+  void Answer(int64_t number, internal::v1::MailboxReply reply,
+              std::vector<sandbox::UniqueFd> sent) override {
     answers[number] = std::move(reply);
-    descriptors[number] = std::move(descriptor);
+    descriptors[number] = std::move(sent);
   }
 
  private:

@@ -37,6 +37,18 @@ void FakeSandbox::AccessFiles(internal::v1::FileRequest request, FileCallback do
   });
 }
 
+absl::StatusOr<sandbox::NamedChannel> FakeSandbox::OpenChannel(const std::string& name,
+                                                               std::optional<uint32_t> capacity) {
+  const uint32_t made_with = channels.try_emplace(name, capacity.value_or(0)).first->second;
+  if (capacity.value_or(made_with) != made_with) {
+    return absl::FailedPreconditionError("it has another capacity");
+  }
+  sandbox::NamedChannel channel;
+  channel.capacity = made_with;
+  channel.descriptors.resize(made_with == 0 ? 2 : 3);
+  return channel;
+}
+
 void FakeSandbox::Run(sandbox::GuestProgram program, const sandbox::Limits& limits,
                       sandbox::ExecutionObserver* observer) {
   program_ = std::move(program);

@@ -109,6 +109,13 @@ class FakeSandbox final : public sandbox::Sandbox {
   // What was asked and not answered, oldest first.
   std::deque<std::pair<internal::v1::FileRequest, FileCallback>> file_requests;
   void AccessFiles(internal::v1::FileRequest request, FileCallback done) override;
+  // Its channels with names, and what they may hold.
+  std::map<std::string, uint32_t> channels;
+  absl::StatusOr<sandbox::NamedChannel> OpenChannel(const std::string& name,
+                                                    std::optional<uint32_t> capacity) override;
+  absl::Status RemoveChannel(const std::string& name) override {
+    return channels.erase(name) > 0 ? absl::OkStatus() : absl::NotFoundError("no such channel");
+  }
   void Run(sandbox::GuestProgram program, const sandbox::Limits& limits,
            sandbox::ExecutionObserver* observer) override;
   void Interrupt(absl::Duration grace) override { interrupts_.push_back(grace); }

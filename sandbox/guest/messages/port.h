@@ -16,9 +16,6 @@
 
 namespace cloister::sandbox {
 
-// More would be no bound: the kernel's buffer holds fewer.
-inline constexpr int64_t kMaxChannelCapacity = 1 << 20;
-
 class Port {
  public:
   // What of it there is. The credits are a semaphore, from which a sender takes one for each

@@ -121,10 +121,28 @@ TEST_F(HostMailboxTest, PortsGoAlong) {
   ASSERT_TRUE(sender.ok());
   MailboxReply reply;
   reply.mutable_descriptor_sent();
-  mailbox().Answer(observed_.numbers[0], reply, *std::move(sender));
+  std::vector<UniqueFd> descriptors;
+  descriptors.push_back(*std::move(sender));
+  mailbox().Answer(observed_.numbers[0], reply, std::move(descriptors));
   std::vector<UniqueFd> fds;
   (void)ReadReply(asking, &fds);
   EXPECT_THAT(fds, SizeIs(1));
+}
+
+TEST_F(HostMailboxTest, AnAnswerMayHaveSeveralDescriptors) {
+  OpenMailbox();
+  internal::v1::MailboxRequest request;
+  request.mutable_open_channel()->set_name("jobs");
+  const UniqueFd asked = Ask(request);
+  RunUntil(&loop_, [&] { return observed_.numbers.size() == 1; });
+  internal::v1::MailboxReply reply;
+  reply.mutable_channel_sent()->set_capacity(1);
+  std::vector<UniqueFd> descriptors;
+  for (int i = 0; i < 3; ++i) descriptors.emplace_back(::dup(asked.get()));
+  mailbox().Answer(observed_.numbers[0], reply, std::move(descriptors));
+  std::vector<UniqueFd> came;
+  EXPECT_EQ(ReadReply(asked, &came).channel_sent().capacity(), 1);
+  EXPECT_EQ(came.size(), 3);
 }
 
 TEST_F(HostMailboxTest, BadArgumentsAreRefusedAndNotPunished) {

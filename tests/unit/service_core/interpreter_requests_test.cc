@@ -75,13 +75,32 @@ TEST_F(InterpreterRequestsTest, APortLeadsIntoAnInbox) {
   MailboxRequest request;
   request.mutable_open_port()->set_interpreter("other");
   EXPECT_TRUE(Ask(request).has_descriptor_sent());
-  EXPECT_TRUE(main().descriptors[main().last_request]);
+  EXPECT_THAT(main().descriptors[main().last_request], SizeIs(1));
   request.mutable_open_port()->set_interpreter("main");
   EXPECT_TRUE(Ask(request).has_descriptor_sent());
   for (const char* name : {"none", "../x/interpreters/main", "sandboxes/x"}) {
     request.mutable_open_port()->set_interpreter(name);
     EXPECT_EQ(Ask(request).failure().reason(), MailboxFailure::REASON_NOT_FOUND);
   }
+}
+
+TEST_F(InterpreterRequestsTest, ChannelsWithNamesAreTheSandboxs) {
+  MailboxRequest request;
+  request.mutable_open_channel()->set_name("jobs");
+  request.mutable_open_channel()->set_capacity(3);
+  EXPECT_EQ(Ask(request).channel_sent().capacity(), 3);
+  EXPECT_THAT(main().descriptors[main().last_request], SizeIs(3));
+  // From another interpreter as well.
+  MakeOther();
+  request.mutable_open_channel()->clear_capacity();
+  const int64_t number = fake(0)->post.Say(request);
+  loop_.Run();
+  EXPECT_EQ(fake(0)->post.answers[number].channel_sent().capacity(), 3);
+  request.mutable_open_channel()->set_capacity(4);
+  EXPECT_EQ(Ask(request).failure().reason(), MailboxFailure::REASON_REFUSED);
+  request.mutable_remove_channel()->set_name("jobs");
+  EXPECT_TRUE(Ask(request).has_done());
+  EXPECT_EQ(Ask(request).failure().reason(), MailboxFailure::REASON_NOT_FOUND);
 }
 
 TEST_F(InterpreterRequestsTest, ACallIsAnExecutionWithTheResultAsAClone) {
