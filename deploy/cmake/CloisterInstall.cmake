@@ -1,0 +1,49 @@
+# What `cmake --install` puts where, and the Debian packages that `cpack -G DEB` makes of it.
+#
+# The programs keep the tree they have in the build directory, below lib/cloister, because cloisterd
+# finds the spawner beside itself and the guests in ../lib/cloister: nothing has to be told paths.
+
+include(GNUInstallDirs)
+
+set(programs lib/cloister)
+set(guests ${programs}/lib/cloister)
+set(images ${programs}/images)
+
+install(TARGETS cloister cloisterd cloister-spawner RUNTIME DESTINATION ${programs}/bin COMPONENT server)
+file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/links)
+foreach(program cloister cloisterd)
+  file(CREATE_LINK ../${programs}/bin/${program} ${CMAKE_CURRENT_BINARY_DIR}/links/${program} SYMBOLIC)
+  install(FILES ${CMAKE_CURRENT_BINARY_DIR}/links/${program} DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT server)
+endforeach()
+
+# The same configuration as beside this file, but for where the packaged images are.
+file(READ ${CMAKE_SOURCE_DIR}/deploy/config/cloisterd.textproto config)
+string(REPLACE "image_directory: \"/var/lib/cloister/images\""
+  "image_directory: \"${CMAKE_INSTALL_PREFIX}/${images}\"" config "${config}")
+file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.textproto "${config}")
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.textproto DESTINATION /etc/cloister COMPONENT server)
+configure_file(${CMAKE_SOURCE_DIR}/deploy/systemd/cloisterd.service.in
+  ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.service @ONLY)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.service DESTINATION /lib/systemd/system COMPONENT server)
+
+install(FILES README.md SECURITY.md ARCHITECTURE.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT server)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright COMPONENT server)
+install(DIRECTORY proto/cloister/v1 DESTINATION ${CMAKE_INSTALL_DATADIR}/cloister/proto/cloister
+  COMPONENT server FILES_MATCHING PATTERN "*.proto")
+
+# One package per runtime image that a guest was built for: the image, and that guest. They belong
+# together, because the guest is compiled against that image's Python.
+set(image_components)
+if(CLOISTER_BUILD_GUESTS)
+  file(GLOB manifests ${CLOISTER_IMAGE_DIR}/*/manifest.json)
+  foreach(manifest IN LISTS manifests)
+    get_filename_component(directory ${manifest} DIRECTORY)
+    get_filename_component(image ${directory} NAME)
+    list(APPEND image_components image-${image})
+    install(TARGETS cloister-guest-${image} RUNTIME DESTINATION ${guests} COMPONENT image-${image})
+    install(FILES ${manifest} DESTINATION ${images}/${image} COMPONENT image-${image})
+    install(DIRECTORY ${directory}/rootfs DESTINATION ${images}/${image} COMPONENT image-${image} USE_SOURCE_PERMISSIONS)
+  endforeach()
+endif()
+
+include(CloisterPackages)
