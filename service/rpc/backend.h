@@ -1,4 +1,4 @@
-// What the gRPC services stand on.
+// What the gRPC services stand on, for the calls of one tenant. Only a Gate hands it out.
 
 #ifndef CLOISTER_SERVICE_RPC_BACKEND_H_
 #define CLOISTER_SERVICE_RPC_BACKEND_H_
@@ -9,7 +9,6 @@
 #include "absl/time/time.h"
 #include "cloister/v1/info_service.pb.h"
 #include "sandbox/base/loop.h"
-#include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
 #include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
@@ -33,7 +32,6 @@ struct Backend {
   core::MessageManager* messages;
   const RequestValidator* validator;
   const SandboxRequestValidator* sandbox_validator;
-  core::CallObserver* observer;
   core::RequestMemory* request_memory;
   // Of maps, which hold theirs for as long as they run.
   core::RequestMemory* map_memory;

@@ -21,7 +21,8 @@ class CallRecord {
       : observer_(observer), method_(method), started_(sandbox::MonotonicNanoseconds()) {
     observer_->OnCallStarted(method_);
   }
-  CallRecord(const CallRecord&) = delete;
+  // The call is that of the new one alone.
+  CallRecord(CallRecord&&) = default;
   CallRecord& operator=(const CallRecord&) = delete;
 
   void set_status(absl::Status status) { status_ = std::move(status); }

@@ -21,7 +21,7 @@ absl::Status OutOfTurn(const char* field, const char* description) {
 
 }  // namespace
 
-ConnectCall* ConnectCall::Start() {
+grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* ConnectCall::Start() {
   self_ = shared_from_this();
   // Before anything is read, so that it comes before all that ends the call.
   backend_.loop->Enter([self = self_] { self->AwaitOpening(); });

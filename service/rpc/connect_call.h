@@ -12,8 +12,7 @@
 #include "cloister/v1/message_service.pb.h"
 #include "grpcpp/support/server_callback.h"
 #include "service/core/message_connection.h"
-#include "service/rpc/backend.h"
-#include "service/rpc/call_record.h"
+#include "service/rpc/gate.h"
 #include "service/rpc/message_requests.h"
 
 namespace cloister::rpc {
@@ -26,11 +25,11 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
                           public std::enable_shared_from_this<ConnectCall>,
                           private core::MessageListener {
  public:
-  explicit ConnectCall(const Backend& backend)
-      : backend_(backend), record_(backend.observer, core::CallMethod::kConnect) {}
+  explicit ConnectCall(Admission admission)
+      : backend_(*admission.backend), record_(std::move(admission.record)) {}
 
   // gRPC thread, once. Returns itself, for the handler to return.
-  ConnectCall* Start();
+  grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* Start();
 
  private:
   using Reactor = grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>;

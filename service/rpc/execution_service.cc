@@ -18,9 +18,9 @@ namespace {
 
 class ExecuteCall final : public StreamCall<v1::ExecuteResponse> {
  public:
-  ExecuteCall(const Backend& backend, grpc::CallbackServerContext* context,
+  ExecuteCall(Admission admission, grpc::CallbackServerContext* context,
               const v1::ExecuteRequest* request)
-      : StreamCall(backend, core::CallMethod::kExecute),
+      : StreamCall(std::move(admission)),
         context_(context),
         request_(const_cast<v1::ExecuteRequest*>(request)) {}  // as in RunCodeCall
 
@@ -46,8 +46,8 @@ class ExecuteCall final : public StreamCall<v1::ExecuteResponse> {
 
 class AttachCall final : public StreamCall<v1::AttachExecutionResponse> {
  public:
-  AttachCall(const Backend& backend, const v1::AttachExecutionRequest* request)
-      : StreamCall(backend, core::CallMethod::kAttachExecution), request_(request) {}
+  AttachCall(Admission admission, const v1::AttachExecutionRequest* request)
+      : StreamCall(std::move(admission)), request_(request) {}
 
  private:
   absl::Status Prepare() override { return backend().validator->Check(*request_); }
@@ -64,11 +64,9 @@ class AttachCall final : public StreamCall<v1::AttachExecutionResponse> {
 
 class InterruptCall final : public UnaryCall {
  public:
-  InterruptCall(const Backend& backend, const v1::InterruptExecutionRequest* request,
+  InterruptCall(Admission admission, const v1::InterruptExecutionRequest* request,
                 v1::InterruptExecutionResponse* response)
-      : UnaryCall(backend, core::CallMethod::kInterruptExecution),
-        request_(request),
-        response_(response) {}
+      : UnaryCall(std::move(admission)), request_(request), response_(response) {}
 
  private:
   absl::Status Prepare() override {
@@ -104,8 +102,8 @@ class InterruptCall final : public UnaryCall {
 
 class SendInputCall final : public UnaryCall {
  public:
-  SendInputCall(const Backend& backend, const v1::SendInputRequest* request)
-      : UnaryCall(backend, core::CallMethod::kSendInput), request_(request) {}
+  SendInputCall(Admission admission, const v1::SendInputRequest* request)
+      : UnaryCall(std::move(admission)), request_(request) {}
 
  private:
   absl::Status Prepare() override { return backend().validator->Check(*request_); }
@@ -126,44 +124,43 @@ class SendInputCall final : public UnaryCall {
 grpc::ServerUnaryReactor* ExecutionService::RunCode(grpc::CallbackServerContext* context,
                                                     const v1::RunCodeRequest* request,
                                                     v1::RunCodeResponse* response) {
-  return std::make_shared<RunCodeCall>(backend_, context, core::CallMethod::kRunCode, request,
-                                       response)
-      ->Start();
+  return Serve<RunCodeCall>(gate_.Admit(*context, core::CallMethod::kRunCode), context, request,
+                            response);
 }
 
 grpc::ServerUnaryReactor* ExecutionService::CallFunction(grpc::CallbackServerContext* context,
                                                          const v1::CallFunctionRequest* request,
                                                          v1::CallFunctionResponse* response) {
-  return std::make_shared<CallFunctionCall>(backend_, context, core::CallMethod::kCallFunction,
-                                            request, response)
-      ->Start();
+  return Serve<CallFunctionCall>(gate_.Admit(*context, core::CallMethod::kCallFunction), context,
+                                 request, response);
 }
 
 grpc::ServerWriteReactor<v1::MapCodeResponse>* ExecutionService::MapCode(
     grpc::CallbackServerContext* context, const v1::MapCodeRequest* request) {
-  return std::make_shared<MapCodeCall>(backend_, context, request)->Start();
+  return Serve<MapCodeCall>(gate_.Admit(*context, core::CallMethod::kMapCode), context, request);
 }
 
 grpc::ServerWriteReactor<v1::ExecuteResponse>* ExecutionService::Execute(
     grpc::CallbackServerContext* context, const v1::ExecuteRequest* request) {
-  return std::make_shared<ExecuteCall>(backend_, context, request)->Start();
+  return Serve<ExecuteCall>(gate_.Admit(*context, core::CallMethod::kExecute), context, request);
 }
 
 grpc::ServerWriteReactor<v1::AttachExecutionResponse>* ExecutionService::AttachExecution(
-    grpc::CallbackServerContext* /*context*/, const v1::AttachExecutionRequest* request) {
-  return std::make_shared<AttachCall>(backend_, request)->Start();
+    grpc::CallbackServerContext* context, const v1::AttachExecutionRequest* request) {
+  return Serve<AttachCall>(gate_.Admit(*context, core::CallMethod::kAttachExecution), request);
 }
 
 grpc::ServerUnaryReactor* ExecutionService::InterruptExecution(
-    grpc::CallbackServerContext* /*context*/, const v1::InterruptExecutionRequest* request,
+    grpc::CallbackServerContext* context, const v1::InterruptExecutionRequest* request,
     v1::InterruptExecutionResponse* response) {
-  return std::make_shared<InterruptCall>(backend_, request, response)->Start();
+  return Serve<InterruptCall>(gate_.Admit(*context, core::CallMethod::kInterruptExecution), request,
+                              response);
 }
 
-grpc::ServerUnaryReactor* ExecutionService::SendInput(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* ExecutionService::SendInput(grpc::CallbackServerContext* context,
                                                       const v1::SendInputRequest* request,
                                                       v1::SendInputResponse* /*response*/) {
-  return std::make_shared<SendInputCall>(backend_, request)->Start();
+  return Serve<SendInputCall>(gate_.Admit(*context, core::CallMethod::kSendInput), request);
 }
 
 }  // namespace cloister::rpc

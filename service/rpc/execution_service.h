@@ -4,14 +4,14 @@
 #define CLOISTER_SERVICE_RPC_EXECUTION_SERVICE_H_
 
 #include "cloister/v1/execution_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Ownership: `backend` must outlive it. Thread-safety: safe.
+// Ownership: `gate` must outlive it. Thread-safety: safe.
 class ExecutionService final : public v1::ExecutionService::CallbackService {
  public:
-  explicit ExecutionService(const Backend& backend) : backend_(backend) {}
+  explicit ExecutionService(Gate* gate) : gate_(*gate) {}
 
   grpc::ServerUnaryReactor* RunCode(grpc::CallbackServerContext* context,
                                     const v1::RunCodeRequest* request,
@@ -33,7 +33,7 @@ class ExecutionService final : public v1::ExecutionService::CallbackService {
                                       v1::SendInputResponse* response) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

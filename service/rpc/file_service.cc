@@ -20,10 +20,10 @@ class FileCall final : public UnaryCall {
  public:
   // `prepare` checks and translates the request, `answer` fills in the response. `sandbox` is the
   // request's own.
-  FileCall(const Backend& backend, core::CallMethod method, const std::string& sandbox,
+  FileCall(Admission admission, const std::string& sandbox,
            std::function<absl::StatusOr<FileRequest>()> prepare,
            std::function<void(const FileReply&)> answer)
-      : UnaryCall(backend, method),
+      : UnaryCall(std::move(admission)),
         sandbox_(sandbox),
         prepare_(std::move(prepare)),
         answer_(std::move(answer)) {}
@@ -58,7 +58,7 @@ class FileCall final : public UnaryCall {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* FileService::StatFile(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* FileService::StatFile(grpc::CallbackServerContext* context,
                                                 const v1::StatFileRequest* request,
                                                 v1::StatFileResponse* response) {
   const auto prepare = [request]() -> absl::StatusOr<FileRequest> {
@@ -70,12 +70,11 @@ grpc::ServerUnaryReactor* FileService::StatFile(grpc::CallbackServerContext* /*c
   const auto answer = [response](const FileReply& reply) {
     *response->mutable_file() = ToFileInfo(reply.infos(0));
   };
-  return std::make_shared<FileCall>(backend_, core::CallMethod::kStatFile, request->sandbox(),
-                                    prepare, answer)
-      ->Start();
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kStatFile), request->sandbox(),
+                         prepare, answer);
 }
 
-grpc::ServerUnaryReactor* FileService::ListFiles(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* FileService::ListFiles(grpc::CallbackServerContext* context,
                                                  const v1::ListFilesRequest* request,
                                                  v1::ListFilesResponse* response) {
   const auto prepare = [request]() -> absl::StatusOr<FileRequest> {
@@ -87,12 +86,11 @@ grpc::ServerUnaryReactor* FileService::ListFiles(grpc::CallbackServerContext* /*
     for (const auto& info : reply.infos()) *response->add_files() = ToFileInfo(info);
     if (reply.is_partial()) response->set_next_page_token(PageTokenFor(reply.continue_after()));
   };
-  return std::make_shared<FileCall>(backend_, core::CallMethod::kListFiles, request->sandbox(),
-                                    prepare, answer)
-      ->Start();
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kListFiles), request->sandbox(),
+                         prepare, answer);
 }
 
-grpc::ServerUnaryReactor* FileService::RemoveFile(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* FileService::RemoveFile(grpc::CallbackServerContext* context,
                                                   const v1::RemoveFileRequest* request,
                                                   v1::RemoveFileResponse* /*response*/) {
   const auto prepare = [request]() -> absl::StatusOr<FileRequest> {
@@ -103,12 +101,11 @@ grpc::ServerUnaryReactor* FileService::RemoveFile(grpc::CallbackServerContext* /
     file_request.mutable_remove()->set_may_be_missing(request->allow_missing());
     return file_request;
   };
-  return std::make_shared<FileCall>(backend_, core::CallMethod::kRemoveFile, request->sandbox(),
-                                    prepare, [](const FileReply&) {})
-      ->Start();
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kRemoveFile), request->sandbox(),
+                         prepare, [](const FileReply&) {});
 }
 
-grpc::ServerUnaryReactor* FileService::MakeDirectory(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* FileService::MakeDirectory(grpc::CallbackServerContext* context,
                                                      const v1::MakeDirectoryRequest* request,
                                                      v1::MakeDirectoryResponse* response) {
   const auto prepare = [request]() -> absl::StatusOr<FileRequest> {
@@ -121,9 +118,8 @@ grpc::ServerUnaryReactor* FileService::MakeDirectory(grpc::CallbackServerContext
   const auto answer = [response](const FileReply& reply) {
     *response->mutable_directory() = ToFileInfo(reply.infos(0));
   };
-  return std::make_shared<FileCall>(backend_, core::CallMethod::kMakeDirectory, request->sandbox(),
-                                    prepare, answer)
-      ->Start();
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kMakeDirectory),
+                         request->sandbox(), prepare, answer);
 }
 
 }  // namespace cloister::rpc

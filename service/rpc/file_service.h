@@ -4,14 +4,14 @@
 #define CLOISTER_SERVICE_RPC_FILE_SERVICE_H_
 
 #include "cloister/v1/file_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Thread-safety: safe. Ownership: `backend` must outlive it.
+// Thread-safety: safe. Ownership: `gate` must outlive it.
 class FileService final : public v1::FileService::CallbackService {
  public:
-  explicit FileService(const Backend& backend) : backend_(backend) {}
+  explicit FileService(Gate* gate) : gate_(*gate) {}
 
   // In file_streams.cc.
   grpc::ServerReadReactor<v1::WriteFileRequest>* WriteFile(
@@ -33,7 +33,7 @@ class FileService final : public v1::FileService::CallbackService {
                                           v1::MakeDirectoryResponse* response) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

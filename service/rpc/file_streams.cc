@@ -11,7 +11,6 @@
 #include "grpcpp/server_context.h"
 #include "service/core/error.h"
 #include "service/core/file_error.h"
-#include "service/rpc/call_record.h"
 #include "service/rpc/file_request_validator.h"
 #include "service/rpc/file_service.h"
 #include "service/rpc/idle_watch.h"
@@ -31,12 +30,12 @@ template <typename Reactor>
 class FileStreamCall : public Reactor,
                        public std::enable_shared_from_this<FileStreamCall<Reactor>> {
  protected:
-  FileStreamCall(const Backend& backend, core::CallMethod method,
-                 grpc::CallbackServerContext* context)
-      : backend_(backend),
+  FileStreamCall(Admission admission, grpc::CallbackServerContext* context)
+      : backend_(*admission.backend),
         context_(context),
-        record_(backend.observer, method),
-        client_(backend.loop, backend.files->options().stream_idle_timeout, [this] { OnIdle(); }) {}
+        record_(std::move(admission.record)),
+        client_(backend_.loop, backend_.files->options().stream_idle_timeout,
+                [this] { OnIdle(); }) {}
 
   // gRPC thread, once, before anything else.
   void KeepAlive() { self_ = this->shared_from_this(); }
@@ -113,9 +112,9 @@ class FileStreamCall : public Reactor,
 
 class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::WriteFileRequest>> {
  public:
-  WriteFileCall(const Backend& backend, grpc::CallbackServerContext* context,
+  WriteFileCall(Admission admission, grpc::CallbackServerContext* context,
                 v1::WriteFileResponse* response)
-      : FileStreamCall(backend, core::CallMethod::kWriteFile, context), response_(response) {}
+      : FileStreamCall(std::move(admission), context), response_(response) {}
 
   grpc::ServerReadReactor<v1::WriteFileRequest>* Start() {
     KeepAlive();
@@ -191,9 +190,9 @@ class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::Wr
 
 class ReadFileCall final : public FileStreamCall<grpc::ServerWriteReactor<v1::ReadFileResponse>> {
  public:
-  ReadFileCall(const Backend& backend, grpc::CallbackServerContext* context,
+  ReadFileCall(Admission admission, grpc::CallbackServerContext* context,
                const v1::ReadFileRequest* request)
-      : FileStreamCall(backend, core::CallMethod::kReadFile, context), request_(*request) {}
+      : FileStreamCall(std::move(admission), context), request_(*request) {}
 
   grpc::ServerWriteReactor<v1::ReadFileResponse>* Start() {
     KeepAlive();
@@ -270,12 +269,13 @@ class ReadFileCall final : public FileStreamCall<grpc::ServerWriteReactor<v1::Re
 
 grpc::ServerReadReactor<v1::WriteFileRequest>* FileService::WriteFile(
     grpc::CallbackServerContext* context, v1::WriteFileResponse* response) {
-  return std::make_shared<WriteFileCall>(backend_, context, response)->Start();
+  return Serve<WriteFileCall>(gate_.Admit(*context, core::CallMethod::kWriteFile), context,
+                              response);
 }
 
 grpc::ServerWriteReactor<v1::ReadFileResponse>* FileService::ReadFile(
     grpc::CallbackServerContext* context, const v1::ReadFileRequest* request) {
-  return std::make_shared<ReadFileCall>(backend_, context, request)->Start();
+  return Serve<ReadFileCall>(gate_.Admit(*context, core::CallMethod::kReadFile), context, request);
 }
 
 }  // namespace cloister::rpc

@@ -20,9 +20,9 @@ namespace {
 // one, nobody will ever know of the forks, so they are ended.
 class ForkSandboxCall final : public UnaryCall {
  public:
-  ForkSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+  ForkSandboxCall(Admission admission, grpc::CallbackServerContext* context,
                   const v1::ForkSandboxRequest* request, v1::ForkSandboxResponse* response)
-      : UnaryCall(backend, core::CallMethod::kForkSandbox),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(request),
         response_(response) {}
@@ -74,9 +74,9 @@ class ForkSandboxCall final : public UnaryCall {
 // As ForkSandboxCall.
 class CreateSnapshotCall final : public UnaryCall {
  public:
-  CreateSnapshotCall(const Backend& backend, grpc::CallbackServerContext* context,
+  CreateSnapshotCall(Admission admission, grpc::CallbackServerContext* context,
                      const v1::CreateSnapshotRequest* request, v1::CreateSnapshotResponse* response)
-      : UnaryCall(backend, core::CallMethod::kCreateSnapshot),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(request),
         response_(response) {}
@@ -116,77 +116,81 @@ class CreateSnapshotCall final : public UnaryCall {
 // A call that is over when the loop has done one thing.
 class SnapshotCall final : public UnaryCall {
  public:
-  SnapshotCall(const Backend& backend, core::CallMethod method,
-               std::function<absl::Status()> prepare,
+  SnapshotCall(Admission admission,
+               std::function<absl::Status(const SandboxRequestValidator&)> prepare,
                std::function<absl::Status(core::ForkManager&)> work)
-      : UnaryCall(backend, method), prepare_(std::move(prepare)), work_(std::move(work)) {}
+      : UnaryCall(std::move(admission)), prepare_(std::move(prepare)), work_(std::move(work)) {}
 
  private:
-  absl::Status Prepare() override { return prepare_(); }
+  absl::Status Prepare() override { return prepare_(*backend().sandbox_validator); }
   void Begin() override { Complete(work_(*backend().forks)); }
 
-  const std::function<absl::Status()> prepare_;
+  const std::function<absl::Status(const SandboxRequestValidator&)> prepare_;
   const std::function<absl::Status(core::ForkManager&)> work_;
 };
+
+template <typename Request>
+auto CheckNameOf(const Request* request) {
+  return [request](const SandboxRequestValidator&) {
+    return SandboxRequestValidator::CheckSandboxName(request->name());
+  };
+}
 
 }  // namespace
 
 grpc::ServerUnaryReactor* SandboxService::ForkSandbox(grpc::CallbackServerContext* context,
                                                       const v1::ForkSandboxRequest* request,
                                                       v1::ForkSandboxResponse* response) {
-  return std::make_shared<ForkSandboxCall>(backend_, context, request, response)->Start();
+  return Serve<ForkSandboxCall>(gate_.Admit(*context, core::CallMethod::kForkSandbox), context,
+                                request, response);
 }
 
 grpc::ServerUnaryReactor* SandboxService::CreateSnapshot(grpc::CallbackServerContext* context,
                                                          const v1::CreateSnapshotRequest* request,
                                                          v1::CreateSnapshotResponse* response) {
-  return std::make_shared<CreateSnapshotCall>(backend_, context, request, response)->Start();
+  return Serve<CreateSnapshotCall>(gate_.Admit(*context, core::CallMethod::kCreateSnapshot),
+                                   context, request, response);
 }
 
-grpc::ServerUnaryReactor* SandboxService::GetSnapshot(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::GetSnapshot(grpc::CallbackServerContext* context,
                                                       const v1::GetSnapshotRequest* request,
                                                       v1::GetSnapshotResponse* response) {
-  return std::make_shared<SnapshotCall>(
-             backend_, core::CallMethod::kGetSnapshot,
-             [request] { return SandboxRequestValidator::CheckSandboxName(request->name()); },
-             [request, response](core::ForkManager& forks) -> absl::Status {
-               CLOISTER_ASSIGN_OR_RETURN(*response->mutable_snapshot(),
-                                         forks.GetSnapshot(request->name()));
-               return absl::OkStatus();
-             })
-      ->Start();
+  return Serve<SnapshotCall>(gate_.Admit(*context, core::CallMethod::kGetSnapshot),
+                             CheckNameOf(request),
+                             [request, response](core::ForkManager& forks) -> absl::Status {
+                               CLOISTER_ASSIGN_OR_RETURN(*response->mutable_snapshot(),
+                                                         forks.GetSnapshot(request->name()));
+                               return absl::OkStatus();
+                             });
 }
 
-grpc::ServerUnaryReactor* SandboxService::ListSnapshots(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::ListSnapshots(grpc::CallbackServerContext* context,
                                                         const v1::ListSnapshotsRequest* request,
                                                         v1::ListSnapshotsResponse* response) {
   auto size = std::make_shared<int>(0);
-  return std::make_shared<SnapshotCall>(
-             backend_, core::CallMethod::kListSnapshots,
-             [this, size, request]() -> absl::Status {
-               CLOISTER_ASSIGN_OR_RETURN(*size, backend_.sandbox_validator->Check(*request));
-               return absl::OkStatus();
-             },
-             [size, request, response](core::ForkManager& forks) -> absl::Status {
-               CLOISTER_ASSIGN_OR_RETURN(core::SnapshotPage page,
-                                         forks.ListSnapshots(*size, request->page_token()));
-               for (v1::Snapshot& snapshot : page.snapshots) {
-                 *response->add_snapshots() = std::move(snapshot);
-               }
-               response->set_next_page_token(std::move(page.next_page_token));
-               return absl::OkStatus();
-             })
-      ->Start();
+  return Serve<SnapshotCall>(
+      gate_.Admit(*context, core::CallMethod::kListSnapshots),
+      [size, request](const SandboxRequestValidator& validator) -> absl::Status {
+        CLOISTER_ASSIGN_OR_RETURN(*size, validator.Check(*request));
+        return absl::OkStatus();
+      },
+      [size, request, response](core::ForkManager& forks) -> absl::Status {
+        CLOISTER_ASSIGN_OR_RETURN(core::SnapshotPage page,
+                                  forks.ListSnapshots(*size, request->page_token()));
+        for (v1::Snapshot& snapshot : page.snapshots) {
+          *response->add_snapshots() = std::move(snapshot);
+        }
+        response->set_next_page_token(std::move(page.next_page_token));
+        return absl::OkStatus();
+      });
 }
 
-grpc::ServerUnaryReactor* SandboxService::DeleteSnapshot(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::DeleteSnapshot(grpc::CallbackServerContext* context,
                                                          const v1::DeleteSnapshotRequest* request,
                                                          v1::DeleteSnapshotResponse* /*response*/) {
-  return std::make_shared<SnapshotCall>(
-             backend_, core::CallMethod::kDeleteSnapshot,
-             [request] { return SandboxRequestValidator::CheckSandboxName(request->name()); },
-             [request](core::ForkManager& forks) { return forks.DeleteSnapshot(request->name()); })
-      ->Start();
+  return Serve<SnapshotCall>(
+      gate_.Admit(*context, core::CallMethod::kDeleteSnapshot), CheckNameOf(request),
+      [request](core::ForkManager& forks) { return forks.DeleteSnapshot(request->name()); });
 }
 
 }  // namespace cloister::rpc

@@ -57,9 +57,13 @@ void SetThreads(grpc::ServerBuilder* builder) {
 }  // namespace
 
 struct GrpcServer::Parts {
-  explicit Parts(const Backend& backend)
-      : execution_service(backend), sandbox_service(backend), interpreter_service(backend),
-        file_service(backend), message_service(backend), info_service(backend) {}
+  explicit Parts(Gate* gate)
+      : execution_service(gate),
+        sandbox_service(gate),
+        interpreter_service(gate),
+        file_service(gate),
+        message_service(gate),
+        info_service(gate) {}
 
   ExecutionService execution_service;
   SandboxService sandbox_service;
@@ -71,14 +75,14 @@ struct GrpcServer::Parts {
   std::unique_ptr<grpc::Server> server;
 };
 
-absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const Backend& backend,
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(Gate* gate,
                                                               const GrpcServerOptions& options) {
   // Never undone: the library's own end joins threads that may be in a poll of ten seconds.
   grpc_init();
   grpc::EnableDefaultHealthCheckService(true);
   // For every server made from now on; there is one in a process.
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  auto parts = std::make_unique<Parts>(backend);
+  auto parts = std::make_unique<Parts>(gate);
   grpc::ServerBuilder builder;
   SetBounds(&builder);
   SetThreads(&builder);

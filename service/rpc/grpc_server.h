@@ -11,9 +11,10 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "sandbox/base/unique_fd.h"
-#include "service/rpc/backend.h"
 
 namespace cloister::rpc {
+
+class Gate;
 
 struct GrpcServerOptions {
   // As gRPC writes them, e.g. "host:port" (port 0 takes a free one) or "unix:/path". May be empty:
@@ -22,12 +23,12 @@ struct GrpcServerOptions {
   bool reflection = true;
 };
 
-// Thread-safety: safe. Ownership: `backend` must outlive it.
+// Thread-safety: safe. Ownership: `gate` must outlive it.
 class GrpcServer {
  public:
   // Binds every address and starts to answer; health is NOT_SERVING until SetServing. Errors:
   // FAILED_PRECONDITION naming the address that could not be bound.
-  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const Backend& backend,
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(Gate* gate,
                                                            const GrpcServerOptions& options);
   // Shut down first.
   ~GrpcServer();

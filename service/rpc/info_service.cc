@@ -1,6 +1,6 @@
 #include "service/rpc/info_service.h"
 
-#include <memory>
+#include <utility>
 
 #include "service/rpc/unary_call.h"
 
@@ -9,8 +9,8 @@ namespace {
 
 class GetInfoCall final : public UnaryCall {
  public:
-  GetInfoCall(const Backend& backend, v1::GetInfoResponse* response)
-      : UnaryCall(backend, core::CallMethod::kGetInfo), response_(response) {}
+  GetInfoCall(Admission admission, v1::GetInfoResponse* response)
+      : UnaryCall(std::move(admission)), response_(response) {}
 
  private:
   void Begin() override {
@@ -23,10 +23,10 @@ class GetInfoCall final : public UnaryCall {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* InfoService::GetInfo(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* InfoService::GetInfo(grpc::CallbackServerContext* context,
                                                const v1::GetInfoRequest* /*request*/,
                                                v1::GetInfoResponse* response) {
-  return std::make_shared<GetInfoCall>(backend_, response)->Start();
+  return Serve<GetInfoCall>(gate_.Admit(*context, core::CallMethod::kGetInfo), response);
 }
 
 }  // namespace cloister::rpc

@@ -4,21 +4,21 @@
 #define CLOISTER_SERVICE_RPC_INFO_SERVICE_H_
 
 #include "cloister/v1/info_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Ownership: `backend` must outlive it. Thread-safety: safe.
+// Ownership: `gate` must outlive it. Thread-safety: safe.
 class InfoService final : public v1::InfoService::CallbackService {
  public:
-  explicit InfoService(const Backend& backend) : backend_(backend) {}
+  explicit InfoService(Gate* gate) : gate_(*gate) {}
 
   grpc::ServerUnaryReactor* GetInfo(grpc::CallbackServerContext* context,
                                     const v1::GetInfoRequest* request,
                                     v1::GetInfoResponse* response) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

@@ -19,10 +19,10 @@ namespace {
 
 class CreateInterpreterCall final : public UnaryCall {
  public:
-  CreateInterpreterCall(const Backend& backend, grpc::CallbackServerContext* context,
+  CreateInterpreterCall(Admission admission, grpc::CallbackServerContext* context,
                         const v1::CreateInterpreterRequest* request,
                         v1::CreateInterpreterResponse* response)
-      : UnaryCall(backend, core::CallMethod::kCreateInterpreter),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(request),
         response_(response) {}
@@ -78,10 +78,10 @@ class CreateInterpreterCall final : public UnaryCall {
 // Goes on where the caller has gone.
 class RestartInterpreterCall final : public UnaryCall {
  public:
-  RestartInterpreterCall(const Backend& backend, grpc::CallbackServerContext* context,
+  RestartInterpreterCall(Admission admission, grpc::CallbackServerContext* context,
                          const v1::RestartInterpreterRequest* request,
                          v1::RestartInterpreterResponse* response)
-      : UnaryCall(backend, core::CallMethod::kRestartInterpreter),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(request),
         response_(response) {}
@@ -109,11 +109,9 @@ class RestartInterpreterCall final : public UnaryCall {
 // Goes on where the caller has gone.
 class DeleteInterpreterCall final : public UnaryCall {
  public:
-  DeleteInterpreterCall(const Backend& backend, const v1::DeleteInterpreterRequest* request,
+  DeleteInterpreterCall(Admission admission, const v1::DeleteInterpreterRequest* request,
                         v1::DeleteInterpreterResponse* response)
-      : UnaryCall(backend, core::CallMethod::kDeleteInterpreter),
-        request_(request),
-        response_(response) {}
+      : UnaryCall(std::move(admission)), request_(request), response_(response) {}
 
  private:
   absl::Status Prepare() override { return CheckNameAlone(request_->name(), "name"); }
@@ -138,9 +136,9 @@ class DeleteInterpreterCall final : public UnaryCall {
 // A call that holds a name, and is over when the loop has done one thing.
 class LookUpCall final : public UnaryCall {
  public:
-  LookUpCall(const Backend& backend, core::CallMethod method, const std::string& name,
-             std::string_view field, std::function<absl::Status(core::InterpreterManager&)> work)
-      : UnaryCall(backend, method), name_(name), field_(field), work_(std::move(work)) {}
+  LookUpCall(Admission admission, const std::string& name, std::string_view field,
+             std::function<absl::Status(core::InterpreterManager&)> work)
+      : UnaryCall(std::move(admission)), name_(name), field_(field), work_(std::move(work)) {}
 
  private:
   absl::Status Prepare() override { return CheckNameAlone(name_, field_); }
@@ -156,23 +154,23 @@ class LookUpCall final : public UnaryCall {
 grpc::ServerUnaryReactor* InterpreterService::CreateInterpreter(
     grpc::CallbackServerContext* context, const v1::CreateInterpreterRequest* request,
     v1::CreateInterpreterResponse* response) {
-  return std::make_shared<CreateInterpreterCall>(backend_, context, request, response)->Start();
+  return Serve<CreateInterpreterCall>(gate_.Admit(*context, core::CallMethod::kCreateInterpreter),
+                                      context, request, response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::GetInterpreter(
-    grpc::CallbackServerContext* /*context*/, const v1::GetInterpreterRequest* request,
+    grpc::CallbackServerContext* context, const v1::GetInterpreterRequest* request,
     v1::GetInterpreterResponse* response) {
   const auto work = [request, response](core::InterpreterManager& interpreters) -> absl::Status {
     CLOISTER_ASSIGN_OR_RETURN(*response->mutable_interpreter(), interpreters.Get(request->name()));
     return absl::OkStatus();
   };
-  return std::make_shared<LookUpCall>(backend_, core::CallMethod::kGetInterpreter, request->name(),
-                                      "name", work)
-      ->Start();
+  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kGetInterpreter),
+                           request->name(), "name", work);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::ListInterpreters(
-    grpc::CallbackServerContext* /*context*/, const v1::ListInterpretersRequest* request,
+    grpc::CallbackServerContext* context, const v1::ListInterpretersRequest* request,
     v1::ListInterpretersResponse* response) {
   const auto work = [request, response](core::InterpreterManager& interpreters) -> absl::Status {
     CLOISTER_ASSIGN_OR_RETURN(auto list, interpreters.List(request->sandbox()));
@@ -181,21 +179,22 @@ grpc::ServerUnaryReactor* InterpreterService::ListInterpreters(
     }
     return absl::OkStatus();
   };
-  return std::make_shared<LookUpCall>(backend_, core::CallMethod::kListInterpreters,
-                                      request->sandbox(), "sandbox", work)
-      ->Start();
+  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kListInterpreters),
+                           request->sandbox(), "sandbox", work);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::RestartInterpreter(
     grpc::CallbackServerContext* context, const v1::RestartInterpreterRequest* request,
     v1::RestartInterpreterResponse* response) {
-  return std::make_shared<RestartInterpreterCall>(backend_, context, request, response)->Start();
+  return Serve<RestartInterpreterCall>(gate_.Admit(*context, core::CallMethod::kRestartInterpreter),
+                                       context, request, response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::DeleteInterpreter(
-    grpc::CallbackServerContext* /*context*/, const v1::DeleteInterpreterRequest* request,
+    grpc::CallbackServerContext* context, const v1::DeleteInterpreterRequest* request,
     v1::DeleteInterpreterResponse* response) {
-  return std::make_shared<DeleteInterpreterCall>(backend_, request, response)->Start();
+  return Serve<DeleteInterpreterCall>(gate_.Admit(*context, core::CallMethod::kDeleteInterpreter),
+                                      request, response);
 }
 
 }  // namespace cloister::rpc

@@ -43,9 +43,12 @@ void CheckCursor(const Request& request, Violations* violations) {
 template <typename Request, typename Response>
 class QuestionCall final : public UnaryCall {
  public:
-  QuestionCall(const Backend& backend, core::CallMethod method,
-               grpc::CallbackServerContext* context, const Request* request, Response* response)
-      : UnaryCall(backend, method), context_(context), request_(request), response_(response) {}
+  QuestionCall(Admission admission, grpc::CallbackServerContext* context, const Request* request,
+               Response* response)
+      : UnaryCall(std::move(admission)),
+        context_(context),
+        request_(request),
+        response_(response) {}
 
  private:
   absl::Status Prepare() override {
@@ -88,25 +91,23 @@ grpc::ServerUnaryReactor* InterpreterService::Complete(grpc::CallbackServerConte
                                                        const v1::CompleteRequest* request,
                                                        v1::CompleteResponse* response) {
   using Call = QuestionCall<v1::CompleteRequest, v1::CompleteResponse>;
-  return std::make_shared<Call>(backend_, core::CallMethod::kComplete, context, request, response)
-      ->Start();
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kComplete), context, request,
+                     response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::Inspect(grpc::CallbackServerContext* context,
                                                       const v1::InspectRequest* request,
                                                       v1::InspectResponse* response) {
   using Call = QuestionCall<v1::InspectRequest, v1::InspectResponse>;
-  return std::make_shared<Call>(backend_, core::CallMethod::kInspect, context, request, response)
-      ->Start();
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kInspect), context, request, response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::CheckComplete(
     grpc::CallbackServerContext* context, const v1::CheckCompleteRequest* request,
     v1::CheckCompleteResponse* response) {
   using Call = QuestionCall<v1::CheckCompleteRequest, v1::CheckCompleteResponse>;
-  return std::make_shared<Call>(backend_, core::CallMethod::kCheckComplete, context, request,
-                                response)
-      ->Start();
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kCheckComplete), context, request,
+                     response);
 }
 
 }  // namespace cloister::rpc

@@ -4,14 +4,14 @@
 #define CLOISTER_SERVICE_RPC_INTERPRETER_SERVICE_H_
 
 #include "cloister/v1/interpreter_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Thread-safety: safe. Ownership: `backend` must outlive it.
+// Thread-safety: safe. Ownership: `gate` must outlive it.
 class InterpreterService final : public v1::InterpreterService::CallbackService {
  public:
-  explicit InterpreterService(const Backend& backend) : backend_(backend) {}
+  explicit InterpreterService(Gate* gate) : gate_(*gate) {}
 
   grpc::ServerUnaryReactor* CreateInterpreter(grpc::CallbackServerContext* context,
                                               const v1::CreateInterpreterRequest* request,
@@ -39,7 +39,7 @@ class InterpreterService final : public v1::InterpreterService::CallbackService 
                                           v1::CheckCompleteResponse* response) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

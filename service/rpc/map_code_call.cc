@@ -12,12 +12,12 @@ namespace cloister::rpc {
 
 // gRPC made the request for this call alone and hands it out as const; it is taken apart rather
 // than copied.
-MapCodeCall::MapCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
+MapCodeCall::MapCodeCall(Admission admission, grpc::CallbackServerContext* context,
                          const v1::MapCodeRequest* request)
-    : backend_(backend),
+    : backend_(*admission.backend),
       context_(context),
       request_(const_cast<v1::MapCodeRequest*>(request)),
-      record_(backend.observer, core::CallMethod::kMapCode) {}
+      record_(std::move(admission.record)) {}
 
 grpc::ServerWriteReactor<v1::MapCodeResponse>* MapCodeCall::Start() {
   self_ = shared_from_this();

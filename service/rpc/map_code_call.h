@@ -9,8 +9,7 @@
 #include "cloister/v1/execution_service.pb.h"
 #include "grpcpp/support/server_callback.h"
 #include "service/core/program_map.h"
-#include "service/rpc/backend.h"
-#include "service/rpc/call_record.h"
+#include "service/rpc/gate.h"
 #include "service/rpc/map_requests.h"
 
 namespace cloister::rpc {
@@ -21,7 +20,7 @@ namespace cloister::rpc {
 class MapCodeCall final : public grpc::ServerWriteReactor<v1::MapCodeResponse>,
                           public std::enable_shared_from_this<MapCodeCall> {
  public:
-  MapCodeCall(const Backend& backend, grpc::CallbackServerContext* context,
+  MapCodeCall(Admission admission, grpc::CallbackServerContext* context,
               const v1::MapCodeRequest* request);
 
   // gRPC thread, once. Returns itself, for the handler to return.

@@ -13,8 +13,8 @@ namespace {
 
 class PostMessageCall final : public UnaryCall {
  public:
-  PostMessageCall(const Backend& backend, const v1::PostMessageRequest* request)
-      : UnaryCall(backend, core::CallMethod::kPostMessage), request_(request) {}
+  PostMessageCall(Admission admission, const v1::PostMessageRequest* request)
+      : UnaryCall(std::move(admission)), request_(request) {}
 
  private:
   absl::Status Prepare() override {
@@ -32,15 +32,15 @@ class PostMessageCall final : public UnaryCall {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* MessageService::PostMessage(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* MessageService::PostMessage(grpc::CallbackServerContext* context,
                                                       const v1::PostMessageRequest* request,
                                                       v1::PostMessageResponse* /*response*/) {
-  return std::make_shared<PostMessageCall>(backend_, request)->Start();
+  return Serve<PostMessageCall>(gate_.Admit(*context, core::CallMethod::kPostMessage), request);
 }
 
 grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* MessageService::Connect(
-    grpc::CallbackServerContext* /*context*/) {
-  return std::make_shared<ConnectCall>(backend_)->Start();
+    grpc::CallbackServerContext* context) {
+  return Serve<ConnectCall>(gate_.Admit(*context, core::CallMethod::kConnect));
 }
 
 }  // namespace cloister::rpc

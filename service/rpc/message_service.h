@@ -4,14 +4,14 @@
 #define CLOISTER_SERVICE_RPC_MESSAGE_SERVICE_H_
 
 #include "cloister/v1/message_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Thread-safety: safe. Ownership: `backend` must outlive it.
+// Thread-safety: safe. Ownership: `gate` must outlive it.
 class MessageService final : public v1::MessageService::CallbackService {
  public:
-  explicit MessageService(const Backend& backend) : backend_(backend) {}
+  explicit MessageService(Gate* gate) : gate_(*gate) {}
 
   grpc::ServerUnaryReactor* PostMessage(grpc::CallbackServerContext* context,
                                         const v1::PostMessageRequest* request,
@@ -20,7 +20,7 @@ class MessageService final : public v1::MessageService::CallbackService {
       grpc::CallbackServerContext* context) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

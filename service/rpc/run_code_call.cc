@@ -13,12 +13,11 @@ namespace cloister::rpc {
 // gRPC made the request for this call alone and hands it out as const; it is taken apart rather
 // than copied.
 template <typename Request, typename Response>
-WholeExecutionCall<Request, Response>::WholeExecutionCall(const Backend& backend,
+WholeExecutionCall<Request, Response>::WholeExecutionCall(Admission admission,
                                                           grpc::CallbackServerContext* context,
-                                                          core::CallMethod method,
                                                           const Request* request,
                                                           Response* response)
-    : UnaryCall(backend, method),
+    : UnaryCall(std::move(admission)),
       context_(context),
       request_(const_cast<Request*>(request)),
       response_(response) {}

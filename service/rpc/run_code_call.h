@@ -15,8 +15,8 @@ namespace cloister::rpc {
 template <typename Request, typename Response>
 class WholeExecutionCall final : public UnaryCall, private core::ExecutionListener {
  public:
-  WholeExecutionCall(const Backend& backend, grpc::CallbackServerContext* context,
-                     core::CallMethod method, const Request* request, Response* response);
+  WholeExecutionCall(Admission admission, grpc::CallbackServerContext* context,
+                     const Request* request, Response* response);
 
  private:
   absl::Status Prepare() override;

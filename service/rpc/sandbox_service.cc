@@ -16,9 +16,9 @@ namespace {
 
 class CreateSandboxCall final : public UnaryCall {
  public:
-  CreateSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+  CreateSandboxCall(Admission admission, grpc::CallbackServerContext* context,
                     const v1::CreateSandboxRequest* request, v1::CreateSandboxResponse* response)
-      : UnaryCall(backend, core::CallMethod::kCreateSandbox),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(const_cast<v1::CreateSandboxRequest*>(request)),  // as in RunCodeCall
         response_(response) {}
@@ -59,11 +59,9 @@ class CreateSandboxCall final : public UnaryCall {
 
 class UpdateSandboxCall final : public UnaryCall {
  public:
-  UpdateSandboxCall(const Backend& backend, const v1::UpdateSandboxRequest* request,
+  UpdateSandboxCall(Admission admission, const v1::UpdateSandboxRequest* request,
                     v1::UpdateSandboxResponse* response)
-      : UnaryCall(backend, core::CallMethod::kUpdateSandbox),
-        request_(request),
-        response_(response) {}
+      : UnaryCall(std::move(admission)), request_(request), response_(response) {}
 
  private:
   absl::Status Prepare() override {
@@ -85,11 +83,9 @@ class UpdateSandboxCall final : public UnaryCall {
 
 class ListSandboxesCall final : public UnaryCall {
  public:
-  ListSandboxesCall(const Backend& backend, const v1::ListSandboxesRequest* request,
+  ListSandboxesCall(Admission admission, const v1::ListSandboxesRequest* request,
                     v1::ListSandboxesResponse* response)
-      : UnaryCall(backend, core::CallMethod::kListSandboxes),
-        request_(request),
-        response_(response) {}
+      : UnaryCall(std::move(admission)), request_(request), response_(response) {}
 
  private:
   absl::Status Prepare() override {
@@ -114,9 +110,9 @@ class ListSandboxesCall final : public UnaryCall {
 
 class RestartSandboxCall final : public UnaryCall {
  public:
-  RestartSandboxCall(const Backend& backend, grpc::CallbackServerContext* context,
+  RestartSandboxCall(Admission admission, grpc::CallbackServerContext* context,
                      const v1::RestartSandboxRequest* request, v1::RestartSandboxResponse* response)
-      : UnaryCall(backend, core::CallMethod::kRestartSandbox),
+      : UnaryCall(std::move(admission)),
         context_(context),
         request_(request),
         response_(response) {}
@@ -147,9 +143,9 @@ class RestartSandboxCall final : public UnaryCall {
 // A call that holds a name, and is over when the loop has done one thing.
 class NamedCall final : public UnaryCall {
  public:
-  NamedCall(const Backend& backend, core::CallMethod method, const std::string& name,
+  NamedCall(Admission admission, const std::string& name,
             std::function<absl::Status(core::SandboxManager&)> work)
-      : UnaryCall(backend, method), name_(name), work_(std::move(work)) {}
+      : UnaryCall(std::move(admission)), name_(name), work_(std::move(work)) {}
 
  private:
   absl::Status Prepare() override { return SandboxRequestValidator::CheckSandboxName(name_); }
@@ -164,47 +160,50 @@ class NamedCall final : public UnaryCall {
 grpc::ServerUnaryReactor* SandboxService::CreateSandbox(grpc::CallbackServerContext* context,
                                                         const v1::CreateSandboxRequest* request,
                                                         v1::CreateSandboxResponse* response) {
-  return std::make_shared<CreateSandboxCall>(backend_, context, request, response)->Start();
+  return Serve<CreateSandboxCall>(gate_.Admit(*context, core::CallMethod::kCreateSandbox), context,
+                                  request, response);
 }
 
-grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* context,
                                                      const v1::GetSandboxRequest* request,
                                                      v1::GetSandboxResponse* response) {
   const auto work = [request, response](core::SandboxManager& sandboxes) -> absl::Status {
     CLOISTER_ASSIGN_OR_RETURN(*response->mutable_sandbox(), sandboxes.Get(request->name()));
     return absl::OkStatus();
   };
-  return std::make_shared<NamedCall>(backend_, core::CallMethod::kGetSandbox, request->name(), work)
-      ->Start();
+  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kGetSandbox), request->name(),
+                          work);
 }
 
-grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* context,
                                                         const v1::ListSandboxesRequest* request,
                                                         v1::ListSandboxesResponse* response) {
-  return std::make_shared<ListSandboxesCall>(backend_, request, response)->Start();
+  return Serve<ListSandboxesCall>(gate_.Admit(*context, core::CallMethod::kListSandboxes), request,
+                                  response);
 }
 
-grpc::ServerUnaryReactor* SandboxService::UpdateSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::UpdateSandbox(grpc::CallbackServerContext* context,
                                                         const v1::UpdateSandboxRequest* request,
                                                         v1::UpdateSandboxResponse* response) {
-  return std::make_shared<UpdateSandboxCall>(backend_, request, response)->Start();
+  return Serve<UpdateSandboxCall>(gate_.Admit(*context, core::CallMethod::kUpdateSandbox), request,
+                                  response);
 }
 
-grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* /*context*/,
+grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* context,
                                                         const v1::DeleteSandboxRequest* request,
                                                         v1::DeleteSandboxResponse* /*response*/) {
   const auto work = [request](core::SandboxManager& sandboxes) {
     return sandboxes.Delete(request->name());
   };
-  return std::make_shared<NamedCall>(backend_, core::CallMethod::kDeleteSandbox, request->name(),
-                                     work)
-      ->Start();
+  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kDeleteSandbox), request->name(),
+                          work);
 }
 
 grpc::ServerUnaryReactor* SandboxService::RestartSandbox(grpc::CallbackServerContext* context,
                                                          const v1::RestartSandboxRequest* request,
                                                          v1::RestartSandboxResponse* response) {
-  return std::make_shared<RestartSandboxCall>(backend_, context, request, response)->Start();
+  return Serve<RestartSandboxCall>(gate_.Admit(*context, core::CallMethod::kRestartSandbox),
+                                   context, request, response);
 }
 
 }  // namespace cloister::rpc

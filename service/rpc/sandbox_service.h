@@ -4,14 +4,14 @@
 #define CLOISTER_SERVICE_RPC_SANDBOX_SERVICE_H_
 
 #include "cloister/v1/sandbox_service.grpc.pb.h"
-#include "service/rpc/backend.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
-// Ownership: `backend` must outlive it. Thread-safety: safe.
+// Ownership: `gate` must outlive it. Thread-safety: safe.
 class SandboxService final : public v1::SandboxService::CallbackService {
  public:
-  explicit SandboxService(const Backend& backend) : backend_(backend) {}
+  explicit SandboxService(Gate* gate) : gate_(*gate) {}
 
   grpc::ServerUnaryReactor* CreateSandbox(grpc::CallbackServerContext* context,
                                           const v1::CreateSandboxRequest* request,
@@ -49,7 +49,7 @@ class SandboxService final : public v1::SandboxService::CallbackService {
                                            v1::DeleteSnapshotResponse* response) override;
 
  private:
-  const Backend& backend_;
+  Gate& gate_;
 };
 
 }  // namespace cloister::rpc

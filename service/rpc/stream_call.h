@@ -8,9 +8,8 @@
 
 #include "absl/status/status.h"
 #include "grpcpp/support/server_callback.h"
-#include "service/rpc/backend.h"
-#include "service/rpc/call_record.h"
 #include "service/rpc/event_pump.h"
+#include "service/rpc/gate.h"
 #include "service/rpc/status_mapping.h"
 
 namespace cloister::rpc {
@@ -37,10 +36,10 @@ class StreamCall : public grpc::ServerWriteReactor<Response>,
   }
 
  protected:
-  StreamCall(const Backend& backend, core::CallMethod method)
-      : backend_(backend),
-        record_(backend.observer, method),
-        pump_(backend.loop, this, backend.keep_alive_interval) {}
+  explicit StreamCall(Admission admission)
+      : backend_(*admission.backend),
+        record_(std::move(admission.record)),
+        pump_(backend_.loop, this, backend_.keep_alive_interval) {}
 
   // gRPC thread: judges the request. An error ends the call.
   virtual absl::Status Prepare() = 0;

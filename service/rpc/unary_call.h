@@ -5,11 +5,11 @@
 #define CLOISTER_SERVICE_RPC_UNARY_CALL_H_
 
 #include <memory>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "grpcpp/support/server_callback.h"
-#include "service/rpc/backend.h"
-#include "service/rpc/call_record.h"
+#include "service/rpc/gate.h"
 
 namespace cloister::rpc {
 
@@ -24,8 +24,8 @@ class UnaryCall : public grpc::ServerUnaryReactor, public std::enable_shared_fro
   grpc::ServerUnaryReactor* Start();
 
  protected:
-  UnaryCall(const Backend& backend, core::CallMethod method)
-      : backend_(backend), record_(backend.observer, method) {}
+  explicit UnaryCall(Admission admission)
+      : backend_(*admission.backend), record_(std::move(admission.record)) {}
 
   // gRPC thread: judges the request. An error completes the call.
   virtual absl::Status Prepare() { return absl::OkStatus(); }

@@ -8,7 +8,6 @@
 #include "sandbox/base/status_macros.h"
 #include "sandbox/linux/feature_probe.h"
 #include "service/base/proto_time.h"
-#include "service/rpc/remote_error.h"
 #include "service/server/info.h"
 #include "service/server/listen_address.h"
 #include "service/server/options.h"
@@ -78,12 +77,7 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       readiness_(config.templates(0).name(), [this](bool ready) { OnReadyChanged(ready); }),
       spawner_watch_(std::make_unique<SpawnerWatch>(exit_events)),
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
-      call_observers_({&service_metrics_, &service_log_}),
-      validator_(rpc::RequestBounds(), LimitsPolicyOf(config)),
-      sandbox_validator_(&validator_, LifetimePolicyOf(config)),
-      request_memory_(config.queue().maximum_bytes(), &call_observers_),
-      map_memory_(config.queue().maximum_bytes(), &call_observers_),
-      message_memory_(config.queue().maximum_bytes(), &call_observers_) {
+      call_observers_({&service_metrics_, &service_log_}) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -102,14 +96,9 @@ Server::~Server() {
   // What belonged to the loop belongs to this thread now; users before what they use.
   loop_.Discard();
   // Interpreters may wait for executions in one another.
-  if (sandboxes_ != nullptr) sandboxes_->EndAll();
+  if (tenants_ != nullptr) tenants_->EndAll();
   loop_.Discard();
-  executions_.reset();
-  messages_.reset();
-  interpreters_.reset();
-  sandboxes_.reset();
-  forks_.reset();
-  files_.reset();
+  if (tenants_ != nullptr) tenants_->Close();
   pools_.reset();
   loop_.Discard();  // what ended just now may have left sandboxes of the factory to it
   factory_.reset();
@@ -124,22 +113,13 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
   const bool can_fork = factory_->facilities().live_fork().available();
   pools_ = std::make_unique<pool::PoolSet>(&loop_, factory_.get(), &observers_,
                                            PoolOptionsOf(config_, images_, can_fork));
-  sandboxes_ = std::make_unique<core::SandboxManager>(&loop_, pools_.get(), &observers_,
-                                                      SandboxOptionsOf(config_));
-  forks_ = std::make_unique<core::ForkManager>(&loop_, sandboxes_.get(), &observers_,
-                                               config_.live_sandboxes().maximum_snapshots());
-  interpreters_ = std::make_unique<core::InterpreterManager>(sandboxes_.get(), &observers_);
-  files_ = std::make_unique<core::FileManager>(&loop_, sandboxes_.get(), &observers_,
-                                               core::FileManagerOptions());
-  messages_ = std::make_unique<core::MessageManager>(sandboxes_.get());
-  executions_ = std::make_unique<core::ExecutionManager>(
-      &loop_, pools_.get(), &observers_, ExecutionOptionsOf(config_), sandboxes_.get());
-  interpreter_requests_ = std::make_unique<core::InterpreterRequests>(
-      core::InterpreterRequests::Context{.sandboxes = sandboxes_.get(),
-                                         .interpreters = interpreters_.get(),
-                                         .executions = executions_.get(),
-                                         .clone_of = rpc::CloneOfException});
-  sandboxes_->SetGuestRequests(interpreter_requests_.get());
+  tenants_ = std::make_unique<Tenants>(TenantContext{.config = &config_,
+                                                     .loop = &loop_,
+                                                     .source = pools_.get(),
+                                                     .observer = &observers_,
+                                                     .call_observer = &call_observers_,
+                                                     .info = MakeInfo()});
+  gate_ = std::make_unique<TenantGate>(tenants_.get(), &call_observers_);
   if (!config_.metrics_listen().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
                                                      config_.metrics_listen(), metrics_));
@@ -160,30 +140,16 @@ absl::Status Server::CheckFloor() const {
       facilities.setting() == internal::v1::Facilities::SETTING_CONTAINER ? kContainerOptIn : ""));
 }
 
+std::function<v1::GetInfoResponse()> Server::MakeInfo() {
+  const rpc::RequestValidator validator(rpc::RequestBounds(), LimitsPolicyOf(config_));
+  return [this, fixed = FixedInfo(config_, images_, validator, factory_->facilities())] {
+    v1::GetInfoResponse info = fixed;
+    AddCurrentInfo(pools_->Snapshot(), pools_->LiveSnapshot(), readiness_, &info);
+    return info;
+  };
+}
+
 absl::Status Server::Serve(UnixListeners listeners) {
-  backend_ = {
-      .loop = &loop_,
-      .executions = executions_.get(),
-      .sandboxes = sandboxes_.get(),
-      .forks = forks_.get(),
-      .interpreters = interpreters_.get(),
-      .files = files_.get(),
-      .messages = messages_.get(),
-      .validator = &validator_,
-      .sandbox_validator = &sandbox_validator_,
-      .observer = &call_observers_,
-      .request_memory = &request_memory_,
-      .map_memory = &map_memory_,
-      .message_memory = &message_memory_,
-      .default_template = config_.templates(0).name(),
-      .keep_alive_interval = base::FromProto(config_.keep_alive_interval()),
-      .info = [this, fixed = FixedInfo(config_, images_, validator_, factory_->facilities())] {
-        v1::GetInfoResponse info = fixed;
-        info.mutable_live_sandboxes()->set_count(sandboxes_->count());
-        info.mutable_live_sandboxes()->set_snapshot_count(forks_->snapshot_count());
-        AddCurrentInfo(pools_->Snapshot(), pools_->LiveSnapshot(), readiness_, &info);
-        return info;
-      }};
   rpc::GrpcServerOptions options;
   options.reflection = config_.reflection();
   for (const std::string& address : config_.listen()) {
@@ -197,7 +163,7 @@ absl::Status Server::Serve(UnixListeners listeners) {
     }));
   }
   // Last of what can fail: from here on there may be calls, and they need the loop to end.
-  CLOISTER_ASSIGN_OR_RETURN(grpc_server_, rpc::GrpcServer::Start(backend_, options));
+  CLOISTER_ASSIGN_OR_RETURN(grpc_server_, rpc::GrpcServer::Start(gate_.get(), options));
   loop_.Post([this] { pools_->Start(); });
   loop_thread_ = std::thread([this] { loop_.Run(); });
   LogStart();
@@ -206,14 +172,12 @@ absl::Status Server::Serve(UnixListeners listeners) {
 
 void Server::Drain() {
   loop_.Post([this] {
-    log_.Info("draining", {{"active", executions_->active_count()}});
+    log_.Info("draining", {{"active", tenants_->active_count()}});
     metrics_.gauge(observability::Metric::kDraining).Set(1);
     readiness_.BeginDrain();
-    sandboxes_->BeginDrain();
-    executions_->Drain(base::FromProto(config_.drain_timeout()), [this] {
+    tenants_->Drain(base::FromProto(config_.drain_timeout()), [this] {
       drained_ = true;
-      sandboxes_->EndAll();
-      forks_->EndAll();
+      tenants_->EndAll();
       loop_.CallAfter(kTeardown, [this] { exit_events_.Notify(ExitEvent::kDrained); });
       pools_->Drain([this] { exit_events_.Notify(ExitEvent::kDrained); });
     });

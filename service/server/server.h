@@ -15,14 +15,6 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/spawner_client.h"
-#include "service/core/execution_manager.h"
-#include "service/core/file_manager.h"
-#include "service/core/fork_manager.h"
-#include "service/core/interpreter_manager.h"
-#include "service/core/interpreter_requests.h"
-#include "service/core/message_manager.h"
-#include "service/core/request_memory.h"
-#include "service/core/sandbox_manager.h"
 #include "service/observability/logging.h"
 #include "service/observability/metrics.h"
 #include "service/observability/metrics_endpoint.h"
@@ -34,6 +26,8 @@
 #include "service/server/image_catalog.h"
 #include "service/server/observers.h"
 #include "service/server/readiness.h"
+#include "service/server/tenant_gate.h"
+#include "service/server/tenants.h"
 #include "service/server/unix_listener.h"
 
 namespace cloister::server {
@@ -62,6 +56,7 @@ class Server {
  private:
   absl::Status CheckFloor() const;
   absl::Status Serve(UnixListeners listeners);
+  std::function<v1::GetInfoResponse()> MakeInfo();
   void LogStart() const;
   void SetInfoMetrics();
   void OnReadyChanged(bool ready);
@@ -80,11 +75,8 @@ class Server {
   const std::unique_ptr<core::ServiceObserver> spawner_watch_;
   ServiceObservers observers_;
   CallObservers call_observers_;
-  const rpc::RequestValidator validator_;
-  const rpc::SandboxRequestValidator sandbox_validator_;
-  core::RequestMemory request_memory_;
-  core::RequestMemory map_memory_;
-  core::RequestMemory message_memory_;
+  // Before the loop, which may hold what counts against a tenant's memory.
+  std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 
   sandbox::AsioLoop loop_;
@@ -92,18 +84,11 @@ class Server {
   // Of the loop, once it runs.
   std::unique_ptr<sandbox::SpawnerClient> factory_;
   std::unique_ptr<pool::PoolSet> pools_;
-  std::unique_ptr<core::SandboxManager> sandboxes_;
-  std::unique_ptr<core::ForkManager> forks_;
-  std::unique_ptr<core::InterpreterManager> interpreters_;
-  std::unique_ptr<core::FileManager> files_;
-  std::unique_ptr<core::MessageManager> messages_;
-  std::unique_ptr<core::ExecutionManager> executions_;
-  std::unique_ptr<core::InterpreterRequests> interpreter_requests_;
   UnixListeners listeners_;
 
   std::atomic<bool> drained_ = false;  // no execution is left
 
-  rpc::Backend backend_;
+  std::unique_ptr<TenantGate> gate_;
   std::unique_ptr<rpc::GrpcServer> grpc_server_;
 };
 

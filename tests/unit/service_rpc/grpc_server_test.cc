@@ -260,11 +260,11 @@ TEST(InfoTest, AsksTheLoop) {
 
 TEST(GrpcServerTest, NamesTheAddressItCannotBind) {
   TestServer server(FinishAtOnce);
-  rpc::Backend unused{};
-  auto first = rpc::GrpcServer::Start(unused, {.listen = {"127.0.0.1:0"}, .reflection = false});
+  TestGate unused(nullptr, nullptr);
+  auto first = rpc::GrpcServer::Start(&unused, {.listen = {"127.0.0.1:0"}, .reflection = false});
   ASSERT_TRUE(first.ok());
   const std::string taken = "127.0.0.1:" + std::to_string((*first)->ports()[0]);
-  const auto second = rpc::GrpcServer::Start(unused, {.listen = {taken}, .reflection = false});
+  const auto second = rpc::GrpcServer::Start(&unused, {.listen = {taken}, .reflection = false});
   ASSERT_FALSE(second.ok());
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(taken));
 }

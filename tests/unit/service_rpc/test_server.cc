@@ -58,7 +58,6 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
               .messages = messages_.get(),
               .validator = &validator_,
               .sandbox_validator = &sandbox_validator_,
-              .observer = &calls_,
               .request_memory = &request_memory_,
               .map_memory = &map_memory_,
               .message_memory = &message_memory_,
@@ -69,7 +68,7 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
                 info.set_version("for tests");
                 return info;
               }};
-  auto server = rpc::GrpcServer::Start(backend_, {});
+  auto server = rpc::GrpcServer::Start(&gate_, {});
   EXPECT_TRUE(server.ok()) << server.status();
   grpc_server_ = *std::move(server);
   loop_.Post([this] { pools_->Start(); });

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -26,6 +27,7 @@
 #include "sandbox/host/asio_loop.h"
 #include "service/core/execution_manager.h"
 #include "service/pool/pool_set.h"
+#include "service/rpc/gate.h"
 #include "service/rpc/grpc_server.h"
 #include "tests/support/fake_sandbox.h"
 
@@ -113,6 +115,33 @@ class RecordingCalls final : public core::CallObserver {
   std::vector<absl::StatusCode> statuses_;
 };
 
+// Admits everybody until it is told to refuse. Thread-safety: safe.
+class TestGate final : public rpc::Gate {
+ public:
+  TestGate(const rpc::Backend* backend, core::CallObserver* observer)
+      : backend_(backend), observer_(observer) {}
+
+  // From here on all calls; OK admits them again.
+  void Refuse(absl::Status refusal) {
+    absl::MutexLock lock(&mutex_);
+    refusal_ = std::move(refusal);
+  }
+
+  rpc::Admission Admit(const grpc::CallbackServerContext& /*context*/,
+                       core::CallMethod method) override {
+    absl::MutexLock lock(&mutex_);
+    return {.backend = refusal_.ok() ? backend_ : nullptr,
+            .refusal = refusal_,
+            .record = rpc::CallRecord(observer_, method)};
+  }
+
+ private:
+  const rpc::Backend* const backend_;
+  core::CallObserver* const observer_;
+  absl::Mutex mutex_;
+  absl::Status refusal_ ABSL_GUARDED_BY(mutex_);
+};
+
 struct TestServerOptions {
   absl::Duration keep_alive_interval = absl::Minutes(1);
   int64_t request_memory_bytes = int64_t{256} << 20;
@@ -179,6 +208,7 @@ class TestServer {
   FakeSandboxFactory& factory() { return factory_; }
   RecordingObserver& observer() { return observer_; }
   RecordingCalls& calls() { return calls_; }
+  TestGate& gate() { return gate_; }
   sandbox::AsioLoop& loop() { return loop_; }
 
  private:
@@ -200,6 +230,7 @@ class TestServer {
   rpc::RequestValidator validator_;
   rpc::SandboxRequestValidator sandbox_validator_{&validator_, rpc::LifetimePolicy()};
   rpc::Backend backend_;
+  TestGate gate_{&backend_, &calls_};
   std::unique_ptr<rpc::GrpcServer> grpc_server_;
   std::unique_ptr<v1::ExecutionService::Stub> executions_stub_;
   std::unique_ptr<v1::SandboxService::Stub> sandboxes_stub_;
