@@ -1,0 +1,5 @@
+"""`concurrent.futures` on sandboxes."""
+
+from .executor import Executor
+
+__all__ = ["Executor"]

@@ -1,0 +1,1 @@
+"""Made from proto/google/rpc when the package is built."""
