@@ -18,7 +18,7 @@ from .client import AsyncClient, Client
 from .connection import AsyncConnection, Connection
 from .errors import (AlreadyExists, Cancelled, CloisterError, DeadlineExceeded, Died, Disconnected, Exited, FieldProblem,
                      InternalError, Interrupted, InvalidRequest, LimitExceeded, Lost, NotFound, OutcomeError, Raised,
-                     Refused, ResourceExhausted, ServiceError, Unavailable)
+                     Refused, ResourceExhausted, ServiceError, Unauthenticated, Unavailable)
 from .events import (ClearOutput, Display, Event, Finished, InputRequested, LateOutput, Output, Started)
 from .execution import AsyncExecution, Execution, Prompt
 from .executor import Executor

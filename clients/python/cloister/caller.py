@@ -18,7 +18,7 @@ from .values import ClassTable
 
 # The server refused before it did anything.
 _NOT_BEGUN = frozenset(["POOL_EXHAUSTED", "OVERLOADED", "SERVER_DRAINING", "EXECUTION_QUEUE_FULL", "INBOX_FULL",
-                        "INTERPRETER_BUSY"])
+                        "INTERPRETER_BUSY", "RATE_EXCEEDED", "CONCURRENCY_EXCEEDED"])
 # It may have begun; what is idempotent can be asked again.
 _UNFINISHED = frozenset(["FILES_INTERRUPTED"])
 _FIRST_DELAY = 0.05

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, List, Tuple
+from typing import Any, List, Sequence, Tuple
 
 DEFAULT_ADDRESS = "unix:/run/cloister/cloister.sock"
 # Output, files, a value and its forms together stay below this in any response of the server's.
@@ -13,6 +13,37 @@ DEFAULT_MESSAGE_BYTES = 256 << 20
 def address_or_default(address: str | None) -> str:
     """The address given, else CLOISTER_SERVER, else that of a server on this machine."""
     return address or os.environ.get("CLOISTER_SERVER") or DEFAULT_ADDRESS
+
+
+def metadata_with_token(
+    metadata: Sequence[Tuple[str, str]], token: str | None, address: str, is_encrypted: bool
+) -> Tuple[Tuple[str, str], ...] | None:
+    """What is sent with each call: `token`, else CLOISTER_TOKEN, else the first line of the file CLOISTER_TOKEN_FILE.
+
+    Raises:
+        ValueError: the token would go unencrypted to another machine.
+    """
+    if token is None:
+        token = os.environ.get("CLOISTER_TOKEN") or _first_line(os.environ.get("CLOISTER_TOKEN_FILE"))
+    sent = tuple(metadata)
+    if token:
+        if not is_encrypted and not _is_local(address):
+            raise ValueError(f"a token would go to {address} unencrypted; pass credentials=grpc.ssl_channel_credentials(), "
+                             "or send it as metadata yourself")
+        sent += (("authorization", f"Bearer {token}"),)
+    return sent or None
+
+
+def _first_line(path: str | None) -> str:
+    if not path:
+        return ""
+    with open(path, encoding="ascii") as file:
+        return file.readline().strip()
+
+
+def _is_local(address: str) -> bool:
+    host = address.rpartition(":")[0].strip("[]")
+    return address.startswith(("unix:", "unix-abstract:")) or host in ("localhost", "::1") or host.startswith("127.")
 
 
 def channel_options(message_bytes: int) -> List[Tuple[str, Any]]:

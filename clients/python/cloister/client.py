@@ -9,7 +9,7 @@ from . import methods
 from .asyncio_io import AsyncioIo
 from .blocking_io import BlockingIo
 from .caller import Caller, new_request_id
-from .channel import DEFAULT_MESSAGE_BYTES, address_or_default
+from .channel import DEFAULT_MESSAGE_BYTES, address_or_default, metadata_with_token
 from .execution import AsyncExecution, Execution
 from .function import AsyncFunction, Function, FunctionMaker
 from .infos import SandboxInfo, ServerInfo, SnapshotInfo, sandbox_info, server_info, snapshot_info
@@ -26,9 +26,10 @@ _PAGE = 500
 
 class ClientBase(RunBase):
     def __init__(self, io_class: Any, address: str | None, timeout: float, attempts: int, classes: Iterable[type],
-                 credentials: Any, metadata: Sequence[Tuple[str, str]], message_bytes: int) -> None:
+                 token: str | None, credentials: Any, metadata: Sequence[Tuple[str, str]], message_bytes: int) -> None:
         self.address = address_or_default(address)
-        io = io_class(self.address, credentials, message_bytes, tuple(metadata) or None)
+        sent = metadata_with_token(metadata, token, self.address, credentials is not None)
+        io = io_class(self.address, credentials, message_bytes, sent)
         self._caller = Caller(io, timeout, attempts, class_table(classes))
 
     def _map_timeout(self, timeout: float | None) -> float:
@@ -104,6 +105,7 @@ class Client(ClientBase, Runner):
         timeout: float = 60.0,
         attempts: int = 5,
         classes: Iterable[type] = (),
+        token: str | None = None,
         credentials: Any = None,
         metadata: Sequence[Tuple[str, str]] = (),
         message_bytes: int = DEFAULT_MESSAGE_BYTES,
@@ -117,11 +119,13 @@ class Client(ClientBase, Runner):
             attempts: how often a call is made at most, where repeating it is safe; 1: no retries.
             classes: dataclasses, named tuples, enums and exceptions of which instances are made where a sandbox sends
                 such values. It decides what is in them: no `__init__` runs. Others come as `Record` and the like.
+            token: a bearer token; None: the environment's CLOISTER_TOKEN, else the first line of the file that
+                CLOISTER_TOKEN_FILE names. Never sent unencrypted to another machine.
             credentials: a `grpc.ChannelCredentials` for TLS; None: no encryption.
             metadata: pairs sent with each call.
             message_bytes: the largest message taken and sent.
         """
-        super().__init__(BlockingIo, address, timeout, attempts, classes, credentials, metadata, message_bytes)
+        super().__init__(BlockingIo, address, timeout, attempts, classes, token, credentials, metadata, message_bytes)
 
     info = blocking(ClientOperations.info)
     sandboxes = blocking(ClientOperations.sandboxes)
@@ -222,12 +226,13 @@ class AsyncClient(ClientOperations, AsyncRunner):
         timeout: float = 60.0,
         attempts: int = 5,
         classes: Iterable[type] = (),
+        token: str | None = None,
         credentials: Any = None,
         metadata: Sequence[Tuple[str, str]] = (),
         message_bytes: int = DEFAULT_MESSAGE_BYTES,
     ) -> None:
         """See `Client`."""
-        super().__init__(AsyncioIo, address, timeout, attempts, classes, credentials, metadata, message_bytes)
+        super().__init__(AsyncioIo, address, timeout, attempts, classes, token, credentials, metadata, message_bytes)
 
     def sandbox(
         self, *, template: str = "", snapshot: str | SnapshotBase = "", limits: Limits | None = None,

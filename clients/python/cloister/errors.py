@@ -83,6 +83,10 @@ class AlreadyExists(ServiceError):
     """Something of that name is there already."""
 
 
+class Unauthenticated(ServiceError, PermissionError):
+    """The credentials are missing, wrong or expired."""
+
+
 class Refused(ServiceError):
     """The state of what was named does not allow it now."""
 

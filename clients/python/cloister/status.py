@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Type
 import grpc
 
 from .errors import (AlreadyExists, Cancelled, DeadlineExceeded, FieldProblem, InternalError, InvalidRequest, Lost,
-                     NotFound, Refused, ResourceExhausted, ServiceError, Unavailable)
+                     NotFound, Refused, ResourceExhausted, ServiceError, Unauthenticated, Unavailable)
 from .google_rpc import error_details_pb2, status_pb2
 
 _DETAILS = "grpc-status-details-bin"
@@ -27,6 +27,8 @@ _BY_CODE: Dict[str, Type[ServiceError]] = {
     "RESOURCE_EXHAUSTED": ResourceExhausted,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "CANCELLED": Cancelled,
+    "UNAUTHENTICATED": Unauthenticated,
+    "PERMISSION_DENIED": Unauthenticated,
     "INTERNAL": InternalError,
 }
 _BY_REASON: Dict[str, Type[ServiceError]] = {"SANDBOX_LOST": Lost, "INTERPRETER_LOST": Lost}

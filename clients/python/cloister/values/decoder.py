@@ -98,6 +98,13 @@ class Decoder:
             self._shared[entry] = value
         return value
 
+    def shared(self, index: int) -> pb.Value:
+        """The message of an entry of `shared`."""
+        self._count()
+        if index >= len(self._shared):
+            raise CloneError("$", "refers to a value that is not there")
+        return self._root.shared[index]
+
     def _count(self) -> None:
         self._values += 1
         if self._values > MAXIMUM_VALUES:

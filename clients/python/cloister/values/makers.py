@@ -173,12 +173,17 @@ def _ndarray(decoder: Decoder, fields: _Fields, entry: int) -> Any:
     return make_array(description, in_fortran_order, content, shape)
 
 
-def _now(decoder: Decoder, message: pb.Value) -> Any:
+def _now(decoder: Decoder, message: pb.Value, depth: int = 0) -> Any:
     """A field of plain values in lists and tuples, whole at once."""
-    if message.WhichOneof("kind") == "list_value":
-        return [_now(decoder, item) for item in message.list_value.items]
-    if message.WhichOneof("kind") == "tuple_value":
-        return tuple(_now(decoder, item) for item in message.tuple_value.items)
+    if depth > 50:
+        raise CloneError("$", "what describes an array or a frame is nested too deep")
+    kind = message.WhichOneof("kind")
+    if kind == "list_value":
+        return [_now(decoder, item, depth + 1) for item in message.list_value.items]
+    if kind == "tuple_value":
+        return tuple(_now(decoder, item, depth + 1) for item in message.tuple_value.items)
+    if kind == "reference":
+        return _now(decoder, decoder.shared(message.reference), depth + 1)
     return decoder.read(message)
 
 
