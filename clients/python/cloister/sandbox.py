@@ -98,6 +98,7 @@ class SnapshotBase(Handle):
 
 class SnapshotOperations(SnapshotBase):
     async def info(self) -> SnapshotInfo:
+        """What it was made of, and how long it lives."""
         request = pb.GetSnapshotRequest(name=self.name)
         return snapshot_info((await self._caller.unary(methods.GET_SNAPSHOT, request, repeatable=True)).snapshot)
 

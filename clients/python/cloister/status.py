@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Type
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from .errors import (AlreadyExists, Cancelled, DeadlineExceeded, FieldProblem, InternalError, InvalidRequest, Lost,
                      NotFound, Refused, ResourceExhausted, ServiceError, Unauthenticated, Unavailable)
@@ -43,7 +44,7 @@ def error_of(error: Any, address: str = "") -> ServiceError:
         if key == _DETAILS:
             try:
                 return _with_details(code, message, status_pb2.Status.FromString(value).details)
-            except ValueError:  # no message of that kind
+            except DecodeError:  # somebody else's
                 break
     return _BY_CODE.get(code, ServiceError)(_explain(code, message, address), code=code)
 

@@ -49,6 +49,8 @@ class Encoder:
 
     def put(self, value: Any, message: pb.Value, depth: int, path: Path) -> None:
         """Writes `value` into `message`: at once if it is plain, else a reference to what is written later."""
+        if depth > MAXIMUM_DEPTH:
+            raise CloneError(describe(path), f"nested deeper than {MAXIMUM_DEPTH}")
         kind = type(value)
         plain = PLAIN.get(kind)
         if plain is not None:
@@ -68,8 +70,6 @@ class Encoder:
 
     def share(self, write: Writer, value: Any, depth: int, path: Path) -> int:
         """The number of `value` in `shared`, where `write` will write it."""
-        if depth >= MAXIMUM_DEPTH:
-            raise CloneError(describe(path), f"nested deeper than {MAXIMUM_DEPTH}")
         index = len(self.root.shared)
         self._indices[id(value)] = index
         self._kept.append(value)
