@@ -4,6 +4,7 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -95,8 +96,6 @@ class Proxy:
     """A unix socket before the server whose connections can be cut at any time."""
 
     def __init__(self, server):
-        import socket
-
         self.target = str(server.directory / "socket")
         self.path = str(server.directory / f"proxy-{id(self)}")
         self.address = f"unix:{self.path}"
@@ -108,8 +107,6 @@ class Proxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self):
-        import socket
-
         while True:
             try:
                 client, _ = self._listener.accept()
@@ -123,13 +120,17 @@ class Proxy:
                 continue
             with self._lock:
                 self._pairs.append((client, server))
-            for source, target in ((client, server), (server, client)):
-                threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
+
+    def _serve(self, client, server):
+        with client, server:
+            back = threading.Thread(target=self._pump, args=(server, client), daemon=True)
+            back.start()
+            self._pump(client, server)
+            back.join()
 
     @staticmethod
     def _pump(source, target):
-        import socket
-
         try:
             while data := source.recv(1 << 16):
                 target.sendall(data)
@@ -143,8 +144,6 @@ class Proxy:
 
     def cut(self):
         """Breaks all connections; new ones are let through."""
-        import socket
-
         with self._lock:
             pairs, self._pairs = self._pairs, []
         for pair in pairs:

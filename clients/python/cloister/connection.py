@@ -38,9 +38,9 @@ class _Link:
         except ServiceError as end:
             error = end
         finally:
-            self.end = error
+            self.end = self.end or error
             self.calls.end()
-            self.opened.put(error)
+            self.opened.put(self.end)
             self.messages.put(_END)
 
     async def _take(self, response: pb.ConnectResponse) -> None:
@@ -56,6 +56,7 @@ class _Link:
             self.calls.give_up(response.host_call_cancelled.number)
 
     def close(self) -> None:
+        self.end = self.end or Disconnected("the connection was closed")
         self.stream.cancel()
         self.messages.close()
 

@@ -56,7 +56,7 @@ class ExecutionBase(Handle):
         self._request = request
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._sequence = after_sequence
-        self._stream: Stream[Any] | None = None
+        self._stream: Stream[Any] | None
         self._reader = EventReader()
         self._response = pb.RunCodeResponse(execution=name)
         self._output: Tuple[List[bytes], List[bytes]] = ([], [])
@@ -64,6 +64,8 @@ class ExecutionBase(Handle):
         self._displayed_bytes = 0
         self._result: Result | None = None
         self._closed = False
+        # From now on, whoever reads it and when. An error comes with the first event.
+        self._stream = self._open()
 
     @property
     def name(self) -> str:

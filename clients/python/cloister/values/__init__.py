@@ -16,7 +16,7 @@ from typing import Any, Iterable, Mapping, Tuple
 from ..v1 import value_pb2 as pb
 from . import arrays, kinds, makers  # noqa: F401  they fill the tables
 from .decoder import Decoder
-from .encoder import Encoder
+from .encoder import encode
 from .errors import CloneError, RemoteError
 from .records import EnumRecord, Name, RawArray, Record, RegisteredRecord, TupleRecord
 
@@ -24,11 +24,6 @@ __all__ = ["CloneError", "EnumRecord", "Name", "RawArray", "Record", "Registered
            "class_table", "decode", "encode"]
 
 ClassTable = Mapping[Tuple[str, str], type]
-
-
-def encode(value: Any) -> pb.Value:
-    """The message of an object. Raises CloneError with the way to what cannot be sent."""
-    return Encoder().encode(value)
 
 
 def decode(message: pb.Value, classes: ClassTable = {}) -> Any:

@@ -1,7 +1,9 @@
 """Objects as `cloister.v1.Value`: what is sent to code in a sandbox.
 
-Every object that has an identity becomes an entry of `shared`, and a reference wherever it occurs. So identity and cycles
-are kept, nothing is walked twice, and the walk needs no recursion: what is still to be written waits in a list.
+Every object within the outermost that has an identity becomes an entry of `shared`, and a reference wherever it occurs. So
+identity and cycles are kept, nothing is walked twice, and the walk needs no recursion: what is still to be written waits in
+a list. The outermost is an entry itself only where something in it refers to it, which shows on the way; then it is all
+written anew.
 
 Exact types only, as proto/CLONE.md has them; what an instance of a subclass means, only its class knows. No method of a
 user's class is called: the fields of dataclasses are read from their dicts and slots.
@@ -9,7 +11,6 @@ user's class is called: the fields of dataclasses are read from their dicts and 
 
 from __future__ import annotations
 
-import struct
 from typing import Any, Callable, Dict, Iterable, List, Tuple
 
 from ..v1 import value_pb2 as pb
@@ -24,8 +25,23 @@ _SMALL_INTS = range(-(1 << 63), 1 << 63)
 # Texts and bytes from here on are sent once, however often they occur.
 _LONG = 256
 
+# In place of a number in `shared`.
+_ROOT = -1
+
 # Writes an object into a message: (encoder, object, message, depth, way to the object).
 Writer = Callable[["Encoder", Any, pb.Value, int, Path], None]
+
+
+def encode(value: Any) -> pb.Value:
+    """The message of an object. Raises CloneError with the way to what cannot be sent."""
+    try:
+        return Encoder().encode(value, root_is_shared=False)
+    except _RootIsShared:
+        return Encoder().encode(value, root_is_shared=True)
+
+
+class _RootIsShared(Exception):
+    """Something refers to the outermost object."""
 
 
 class Encoder:
@@ -40,8 +56,15 @@ class Encoder:
         self._values = 0
         self._bytes = 0
 
-    def encode(self, value: Any) -> pb.Value:
-        self.put(value, self.root, 1, None)
+    def encode(self, value: Any, root_is_shared: bool) -> pb.Value:
+        kind = type(value)
+        if root_is_shared or kind in PLAIN:
+            self.put(value, self.root, 1, None)
+        else:
+            write = WITH_IDENTITY.get(kind) or find_writer(value, kind, None)
+            self._indices[id(value)] = _ROOT
+            self.count(1, None)
+            write(self, value, self.root, 1, None)
         while self._waiting:
             write, object_, message, depth, path = self._waiting.pop()
             write(self, object_, message, depth, path)
@@ -65,6 +88,8 @@ class Encoder:
                 write(self, value, message, depth, path)
                 return
             index = self.share(write, value, depth, path)
+        elif index == _ROOT:
+            raise _RootIsShared
         message.reference = index
         self.count(1, path)
 
@@ -86,10 +111,16 @@ class Encoder:
         if self._bytes > MAXIMUM_BYTES:
             raise CloneError(describe(path), f"clone is larger than {MAXIMUM_BYTES} bytes")
 
-    def put_all(self, values: Iterable[Any], into: Any, depth: int, path: Path, step: Step = Step.ITEM) -> None:
+    def put_key(self, key: Any, message: pb.Value, depth: int, path: Path) -> None:
+        """Writes a key or an item of a set. Some are hashable here and not in a clone."""
+        if type(key) in (slice, memoryview) or isinstance(key, BaseException):
+            raise refuse(path, key, "not as a key or an item of a set")
+        self.put(key, message, depth, path)
+
+    def put_all(self, values: Iterable[Any], into: Any, depth: int, path: Path) -> None:
         """Writes each of `values` into a new message of the repeated field `into`."""
         for number, value in enumerate(values):
-            self.put(value, into.add(), depth + 1, (path, step, number))
+            self.put(value, into.add(), depth + 1, (path, Step.ITEM, number))
 
     def put_attributes(self, attributes: Iterable[Tuple[str, Any]], into: Any, depth: int, path: Path) -> None:
         for name, value in attributes:
@@ -194,26 +225,25 @@ def _list(encoder: Encoder, value: list[Any], message: pb.Value, depth: int, pat
 
 def _set(encoder: Encoder, value: set[Any], message: pb.Value, depth: int, path: Path) -> None:
     message.set_value.SetInParent()
-    encoder.put_all(value, message.set_value.items, depth, path, Step.MEMBER)
+    _put_members(encoder, value, message.set_value.items, depth, path)
 
 
 def _frozenset(encoder: Encoder, value: frozenset[Any], message: pb.Value, depth: int, path: Path) -> None:
     message.frozenset_value.SetInParent()
-    encoder.put_all(value, message.frozenset_value.items, depth, path, Step.MEMBER)
+    _put_members(encoder, value, message.frozenset_value.items, depth, path)
+
+
+def _put_members(encoder: Encoder, value: Iterable[Any], into: Any, depth: int, path: Path) -> None:
+    for number, member in enumerate(value):
+        encoder.put_key(member, into.add(), depth + 1, (path, Step.MEMBER, number))
 
 
 def _dict(encoder: Encoder, value: dict[Any, Any], message: pb.Value, depth: int, path: Path) -> None:
     entries = message.dict_value
     entries.SetInParent()
     for number, (key, item) in enumerate(value.items()):
-        encoder.put(key, entries.keys.add(), depth + 1, (path, Step.KEY, number))
+        encoder.put_key(key, entries.keys.add(), depth + 1, (path, Step.KEY, number))
         encoder.put(item, entries.values.add(), depth + 1, (path, Step.ENTRY, key))
-
-
-def doubles(value: bytes) -> float:
-    """A float of its eight bytes, whatever NaN it is."""
-    number: float = struct.unpack("<d", value)[0]
-    return number
 
 
 # Types without an identity worth keeping.

@@ -94,7 +94,7 @@ def _deque(encoder: Encoder, value: Any, message: pb.Value, depth: int, path: Pa
 
 def _put_entries(encoder: Encoder, value: Any, made: pb.Object, depth: int, path: Path) -> None:
     for number, (key, item) in enumerate(value.items()):
-        encoder.put(key, made.fields.add(), depth + 1, (path, Step.KEY, number))
+        encoder.put_key(key, made.fields.add(), depth + 1, (path, Step.KEY, number))
         encoder.put(item, made.fields.add(), depth + 1, (path, Step.ENTRY, key))
 
 
