@@ -52,7 +52,6 @@ def channel_options(message_bytes: int) -> List[Tuple[str, Any]]:
         ("grpc.max_send_message_length", message_bytes),
         # A server that was restarted is found again soon.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5000),
         # Retries are ours: gRPC does not know what is safe to repeat.
         ("grpc.enable_retries", 0),
