@@ -103,7 +103,8 @@ class Decoder:
         self._count()
         if index >= len(self._shared):
             raise CloneError("$", "refers to a value that is not there")
-        return self._root.shared[index]
+        message: pb.Value = self._root.shared[index]
+        return message
 
     def _count(self) -> None:
         self._values += 1
