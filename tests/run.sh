@@ -14,16 +14,17 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 readonly kTools=$PWD/build/tools
 export PATH=$PATH:$kTools/usr/bin
 
-# promtool checks the metrics. Debian 13 has a package of it; in Debian 12 it comes with the Prometheus
-# server, whose package would start one, so only the tool is taken out of it.
-GetPromtool() {
-  if command -v promtool >/dev/null; then return; fi
-  local package=prometheus
-  if apt-cache show promtool >/dev/null 2>&1; then package=promtool; fi
+# Prometheus and promtool, from Debian's packages without installing them: the server's package would start one.
+GetPrometheus() {
+  if command -v prometheus >/dev/null && command -v promtool >/dev/null; then return; fi
+  local packages=prometheus package
+  # Debian 13 has the tool in a package of its own.
+  if apt-cache show promtool >/dev/null 2>&1; then packages="prometheus promtool"; fi
   mkdir -p "$kTools"
-  (cd "$kTools" && apt-get download -qq -o APT::Sandbox::User=root "$package" &&
-    dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x ./usr/bin/promtool && rm -f "$package"_*.deb) ||
-    Fail "cannot get promtool from Debian's package $package"
+  (cd "$kTools" && for package in $packages; do
+    apt-get download -qq -o APT::Sandbox::User=root "$package" &&
+      dpkg-deb --fsys-tarfile "$package"_*.deb | tar -x --wildcards './usr/bin/prom*' && rm -f "$package"_*.deb || exit 1
+  done) || Fail "cannot get prometheus and promtool from Debian's packages ($packages)"
 }
 
 # RunPreset PRESET CTEST OPTION...: builds and tests; adds to $passed and $failed.
@@ -46,7 +47,7 @@ sanitizers=
 if [ "${1:-}" = --sanitizers ]; then sanitizers=1; shift; fi
 RequireDebianRoot
 InstallPackages build test
-GetPromtool
+GetPrometheus
 # shellcheck disable=SC2046,SC2086  # one word per image
 deploy/images/build.sh ${CLOISTER_TEST_IMAGES:-$(deploy/images/build.sh --list | cut -d ' ' -f 1)}
 

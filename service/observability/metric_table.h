@@ -42,6 +42,7 @@ enum class Metric {
   kSandboxCpu,
   kSpawnerLost,
   kLiveSandboxes,
+  kLiveSandboxLimit,
   kLiveStarts,
   kLiveStartDuration,
   kLiveRestarts,

@@ -204,6 +204,7 @@ void Server::SetInfoMetrics() {
                     {"landlock", LayerDetail(facilities, "landlock")},
                     {"cgroup", LayerDetail(facilities, "cgroup_memory")},
                     {"user_namespace", LayerDetail(facilities, "user_namespace")}});
+  metrics_.gauge(observability::Metric::kLiveSandboxLimit).Set(config_.live_sandboxes().maximum_count());
 }
 
 void Server::OnReadyChanged(bool ready) {

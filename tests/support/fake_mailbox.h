@@ -38,7 +38,8 @@ class FakeMailbox final : public sandbox::Mailbox {
     observer_->OnInboxRoom();
   }
 
-  bool is_served() const { return observer_ != nullptr; }
+  // Whether somebody is told of what the guest does; outlives the mailbox.
+  std::shared_ptr<const bool> is_served() const { return is_served_; }
   size_t room = sandbox::Mailbox::kMaxInboxBytes;
   absl::Status post_error;
   std::vector<std::string> inbox;
@@ -49,7 +50,10 @@ class FakeMailbox final : public sandbox::Mailbox {
   std::map<int64_t, std::vector<sandbox::UniqueFd>> descriptors;
 
   // sandbox::Mailbox
-  void SetObserver(sandbox::MailboxObserver* observer) override { observer_ = observer; }
+  void SetObserver(sandbox::MailboxObserver* observer) override {
+    observer_ = observer;
+    *is_served_ = observer != nullptr;
+  }
   bool HasRoomFor(size_t bytes) override { return bytes <= room; }
   absl::Status Post(std::string clone, std::shared_ptr<void> kept) override {
     if (!post_error.ok()) return post_error;
@@ -70,6 +74,7 @@ class FakeMailbox final : public sandbox::Mailbox {
 
  private:
   sandbox::MailboxObserver* observer_ = nullptr;
+  const std::shared_ptr<bool> is_served_ = std::make_shared<bool>(false);
 };
 
 }  // namespace cloister::testing

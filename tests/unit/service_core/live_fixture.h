@@ -19,6 +19,9 @@ namespace cloister::core {
 
 class LiveTest : public ::testing::Test {
  protected:
+  // As the server ends: callbacks of what is under way still find all managers.
+  ~LiveTest() override { sandboxes_.EndAll(); }
+
   static CreateSandboxRequest NewRequest(std::string request_id = "", std::string digest = "") {
     CreateSandboxRequest request;
     request.request_id = std::move(request_id);

@@ -202,7 +202,7 @@ TEST_F(MessageTest, ACallerThatGoesCancelsItsCall) {
   mailbox().SayGone(told);
   EXPECT_EQ(Expect<HostCallCancelled>(connection->Take()).number, 1);
   EXPECT_TRUE(mailbox().answers.empty());
-  loop_.Advance(absl::Hours(1) - absl::Seconds(1));
+  loop_.Advance(absl::Minutes(5));
   EXPECT_TRUE(mailbox().answers.empty()) << "no timer is left";
 }
 
@@ -252,10 +252,10 @@ TEST_F(MessageTest, ADeletedSandboxEndsItsStream) {
 
 TEST_F(MessageTest, ARestartBeginsAnew) {
   EXPECT_TRUE(mailbox().SayPost("of the first start"));
-  testing::FakeMailbox& first = mailbox();
+  const std::shared_ptr<const bool> first_is_served = mailbox().is_served();
   EXPECT_TRUE(sandboxes_.Restart(sandbox_, absl::InfiniteFuture(), [](const auto&) {}).ok());
   EXPECT_EQ(ReasonOf(Post("meanwhile")), v1::ERROR_REASON_OVERLOADED);
-  EXPECT_FALSE(first.is_served());
+  EXPECT_FALSE(*first_is_served);
   const auto connection = Connect();
   EXPECT_FALSE(connection->HasRoomFor(1));
   guest_ = source_.Grant();
