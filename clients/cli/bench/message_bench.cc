@@ -1,4 +1,5 @@
-// `message`: from a client into an interpreter and back, and to and fro between two interpreters.
+// `message`: from a client into an interpreter and back, to and fro between two interpreters, and
+// calls of an executor whose workers are interpreters.
 // `hostcall`: from code in an interpreter to a function of its client's and back.
 
 #include <memory>
@@ -64,6 +65,37 @@ for message in cloister.inbox:
     cloister.post(message, to="ping")
 )";
 
+// Calls of an executor with one worker, one by one.
+constexpr char kExecutorCode[] = R"(
+times, clock = [], time.perf_counter
+with executor() as pool:
+    pool.submit(abs, -1).result()
+    end = clock() + SECONDS
+    while clock() < end:
+        begin = clock()
+        pool.submit(abs, -1).result()
+        times.append(clock() - begin)
+)";
+constexpr char kOurExecutor[] = R"(
+import cloister, time
+def executor(): return cloister.InterpreterPoolExecutor(1)
+)";
+constexpr char kProcessExecutor[] = R"(
+import json, multiprocessing, time
+from concurrent.futures import ProcessPoolExecutor
+def executor(): return ProcessPoolExecutor(1, multiprocessing.get_context("fork"))
+)";
+constexpr char kInterpreterExecutor[] = R"(
+import json, time
+from concurrent.futures import InterpreterPoolExecutor
+def executor(): return InterpreterPoolExecutor(1)
+)";
+constexpr char kPrintSummary[] = R"(
+times = sorted(times[len(times) // 10:])
+print(json.dumps({"latency_p50_us": times[len(times) // 2] * 1e6,
+                  "latency_p99_us": times[len(times) * 99 // 100] * 1e6, "latency_count": len(times)}))
+)";
+
 // What processes of one machine have for it.
 constexpr char kPipeProgram[] = R"(
 import json, multiprocessing, time
@@ -81,9 +113,6 @@ while clock() < end:
     times.append(clock() - begin)
 here.send(None)
 process.join()
-times = sorted(times[len(times) // 10:])
-print(json.dumps({"latency_p50_us": times[len(times) // 2] * 1e6,
-                  "latency_p99_us": times[len(times) * 99 // 100] * 1e6, "latency_count": len(times)}))
 )";
 
 // What interpreters of one process have for it, where the machine's own Python has interpreters.
@@ -103,18 +132,15 @@ while clock() < end:
     times.append(clock() - begin)
 ping.put(None)
 thread.join()
-times = sorted(times[len(times) // 10:])
-print(json.dumps({"latency_p50_us": times[len(times) // 2] * 1e6,
-                  "latency_p99_us": times[len(times) * 99 // 100] * 1e6, "latency_count": len(times)}))
 )python";
 
-std::string WithSeconds(const char* code, absl::Duration duration) {
+std::string WithSeconds(const std::string& code, absl::Duration duration) {
     return absl::StrCat("SECONDS = ", absl::ToDoubleSeconds(duration), "\n", code);
 }
 
-Json MeasureProgram(const char* program, absl::Duration duration, const std::string& otherwise) {
+Json MeasureProgram(const std::string& program, absl::Duration duration, const std::string& otherwise) {
     const absl::StatusOr<ProgramOutput> output =
-        RunToEnd({"/usr/bin/python3", "-c", WithSeconds(program, duration)}, /*capture=*/true);
+        RunToEnd({"/usr/bin/python3", "-c", WithSeconds(program, duration) + kPrintSummary}, /*capture=*/true);
     if (!output.ok()) return Absent(std::string(output.status().message()));
     if (output->exit_code != 0) return Absent(otherwise);
     const Json results = Json::parse(output->out, nullptr, /*allow_exceptions=*/false);
@@ -228,6 +254,13 @@ absl::Status MeasurePingPong(const std::string& address, const std::string& sand
     return ping.AwaitFigures("interpreters_", results);
 }
 
+absl::Status MeasureExecutor(const std::string& address, const std::string& sandbox, absl::Duration duration,
+                             Json* results) {
+    BesideCode calls(address, sandbox,
+                     absl::StrCat(kOurExecutor, WithSeconds(kExecutorCode, duration), kSummary));
+    return calls.AwaitFigures("executor_", results);
+}
+
 absl::Status MeasureHostCalls(const std::string& address, const std::string& sandbox, absl::Duration duration,
                               Json* results) {
     Connection client(address, sandbox);
@@ -289,9 +322,11 @@ absl::StatusOr<Report> BenchMessage(const BenchOptions& options) {
       options, "message",
       [&](const std::string& address, const std::string& sandbox, LiveSandboxes* sandboxes,
           Json* results) {
-        const absl::Status measured = MeasureMessages(address, sandbox, options.duration, results);
+        absl::Status measured = MeasureMessages(address, sandbox, options.duration, results);
         if (!measured.ok()) return measured;
-        return MeasurePingPong(address, sandbox, sandboxes, options.duration, results);
+        measured = MeasurePingPong(address, sandbox, sandboxes, options.duration, results);
+        if (!measured.ok()) return measured;
+        return MeasureExecutor(address, sandbox, options.duration, results);
       });
   if (!report.ok()) return report;
   if (!options.no_anchors) {
@@ -300,9 +335,19 @@ absl::StatusOr<Report> BenchMessage(const BenchOptions& options) {
     report->anchors["interpreters_queue"] =
         MeasureProgram(kQueueProgram, options.duration,
                        "the machine's python3 has no concurrent.interpreters (3.14 and later)");
+    report->anchors["process_pool_executor"] =
+        MeasureProgram(absl::StrCat(kProcessExecutor, kExecutorCode), options.duration,
+                       "the machine's python3 did not run it");
+    report->anchors["interpreter_pool_executor"] =
+        MeasureProgram(absl::StrCat(kInterpreterExecutor, kExecutorCode), options.duration,
+                       "the machine's python3 has no InterpreterPoolExecutor (3.14 and later)");
   }
   report->targets.push_back({"interpreters_latency_p50_us",
                              Number(report->results, "interpreters_latency_p50_us"), 15,
+                             Target::Better::kLower});
+  report->targets.push_back({"executor_latency_p50_us at most half of ProcessPoolExecutor's",
+                             Number(report->results, "executor_latency_p50_us"),
+                             Times(AnchorP50(*report, "process_pool_executor"), 0.5),
                              Target::Better::kLower});
   return report;
 }
