@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/integration/fork_test_base.h"
+#include "tests/support/hostile_ports.h"
 
 namespace cloister::testing {
 namespace {
@@ -119,6 +120,13 @@ TEST_P(MessagesBetweenTest, Executors) {
       "2401\n1024 3000000\nValueError\n");
 }
 
+TEST_P(MessagesBetweenTest, EndsThatAreNoneAreRefused) {
+  EXPECT_EQ(
+      Output(main_, absl::StrCat(kHostilePorts, "\nwith cloister.spawn_interpreter(profile='",
+                                 GetParam(), "') as other: print(other.call(attack_ports))\n")),
+      "\n");
+}
+
 INSTANTIATE_TEST_SUITE_P(Profiles, MessagesBetweenTest,
                          ::testing::Values("process", "isolated", "shared_gil"),
                          [](const auto& info) { return std::string(info.param); });
@@ -167,6 +175,42 @@ TEST_F(MessagesTest, ACopyListensAsItsParentDid) {
                      "print(seen)"),
               "['first', 'second']\n");
   }
+}
+
+TEST_F(MessagesTest, EndsThatAreNoneAreRefusedInMain) {
+  EXPECT_EQ(Output(main_, absl::StrCat(kHostilePorts, "\nprint(attack_ports())\n")), "\n");
+}
+
+TEST_F(MessagesTest, AKilledProcessLetsGoOfAllItsEnds) {
+  EXPECT_EQ(
+      Output(
+          main_,
+          "def hold():\n"
+          "    import cloister, os\n"
+          "    global held\n"
+          "    held = cloister.inbox.get(timeout=10)\n"
+          "    return os.getpid()\n"
+          "def fill(): held[0].put('last')\n"
+          "other = cloister.spawn_interpreter(profile='process')\n"
+          "there, back, bounded = cloister.Channel(), cloister.Channel(), cloister.Channel(1)\n"
+          "ends = (back.sender, there.receiver, bounded.receiver)\n"
+          "other.post(ends, transfer=ends)\n"
+          "pid = other.call(hold)\n"
+          "other.call(fill)\n"
+          "bounded.put(1)\n"
+          "receiving, sending, waiting = back.receiver, there.sender, bounded.sender\n"
+          "for one in (there, back, bounded): one.close()\n"
+          "import os, signal, threading\n"
+          "threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()\n"
+          "print(receiving.get(timeout=10))\n"
+          // Which waits for a credit that nobody gives any more.
+          "for use in (lambda: waiting.put(2, timeout=10), lambda: receiving.get(timeout=10),\n"
+          "            lambda: sending.put(1, timeout=10), lambda: other.call(hold)):\n"
+          "    try: use()\n"
+          "    except (cloister.ChannelClosed, LookupError, RuntimeError) as exc: print('gone')\n"
+          "for one in (receiving, sending, waiting): one.close()\n"),
+      "last\ngone\ngone\ngone\ngone\n");
+  EXPECT_EQ(Output(main_, "print(cloister.inbox.empty())"), "True\n");
 }
 
 TEST_F(MessagesTest, FreshSandboxesHaveNone) {

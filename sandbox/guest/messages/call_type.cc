@@ -1,7 +1,5 @@
 #include "sandbox/guest/messages/call_type.h"
 
-#include <poll.h>
-
 #include <new>
 #include <string>
 
@@ -44,10 +42,8 @@ PyObject* Result(PyObject* self, PyObject* arguments) {
   return result.release();
 }
 
-PyObject* IsReady(PyObject* self, PyObject*) {
-  MessageEnds& ends = ConnectionOf(self).ends();
-  pollfd polled = {ends.fd(0), POLLIN, 0};
-  return PyBool_FromLong(ends.is_closed() || poll(&polled, 1, 0) > 0);
+PyObject* IsDone(PyObject* self, PyObject*) {
+  return PyBool_FromLong(ConnectionOf(self).HasReply());
 }
 
 PyObject* IsClosed(PyObject* self, PyObject*) {
@@ -62,14 +58,10 @@ PyObject* Close(PyObject* self, PyObject*) {
   return CloseEnds(&ConnectionOf(self).ends()) ? Py_NewRef(Py_None) : nullptr;
 }
 
-PyObject* Hold(PyObject* self, PyObject*) {
-  ConnectionOf(self).ends().Hold();
-  return Py_NewRef(Py_None);
-}
+PyObject* Hold(PyObject* self, PyObject*) { return HoldEnd(&ConnectionOf(self).ends(), 0); }
 
-PyObject* LetGo(PyObject* self, PyObject*) {
-  ConnectionOf(self).ends().LetGo();
-  return Py_NewRef(Py_None);
+PyObject* LetGo(PyObject* self, PyObject* duplicate) {
+  return LetGoOfEnd(&ConnectionOf(self).ends(), duplicate);
 }
 
 int Traverse(PyObject* self, visitproc visit, void* arg) {
@@ -86,10 +78,10 @@ void Deallocate(PyObject* self) {
 }
 
 PyMethodDef methods[] = {
-    {"result", Result, METH_VARARGS, nullptr},     {"is_ready", IsReady, METH_NOARGS, nullptr},
+    {"result", Result, METH_VARARGS, nullptr},     {"is_done", IsDone, METH_NOARGS, nullptr},
     {"is_closed", IsClosed, METH_NOARGS, nullptr}, {"fileno", FileNumber, METH_NOARGS, nullptr},
     {"close", Close, METH_NOARGS, nullptr},        {"_hold", Hold, METH_NOARGS, nullptr},
-    {"_let_go", LetGo, METH_NOARGS, nullptr},      {nullptr, nullptr, 0, nullptr}};
+    {"_let_go", LetGo, METH_O, nullptr},           {nullptr, nullptr, 0, nullptr}};
 
 PyType_Slot slots[] = {{Py_tp_dealloc, reinterpret_cast<void*>(Deallocate)},
                        {Py_tp_traverse, reinterpret_cast<void*>(Traverse)},

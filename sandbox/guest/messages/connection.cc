@@ -1,5 +1,6 @@
 #include "sandbox/guest/messages/connection.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/socket.h>
 
@@ -8,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "sandbox/base/syscall_status.h"
 #include "sandbox/guest/clone/clone.h"
 #include "sandbox/guest/messages/mailbox.h"
 #include "sandbox/guest/messages/message_errors.h"
@@ -18,6 +20,10 @@ namespace {
 
 using internal::v1::MailboxFailure;
 using internal::v1::MailboxReply;
+
+// Beside the connection, the place of the descriptor that a reply brings: who has none left learns
+// it before he asks, and not when it comes and is lost.
+constexpr size_t kReserved = 1;
 
 constexpr char kGone[] = "the host has closed the connection";
 constexpr char kClosed[] = "the call is closed";
@@ -43,8 +49,14 @@ bool HostConnection::Wait(short events, const Deadline& deadline) {
   return ready > 0 || RaiseTimeout("the time is over");
 }
 
+bool HostConnection::ReserveDescriptor() {
+  ends_[kReserved].reset(fcntl(ends_.fd(0), F_DUPFD_CLOEXEC, 0));
+  return ends_[kReserved] || RaiseErrno();
+}
+
 bool HostConnection::Start(const internal::v1::MailboxRequest& request, const Deadline& deadline) {
-  if (Mailbox::Here().Connect(deadline, &ends_[0]) &&
+  const bool brings_descriptor = request.has_open_inbox() || request.has_open_port();
+  if (Mailbox::Here().Connect(deadline, &ends_[0]) && (!brings_descriptor || ReserveDescriptor()) &&
       SendFrame(request, deadline) != Sending::kFailed) {
     return true;
   }
@@ -85,7 +97,7 @@ HostConnection::Sending HostConnection::SendFrame(const google::protobuf::Messag
   return may_go_on ? Sending::kDone : Sending::kFailed;
 }
 
-bool HostConnection::ReadSome(bool* is_any) {
+HostConnection::Reading HostConnection::ReadSome() {
   char piece[size_t{16} << 10];
   iovec data = {piece, sizeof(piece)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * kMaxFrameDescriptors)];
@@ -94,34 +106,48 @@ bool HostConnection::ReadSome(bool* is_any) {
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
+  const bool is_reserved = static_cast<bool>(ends_[kReserved]);
+  ends_[kReserved].reset();
   const ssize_t size = recvmsg(ends_.fd(0), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  *is_any = size > 0;
-  if (size < 0 && errno == EAGAIN) return true;
+  if (size < 0 && errno == EAGAIN) {
+    if (is_reserved) ends_[kReserved].reset(fcntl(ends_.fd(0), F_DUPFD_CLOEXEC, 0));
+    return Reading::kNothing;
+  }
   if (size <= 0) {
     const bool is_gone = size == 0 || IsClosedError(errno);
-    if (is_gone) ends_.Close();
-    return is_gone ? RaiseChannelClosed(kGone) : RaiseErrno();
+    problem_ = is_gone ? kGone : std::string(SyscallError("read a reply").message());
+    return Reading::kEnd;
   }
   if (message.msg_controllen > 0 && descriptors_.empty()) descriptors_ = TakeDescriptors(&message);
   std::string_view bytes(piece, static_cast<size_t>(size));
-  while (!bytes.empty()) {
-    const size_t before = bytes.size();
-    if (!decoder_.Consume(&bytes).ok()) return RaiseChannelClosed("the host's answer is too long");
-    if (bytes.size() == before) break;  // more than one reply: nobody reads it
+  while (!bytes.empty() && !reply_.has_value()) {
+    if (!decoder_.Consume(&bytes).ok()) {
+      problem_ = "the host's answer is too long";
+      return Reading::kEnd;
+    }
+    // More than one reply: nobody reads the others.
+    reply_ = decoder_.TakeMessage();
+  }
+  return Reading::kSome;
+}
+
+bool HostConnection::HasReply() {
+  while (!reply_.has_value() && problem_.empty() && !ends_.is_closed()) {
+    if (ReadSome() == Reading::kNothing) return false;
   }
   return true;
 }
 
 bool HostConnection::ReadReply(const Deadline& deadline, MailboxReply* reply) {
-  for (;;) {
-    if (ends_.is_closed()) return RaiseChannelClosed(kClosed);
-    bool is_any;
-    if (!ReadSome(&is_any)) return false;
-    if (std::optional<std::string> message = decoder_.TakeMessage(); message.has_value()) {
-      return reply->ParseFromString(*message) || RaiseChannelClosed("the host's answer is none");
-    }
-    if (!is_any && !Wait(POLLIN, deadline)) return false;
+  while (!HasReply()) {
+    if (!Wait(POLLIN, deadline)) return false;
   }
+  const bool is_closed = ends_.is_closed();
+  ends_.Close();
+  if (is_closed) return RaiseChannelClosed(kClosed);
+  if (!reply_.has_value()) return RaiseChannelClosed(problem_.c_str());
+  return reply->ParseFromString(*std::exchange(reply_, std::nullopt)) ||
+         RaiseChannelClosed("the host's answer is none");
 }
 
 UniqueFd HostConnection::TakeDescriptor() {
@@ -131,7 +157,6 @@ UniqueFd HostConnection::TakeDescriptor() {
 PyRef HostConnection::Finish(const Deadline& deadline) {
   MailboxReply reply;
   if (!ReadReply(deadline, &reply)) return PyRef();
-  ends_.Close();
   switch (reply.reply_case()) {
     case MailboxReply::kValue:
       return DecodeClone(reply.value(), CloneLimits());

@@ -7,7 +7,8 @@
 #define CLOISTER_SANDBOX_GUEST_MESSAGES_CONNECTION_H_
 
 #include <cstddef>
-#include <string_view>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "cloister/internal/v1/mailbox.pb.h"
@@ -36,6 +37,9 @@ class HostConnection {
   // connection is closed.
   bool Send(const google::protobuf::MessageLite& message, const Deadline& deadline);
 
+  // Reads what has come, without waiting. Whether Finish() and ReadReply() would not wait.
+  bool HasReply();
+
   // The reply as a Python object, or raised; TimeoutError where it has not come.
   PyRef Finish(const Deadline& deadline);
 
@@ -48,12 +52,16 @@ class HostConnection {
   enum class Sending { kDone, kGone, kFailed };
   Sending SendFrame(const google::protobuf::MessageLite& message, const Deadline& deadline);
   // False with a Python exception set.
+  bool ReserveDescriptor();
   bool Wait(short events, const Deadline& deadline);
-  // Does not wait; whether there was anything.
-  bool ReadSome(bool* is_any);
+  enum class Reading { kSome, kNothing, kEnd };
+  // Does not wait. Once it is kEnd, problem_ says why.
+  Reading ReadSome();
 
   MessageEnds ends_;
   FrameDecoder decoder_{kMaxMailboxFrameBytes};
+  std::optional<std::string> reply_;  // that is whole
+  std::string problem_;               // why none comes
   std::vector<UniqueFd> descriptors_;
 };
 

@@ -1,5 +1,6 @@
 #include "sandbox/guest/messages/loop_waits.h"
 
+#include "sandbox/guest/messages/message_errors.h"
 #include "sandbox/guest/notebook_source.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_source.h"
@@ -9,6 +10,18 @@ namespace cloister::sandbox {
 bool CloseEnds(MessageEnds* ends) {
   ends->Close();
   return TellLoops(*ends);
+}
+
+PyObject* HoldEnd(MessageEnds* ends, size_t index) {
+  const int duplicate = ends->Hold(index);
+  return duplicate >= 0 || RaiseErrno() ? PyLong_FromLong(duplicate) : nullptr;
+}
+
+PyObject* LetGoOfEnd(MessageEnds* ends, PyObject* duplicate) {
+  const int number = PyLong_AsInt(duplicate);
+  if (number == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  ends->LetGo(number);
+  return Py_NewRef(Py_None);
 }
 
 bool TellLoops(const MessageEnds& ends) {

@@ -1,5 +1,9 @@
 #include "sandbox/guest/messages/message_ends.h"
 
+#include <fcntl.h>
+
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/interrupts.h"
@@ -49,20 +53,30 @@ void MessageEnds::Unlink() {
 
 void MessageEnds::Close() {
   is_closed_ = true;
-  if (waiting_ == nullptr && holds_ == 0) {
+  if (waiting_ == nullptr && held_.empty()) {
     for (UniqueFd& fd : fds_) fd.reset();
     return;
   }
   for (const Waiting* one = waiting_; one != nullptr; one = one->next_) WakeThread(one->thread_);
 }
 
-void MessageEnds::LetGo() {
-  if (holds_ > 0 && --holds_ == 0 && is_closed_) Close();
+int MessageEnds::Hold(size_t index) {
+  UniqueFd duplicate(fcntl(fds_[index].get(), F_DUPFD_CLOEXEC, 0));
+  if (!duplicate) return -1;
+  held_.push_back(std::move(duplicate));
+  return held_.back().get();
+}
+
+void MessageEnds::LetGo(int duplicate) {
+  const size_t gone =
+      std::erase_if(held_, [&](const UniqueFd& held) { return held.get() == duplicate; });
+  if (gone > 0 && held_.empty() && is_closed_) Close();
 }
 
 void MessageEnds::End() {
   is_closed_ = true;
   for (UniqueFd& fd : fds_) fd.reset();
+  held_.clear();
 }
 
 void MessageEnds::ForgetWaitsOfOtherThreads() {
@@ -79,6 +93,8 @@ void MessageEnds::ForgetWaitsOfOtherThreads() {
 void MessageEnds::Abandon() {
   is_closed_ = true;
   for (UniqueFd& fd : fds_) (void)fd.release();
+  for (UniqueFd& fd : held_) (void)fd.release();
+  held_.clear();
 }
 
 MessageEnds::Waiting::Waiting(MessageEnds* ends)
@@ -93,14 +109,19 @@ MessageEnds::Waiting::~Waiting() {
   if (ends_.waiting_ == nullptr && ends_.is_closed_) ends_.Close();
 }
 
+void MessageEnds::List(std::vector<int>* fds) const {
+  for (const UniqueFd& fd : fds_) {
+    if (fd) fds->push_back(fd.get());
+  }
+  for (const UniqueFd& fd : held_) fds->push_back(fd.get());
+}
+
 MessageDescriptors ListMessageDescriptors() {
   MessageDescriptors found;
   int channels = 0;
   int calls = 0;
   here->ForEach([&](const MessageEnds* ends) {
-    for (size_t i = 0; i < 3; ++i) {
-      if (ends->fd(i) >= 0) found.fds.push_back(ends->fd(i));
-    }
+    ends->List(&found.fds);
     if (ends->is_closed() || ends->of == MessageEnds::Of::kMailbox) return;
     ++(ends->of == MessageEnds::Of::kChannel ? channels : calls);
   });
@@ -120,7 +141,7 @@ MessageDescriptors ListMessageDescriptors() {
 
 void CloseMailboxDescriptors() {
   here->ForEach([](MessageEnds* ends) {
-    if (ends->of == MessageEnds::Of::kMailbox) ends->Close();
+    if (ends->of == MessageEnds::Of::kMailbox) ends->End();
   });
 }
 

@@ -43,18 +43,21 @@ class MessageEnds {
   // do are woken.
   void Close();
 
-  // Keeps the descriptors open until it is let go of, as often as it was held, though they be
-  // closed: who waits for them in ways of its own, as event loops do, has to let go of them first.
-  void Hold() { ++holds_; }
-  void LetGo();
-  bool is_held() const { return holds_ > 0; }
+  // For who waits in ways of its own, as event loops do: gives a duplicate of the descriptor, and
+  // keeps all of them open until it is let go of, though they be closed. -1 with errno.
+  int Hold(size_t index);
+  void LetGo(int duplicate);
+  bool is_held() const { return !held_.empty(); }
 
   // Closes them even where they are held.
   void End();
 
   void ForgetWaitsOfOtherThreads();
 
-  // The same, but leaves the numbers alone: in a copy of the process, which does not have them.
+  // Appends all that are open.
+  void List(std::vector<int>* fds) const;
+
+  // As End(), but leaves the numbers alone: in a copy of the process, which does not have them.
   void Abandon();
 
   // While a thread waits for one of the descriptors.
@@ -79,7 +82,7 @@ class MessageEnds {
   std::array<UniqueFd, 3> fds_;
   bool is_closed_ = false;
   Waiting* waiting_ = nullptr;
-  int holds_ = 0;
+  std::vector<UniqueFd> held_;
   MessageEnds* previous_ = this;
   MessageEnds* next_ = this;
 

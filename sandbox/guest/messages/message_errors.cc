@@ -27,9 +27,9 @@ bool RaiseTimeout(const char* message) {
 }
 
 bool RaiseOfQueue(const char* name) {
-  PyRef queue = PyRef::Steal(PyImport_ImportModule("queue"));
-  PyRef type = PyRef::Steal(queue ? PyObject_GetAttrString(queue.get(), name) : nullptr);
-  if (type) PyErr_SetNone(type.get());
+  PyRef names = LoadNotebookSource("queues");
+  PyObject* type = names ? PyDict_GetItemString(names.get(), name) : nullptr;
+  if (type != nullptr) PyErr_SetNone(type);
   return false;
 }
 

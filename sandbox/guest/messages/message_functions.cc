@@ -38,7 +38,6 @@ PyRef ReadPort(PyObject* type, HostConnection* connection, Port::End end,
                const Deadline& deadline) {
   MailboxReply reply;
   if (!connection->ReadReply(deadline, &reply)) return PyRef();
-  connection->ends().Close();
   if (reply.has_failure()) return RaiseFailure(reply.failure());
   UniqueFd descriptor = connection->TakeDescriptor();
   if (!descriptor) {
@@ -54,15 +53,22 @@ PyRef ReadPort(PyObject* type, HostConnection* connection, Port::End end,
   return self;
 }
 
-PyObject* OpenInbox(PyObject*, PyObject* type) {
-  if (!CheckPortClass(type)) return nullptr;
+// One thread at a time.
+PyObject* OpenInbox(PyObject*, PyObject* arguments) {
+  PyObject* type;
+  PyObject* timeout;
+  Deadline deadline;
+  if (!PyArg_ParseTuple(arguments, "OO:open_inbox", &type, &timeout) || !CheckPortClass(type) ||
+      !Deadline::Parse(timeout, &deadline)) {
+    return nullptr;
+  }
   if (here->inbox == nullptr || here->inbox->ends().is_closed()) {
     MailboxRequest request;
     request.mutable_open_inbox();
-    here->inbox = Start(request, Deadline());
+    here->inbox = Start(request, deadline);
     if (here->inbox == nullptr) return nullptr;
   }
-  return ReadPort(type, here->inbox.get(), Port::kReceiveEnd, Deadline()).release();
+  return ReadPort(type, here->inbox.get(), Port::kReceiveEnd, deadline).release();
 }
 
 PyObject* OpenPort(PyObject*, PyObject* arguments) {
@@ -91,12 +97,14 @@ bool SendPost(const internal::v1::Post& post, const Deadline& deadline) {
   return here->posts->Send(post, deadline);
 }
 
-// False where the time is over, or with a Python exception set.
+// Of a OneAtATime of py/messages.py. False with a Python exception set.
 bool Acquire(PyObject* lock, const Deadline& deadline) {
   const int64_t left = deadline.Left();
+  PyRef seconds = left == kForever
+                      ? PyRef::Borrow(Py_None)
+                      : PyRef::Steal(PyFloat_FromDouble(static_cast<double>(left) / 1e9));
   PyRef acquired =
-      PyRef::Steal(PyObject_CallMethod(lock, "acquire", "id", left == 0 ? 0 : 1,
-                                       left <= 0 ? -1.0 : static_cast<double>(left) / 1e9));
+      PyRef::Steal(seconds ? PyObject_CallMethod(lock, "acquire", "O", seconds.get()) : nullptr);
   return acquired && (PyObject_IsTrue(acquired.get()) != 0 ||
                       RaiseTimeout("other messages to the client have not been read"));
 }
@@ -129,17 +137,24 @@ PyObject* ForgetOtherThreads(PyObject*, PyObject*) {
   return Py_NewRef(Py_None);
 }
 
-PyObject* RegisterPorts(PyObject*, PyObject* classes) {
-  return RegisterPortClasses(classes) ? Py_NewRef(Py_None) : nullptr;
+PyObject* RegisterPort(PyObject*, PyObject* arguments) {
+  const char* role;
+  PyObject* type;
+  if (!PyArg_ParseTuple(arguments, "sO:register_port", &role, &type) ||
+      !RegisterPortClass(role, type)) {
+    return nullptr;
+  }
+  return Py_NewRef(Py_None);
 }
 
 PyMethodDef functions[] = {{"port_end", PortEnd, METH_VARARGS, nullptr},
-                           {"open_inbox", OpenInbox, METH_O, nullptr},
+                           {"open_inbox", OpenInbox, METH_VARARGS, nullptr},
                            {"open_port", OpenPort, METH_VARARGS, nullptr},
                            {"post_to_client", PostToClient, METH_VARARGS, nullptr},
                            {"close_mailbox", CloseMailbox, METH_NOARGS, nullptr},
                            {"forget_other_threads", ForgetOtherThreads, METH_NOARGS, nullptr},
-                           {"register_ports", RegisterPorts, METH_O, nullptr}};
+                           {"new_channel", NewChannelOf, METH_VARARGS, nullptr},
+                           {"register_port", RegisterPort, METH_VARARGS, nullptr}};
 
 }  // namespace
 

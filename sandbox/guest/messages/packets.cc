@@ -84,7 +84,6 @@ OutgoingMessage::Result OutgoingMessage::Send(int socket) {
 
 IncomingMessage::~IncomingMessage() {
   if (mapping_ != nullptr) munmap(mapping_, mapping_bytes_);
-  PyMem_RawFree(buffer_);
 }
 
 IncomingMessage::Result IncomingMessage::Broken(const char* problem) {
@@ -93,11 +92,6 @@ IncomingMessage::Result IncomingMessage::Broken(const char* problem) {
 }
 
 IncomingMessage::Result IncomingMessage::Read(int socket, MessageParts* parts) {
-  if (buffer_ == nullptr) buffer_ = static_cast<char*>(PyMem_RawMalloc(kMaxInlineBytes));
-  if (buffer_ == nullptr) {
-    PyErr_NoMemory();
-    return Result::kFailed;
-  }
   InboxPacketHeader packet;
   iovec data[] = {{&packet, sizeof(packet)}, {buffer_, kMaxInlineBytes}};
   alignas(cmsghdr) char control[kControlBytes];

@@ -64,7 +64,8 @@ struct MessageParts {
 
 class IncomingMessage {
  public:
-  IncomingMessage() = default;
+  // Of the size of a packet: it is for stacks.
+  IncomingMessage() {}
   IncomingMessage(const IncomingMessage&) = delete;
   IncomingMessage& operator=(const IncomingMessage&) = delete;
   ~IncomingMessage();
@@ -91,7 +92,7 @@ class IncomingMessage {
   Result TakePart(const InboxPacketHeader& header, size_t payload, MessageParts* parts);
   Result TakeMemory(const InboxPacketHeader& header);
 
-  char* buffer_ = nullptr;
+  char buffer_[kMaxInlineBytes];  // left as it is
   void* mapping_ = nullptr;
   size_t mapping_bytes_ = 0;
   CloneBytes whole_;  // of parts

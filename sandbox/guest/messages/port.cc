@@ -5,13 +5,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cinttypes>
-#include <cstdio>
-#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/guest/interrupts.h"
+#include "sandbox/guest/messages/eventfd_info.h"
 #include "sandbox/guest/messages/message_errors.h"
 
 namespace cloister::sandbox {
@@ -47,9 +46,22 @@ bool Port::Wait(pollfd* polled, nfds_t count, const Deadline& deadline, Done* do
   *done = Done::kNotYet;
   if (deadline.IsNow()) return false;
   const MessageEnds::Waiting waiting(&ends_);
-  const int ready = WaitForDescriptors(polled, count, deadline.Left(), ends_.closed());
-  if (ready < 0) *done = Done::kFailed;
-  return ready > 0;
+  const int64_t begin = MonotonicNanoseconds();
+  bool is_ready = false;
+  if (const int64_t budget = short_waits_.Budget(); budget > 0) {
+    const int64_t left = deadline.Left();
+    Py_BEGIN_ALLOW_THREADS;
+    is_ready = LookFor(polled, count, left < 0 ? budget : std::min(budget, left));
+    Py_END_ALLOW_THREADS;
+    short_waits_.Looked(is_ready);
+  }
+  if (!is_ready) {
+    const int ready = WaitForDescriptors(polled, count, deadline.Left(), ends_.closed());
+    if (ready < 0) *done = Done::kFailed;
+    is_ready = ready > 0;
+  }
+  short_waits_.Waited(MonotonicNanoseconds() - begin);
+  return is_ready;
 }
 
 // ---- credits ------------------------------------------------------------------------------------
@@ -58,35 +70,31 @@ Port::Credit Port::TakeCredit() {
   if (!ends_[kCredits]) return Credit::kTaken;
   uint64_t count;
   // A peer may have made it one that waits.
-  if (IsReady(kCredits, POLLIN) && read(ends_.fd(kCredits), &count, sizeof(count)) == sizeof(count))
+  if (IsReady(kCredits, POLLIN) &&
+      read(ends_.fd(kCredits), &count, sizeof(count)) == sizeof(count)) {
+    // Of a semaphore that is one. Older kernels do not tell what a peer has sent (IsCredits).
+    if (count > 1) PutCredits(count - 1);
     return Credit::kTaken;
+  }
   // What waits for a credit has no other way to learn that nobody will give one.
   pollfd polled = {ends_.fd(kSendEnd), 0, 0};
   return poll(&polled, 1, 0) > 0 ? Credit::kClosed : Credit::kNone;
 }
 
-void Port::GiveCredit() {
-  if (!ends_[kCredits] || !IsReady(kCredits, POLLOUT)) return;
-  const uint64_t one = 1;
+void Port::PutCredits(uint64_t count) {
   // It is full only where somebody has put into it what nobody took.
-  (void)!write(ends_.fd(kCredits), &one, sizeof(one));
+  if (ends_[kCredits] && IsReady(kCredits, POLLOUT)) {
+    (void)!write(ends_.fd(kCredits), &count, sizeof(count));
+  }
 }
 
 int64_t Port::Count() {
-  char text[512];
-  const std::string path = absl::StrCat("/proc/self/fdinfo/", ends_.fd(kCredits));
-  FILE* file = fopen(path.c_str(), "re");
-  int64_t left = -1;
-  while (file != nullptr && fgets(text, sizeof(text), file) != nullptr) {
-    uint64_t value;
-    if (sscanf(text, "eventfd-count: %" SCNx64, &value) == 1) left = static_cast<int64_t>(value);
-  }
-  if (file != nullptr) fclose(file);
-  if (left < 0) {
+  const EventfdInfo info = ReadEventfdInfo(ends_.fd(kCredits));
+  if (!info.count.has_value()) {
     PyErr_SetString(PyExc_OSError, "how many messages wait cannot be told: no /proc");
     return -1;
   }
-  return left > capacity_ ? 0 : capacity_ - left;
+  return *info.count > capacity_ ? 0 : static_cast<int64_t>(capacity_ - *info.count);
 }
 
 // ---- messages -----------------------------------------------------------------------------------
@@ -117,7 +125,7 @@ Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline)
         return Done::kYes;
       }
       // Not kept while it waits: who keeps one may be ended.
-      GiveCredit();
+      PutCredits(1);
       if (result == OutgoingMessage::Result::kClosed) RaiseChannelClosed(kNoReceiver);
       if (result != OutgoingMessage::Result::kFull) break;
     }
@@ -135,7 +143,7 @@ Port::Done Port::Receive(const Deadline& deadline, PyRef* value) {
   for (;;) {
     if (!CheckOpen(kReceiveEnd)) return Done::kFailed;
     const Result result = message.Read(ends_.fd(kReceiveEnd), parts_.get());
-    if (result == Result::kWhole || result == Result::kBroken) GiveCredit();
+    if (result == Result::kWhole || result == Result::kBroken) PutCredits(1);
     switch (result) {
       case Result::kWhole:
         *value = message.Decode();

@@ -12,6 +12,7 @@
 #include "sandbox/guest/messages/deadline.h"
 #include "sandbox/guest/messages/message_ends.h"
 #include "sandbox/guest/messages/packets.h"
+#include "sandbox/guest/messages/short_waits.h"
 #include "sandbox/guest/python_object.h"
 
 namespace cloister::sandbox {
@@ -56,7 +57,7 @@ class Port {
  private:
   enum class Credit { kTaken, kNone, kClosed };
   Credit TakeCredit();
-  void GiveCredit();
+  void PutCredits(uint64_t count);
   // False where the time is over (`*done` is kNotYet then) or an exception is set.
   bool Wait(pollfd* polled, nfds_t count, const Deadline& deadline, Done* done);
   bool CheckOpen(End end);
@@ -66,6 +67,7 @@ class Port {
   uint32_t capacity_ = 0;
   bool is_handed_over_ = false;
   std::unique_ptr<MessageParts> parts_;
+  ShortWaits short_waits_;
 };
 
 }  // namespace cloister::sandbox

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <unistd.h>
+#include <sys/un.h>
 
 #include <iterator>
 #include <memory>
@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "sandbox/guest/clone/clone_handles.h"
 #include "sandbox/guest/interpreter_local.h"
+#include "sandbox/guest/messages/eventfd_info.h"
 #include "sandbox/guest/messages/loop_waits.h"
 #include "sandbox/guest/messages/message_errors.h"
 #include "sandbox/guest/messages/port_types.h"
@@ -21,14 +22,16 @@
 namespace cloister::sandbox {
 namespace {
 
-// In the order in which their classes are registered.
 struct Role {
   const char* name;
   bool sends;
   bool receives;
+  const char* source;  // of py/, which registers its class
 };
-constexpr Role kRoles[] = {
-    {"channel", true, true}, {"sender", true, false}, {"receiver", false, true}};
+constexpr Role kRoles[] = {{"channel", true, true, "messages"},
+                           {"sender", true, false, "messages"},
+                           {"receiver", false, true, "messages"},
+                           {"queue", true, true, "queues"}};
 constexpr size_t kRoleCount = std::size(kRoles);
 
 struct Classes {
@@ -42,6 +45,12 @@ size_t RoleOf(PyTypeObject* type) {
   while (role < kRoleCount && classes->of_role[role].get() != reinterpret_cast<PyObject*>(type)) {
     ++role;
   }
+  return role;
+}
+
+size_t RoleOf(std::string_view name) {
+  size_t role = 0;
+  while (role < kRoleCount && name != kRoles[role].name) ++role;
   return role;
 }
 
@@ -98,16 +107,18 @@ bool HasOption(int fd, int option, int expected) {
   return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 && value == expected;
 }
 
+// One that is connected, as those of pairs are for good.
 bool IsPacketSocket(int fd) {
-  return HasOption(fd, SO_DOMAIN, AF_UNIX) && HasOption(fd, SO_TYPE, SOCK_SEQPACKET);
+  sockaddr_un peer;
+  socklen_t size = sizeof(peer);
+  return HasOption(fd, SO_DOMAIN, AF_UNIX) && HasOption(fd, SO_TYPE, SOCK_SEQPACKET) &&
+         getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0;
 }
 
 // What neither waits nor is anything else.
 bool IsCredits(int fd) {
-  constexpr std::string_view kEventfd = "anon_inode:[eventfd]";
-  char text[64];
-  const ssize_t size = readlink(absl::StrCat("/proc/self/fd/", fd).c_str(), text, sizeof(text));
-  return size >= 0 && std::string_view(text, static_cast<size_t>(size)) == kEventfd &&
+  const EventfdInfo info = ReadEventfdInfo(fd);
+  return info.count.has_value() && info.is_semaphore.value_or(true) &&
          (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
 }
 
@@ -139,16 +150,14 @@ bool TakeAll(const Role& role, CloneHandle* handle, Port* port) {
 }
 
 PyRef Make(CloneHandle handle) {
-  // Makes the classes, where nothing has yet.
-  const PyRef names = LoadNotebookSource("messages");
-  if (!names) {
-    if (PyErr_Occurred() == nullptr) RaiseDataCloneError("the interpreter is at its end");
-    return PyRef();
-  }
-  size_t role = 0;
-  while (role < kRoleCount && handle.name != kRoles[role].name) ++role;
+  const size_t role = RoleOf(handle.name);
   if (role == kRoleCount) {
     RaiseDataCloneError("a message has an end of a channel that is none");
+    return PyRef();
+  }
+  // Makes the class, where nothing has yet.
+  if (!LoadNotebookSource(kRoles[role].source)) {
+    if (PyErr_Occurred() == nullptr) RaiseDataCloneError("the interpreter is at its end");
     return PyRef();
   }
   auto* type = reinterpret_cast<PyTypeObject*>(classes->of_role[role].get());
@@ -172,17 +181,14 @@ constexpr CloneHandleType kPorts = {.kind = CloneKind::kPort,
 
 void AddPortClones() { AddCloneHandleType(&kPorts); }
 
-bool RegisterPortClasses(PyObject* given) {
-  if (!PyTuple_Check(given) || PyTuple_GET_SIZE(given) != static_cast<Py_ssize_t>(kRoleCount)) {
-    PyErr_SetString(PyExc_TypeError, "a class for each role");
+bool RegisterPortClass(const char* name, PyObject* type) {
+  const size_t role = RoleOf(name);
+  if (role == kRoleCount) {
+    PyErr_Format(PyExc_ValueError, "channels have no end that is called %s", name);
     return false;
   }
-  for (size_t role = 0; role < kRoleCount; ++role) {
-    if (!CheckPortClass(PyTuple_GET_ITEM(given, static_cast<Py_ssize_t>(role)))) return false;
-  }
-  for (size_t role = 0; role < kRoleCount; ++role) {
-    classes->of_role[role] = PyRef::Borrow(PyTuple_GET_ITEM(given, static_cast<Py_ssize_t>(role)));
-  }
+  if (!CheckPortClass(type)) return false;
+  classes->of_role[role] = PyRef::Borrow(type);
   return true;
 }
 

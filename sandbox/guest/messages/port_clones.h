@@ -12,9 +12,9 @@ namespace cloister::sandbox {
 // Once, before CPython starts.
 void AddPortClones();
 
-// The classes of the calling interpreter: (channel, sender, receiver). False with a Python
-// exception set.
-bool RegisterPortClasses(PyObject* classes);
+// The calling interpreter's class for a role: "channel", "sender", "receiver" or "queue". False
+// with a Python exception set.
+bool RegisterPortClass(const char* role, PyObject* type);
 
 }  // namespace cloister::sandbox
 

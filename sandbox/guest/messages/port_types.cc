@@ -35,13 +35,20 @@ bool ParseWaiting(PyObject* block, PyObject* timeout, Deadline* deadline) {
     *deadline = Deadline::Now();
     return true;
   }
+  if (timeout != nullptr && timeout != Py_None && PyFloat_AsDouble(timeout) < 0) {
+    if (PyErr_Occurred() == nullptr) {
+      PyErr_SetString(PyExc_ValueError, "'timeout' must be a non-negative number");
+    }
+    return false;
+  }
   return Deadline::Parse(timeout, deadline);
 }
 
 PyObject* Sent(Port::Done done, bool raises_full) {
   if (done == Port::Done::kYes) return Py_NewRef(Py_None);
   if (done == Port::Done::kNotYet) {
-    raises_full ? RaiseOfQueue("Full") : RaiseTimeout("the receiver has not read what is there");
+    raises_full ? RaiseOfQueue("QueueFull")
+                : RaiseTimeout("the receiver has not read what is there");
   }
   return nullptr;
 }
@@ -85,7 +92,7 @@ PyObject* Post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyO
 
 PyObject* Received(PyObject* self, const Deadline& deadline) {
   PyRef value;
-  if (PortOf(self).Receive(deadline, &value) == Port::Done::kNotYet) RaiseOfQueue("Empty");
+  if (PortOf(self).Receive(deadline, &value) == Port::Done::kNotYet) RaiseOfQueue("QueueEmpty");
   return value.release();
 }
 
@@ -110,6 +117,22 @@ PyObject* Poll(PyObject* self, PyObject*) {
   return done == Port::Done::kYes ? PyTuple_Pack(1, value.get()) : nullptr;
 }
 
+// collect(list, timeout): appends the next message, so that no interrupt comes between. Whether one
+// came in time.
+PyObject* Collect(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  Deadline deadline;
+  if (count != 2 || !PyList_Check(arguments[0])) {
+    PyErr_SetString(PyExc_TypeError, "_collect() takes a list and a timeout");
+    return nullptr;
+  }
+  if (!Deadline::Parse(arguments[1], &deadline)) return nullptr;
+  PyRef value;
+  const Port::Done done = PortOf(self).Receive(deadline, &value);
+  if (done == Port::Done::kNotYet) return Py_NewRef(Py_False);
+  const bool is_there = done == Port::Done::kYes && PyList_Append(arguments[0], value.get()) == 0;
+  return is_there ? Py_NewRef(Py_True) : nullptr;
+}
+
 // ---- both ---------------------------------------------------------------------------------------
 
 PyObject* Close(PyObject* self, PyObject*) {
@@ -117,13 +140,13 @@ PyObject* Close(PyObject* self, PyObject*) {
 }
 
 PyObject* Hold(PyObject* self, PyObject*) {
-  PortOf(self).ends().Hold();
-  return Py_NewRef(Py_None);
+  Port& port = PortOf(self);
+  const bool receives = port.ends().fd(Port::kReceiveEnd) >= 0;
+  return HoldEnd(&port.ends(), receives ? Port::kReceiveEnd : Port::kSendEnd);
 }
 
-PyObject* LetGo(PyObject* self, PyObject*) {
-  PortOf(self).ends().LetGo();
-  return Py_NewRef(Py_None);
+PyObject* LetGo(PyObject* self, PyObject* duplicate) {
+  return LetGoOfEnd(&PortOf(self).ends(), duplicate);
 }
 
 PyObject* FileNumber(PyObject* self, PyObject*) {
@@ -167,18 +190,34 @@ PyObject* GetClosed(PyObject* self, void*) {
 
 // ---- types --------------------------------------------------------------------------------------
 
-PyObject* NewChannel(PyTypeObject* type, PyObject* arguments, PyObject* names) {
-  static const char* const keywords[] = {"capacity", nullptr};
-  long capacity = 0;
-  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|l:Channel", const_cast<char**>(keywords),
-                                   &capacity)) {
+PyObject* MakeChannel(PyTypeObject* type, long capacity) {
+  if (capacity > kMaxChannelCapacity) {
+    PyErr_Format(PyExc_ValueError, "a Channel is for at most %lld messages",
+                 static_cast<long long>(kMaxChannelCapacity));
     return nullptr;
   }
   PyRef self = PyRef::Steal(NewPort(type));
-  if (!self) return nullptr;
-  // As queues say that they are without bound.
-  const auto bound = static_cast<uint32_t>(std::clamp<int64_t>(capacity, 0, kMaxChannelCapacity));
-  return PortOf(self.get()).Open(bound) ? self.release() : nullptr;
+  // Below 0 is how queues say that they are without bound.
+  if (!self || !PortOf(self.get()).Open(static_cast<uint32_t>(std::max(capacity, 0L)))) {
+    return nullptr;
+  }
+  return self.release();
+}
+
+// As Channel(capacity), or with the name that queues have for it.
+PyObject* NewChannel(PyTypeObject* type, PyObject* arguments, PyObject* names) {
+  static const char* const keywords[] = {"capacity", "maxsize", nullptr};
+  long capacity = 0;
+  PyObject* maxsize = nullptr;
+  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|l$O:Channel", const_cast<char**>(keywords),
+                                   &capacity, &maxsize)) {
+    return nullptr;
+  }
+  if (maxsize != nullptr) {
+    capacity = PyLong_AsLong(maxsize);
+    if (capacity == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  }
+  return MakeChannel(type, capacity);
 }
 
 PyObject* RefuseNew(PyTypeObject* type, PyObject*, PyObject*) {
@@ -223,13 +262,14 @@ constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
              "can come any more. DataCloneError for a message that cannot be read here.")},       \
       {"get_nowait", GetNowait, METH_NOARGS,                                                      \
        PyDoc_STR("get_nowait($self)\n--\n\nget(block=False)")},                                   \
-      {"_poll", Poll, METH_NOARGS, nullptr}, {                                                    \
+      {"_poll", Poll, METH_NOARGS, nullptr},                                                      \
+      {"_collect", AsMethod(Collect), METH_FASTCALL, nullptr}, {                                  \
     "empty", IsEmpty, METH_NOARGS, PyDoc_STR("empty($self)\n--\n\nWhether get() would wait now.") \
   }
 #define CLOISTER_COMMON                                                                      \
   {"close", Close, METH_NOARGS,                                                              \
    PyDoc_STR("close($self)\n--\n\nCloses this end. Who waits at it gets ChannelClosed.")},   \
-      {"_hold", Hold, METH_NOARGS, nullptr}, {"_let_go", LetGo, METH_NOARGS, nullptr},       \
+      {"_hold", Hold, METH_NOARGS, nullptr}, {"_let_go", LetGo, METH_O, nullptr},            \
       {"fileno", FileNumber, METH_NOARGS,                                                    \
        PyDoc_STR("fileno($self)\n--\n\nA descriptor to wait for, with select or asyncio.")}, \
       {"qsize", Size, METH_NOARGS,                                                           \
@@ -302,6 +342,16 @@ bool AddPortTypes(PyObject* names) {
   return AddType(names, "cloister.ChannelType", channel_methods, NewChannel) &&
          AddType(names, "cloister.SenderType", sender_methods, RefuseNew) &&
          AddType(names, "cloister.ReceiverType", receiver_methods, RefuseNew);
+}
+
+PyObject* NewChannelOf(PyObject*, PyObject* arguments) {
+  PyObject* type;
+  long capacity;
+  if (!PyArg_ParseTuple(arguments, "O!l:new_channel", &PyType_Type, &type, &capacity) ||
+      !CheckPortClass(type)) {
+    return nullptr;
+  }
+  return MakeChannel(reinterpret_cast<PyTypeObject*>(type), capacity);
 }
 
 PyObject* PortEnd(PyObject*, PyObject* arguments) {

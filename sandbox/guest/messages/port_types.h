@@ -11,7 +11,7 @@
 namespace cloister::sandbox {
 
 // Adds the types to `names` (a dict), for the calling interpreter, once:
-//   ChannelType   put, get and all else; made with (capacity)
+//   ChannelType   put, get and all else; made with (capacity=0, *, maxsize)
 //   SenderType    what puts; ReceiverType: what gets. Programs cannot make them.
 // False with a Python exception set.
 bool AddPortTypes(PyObject* names);
@@ -25,6 +25,9 @@ bool CheckPortClass(PyObject* type);
 
 // Of an object of a class that is made of one of them.
 Port& PortOf(PyObject* object);
+
+// new_channel(class, capacity): of a class that programs do not call.
+PyObject* NewChannelOf(PyObject*, PyObject* arguments);
 
 // port_end(class, channel, is_sender): one end of the channel, with descriptors of its own.
 PyObject* PortEnd(PyObject*, PyObject* arguments);

@@ -5,11 +5,12 @@ The loader adds to this namespace: `load`, `encode_clone(value)`, `decode_clone(
 """
 
 import sys
-from _thread import allocate_lock
 from itertools import count
-from types import CoroutineType
+from types import CoroutineType, FunctionType
+from weakref import WeakKeyDictionary
 
 _messages = load("messages")
+_OneAtATime, _time_left = _messages["OneAtATime"], _messages["time_left"]
 _end_spawned = _messages["end_spawned"]
 _request_interpreter = _messages["request_interpreter"]
 _call_host = _messages["call_host"]
@@ -22,7 +23,7 @@ class Call:
     def __init__(self, request, unpack=None):
         self._request = request
         self._unpack = unpack  # makes the result of what came
-        self._lock = allocate_lock()
+        self._lock = _OneAtATime("a wait for this call")
         self._outcome = None  # (value, exception)
         self._is_cancelled = False
 
@@ -32,27 +33,32 @@ class Call:
 
     def done(self):
         """Whether result() would not wait."""
-        return self._is_cancelled or self._outcome is not None or self._request.is_ready()
+        return self._is_cancelled or self._outcome is not None or self._request.is_done()
 
     def cancelled(self):
         return self._is_cancelled
 
     def cancel(self):
-        """Ends the call, and interrupts what was called. Whether that was still to be done."""
-        if self._is_cancelled or self._outcome is not None:
-            return self._is_cancelled
-        self._is_cancelled = True
-        self._request.close()
-        return True
+        """Ends the call, and interrupts what was called. False where its result is there already, and stays."""
+        if not self._is_cancelled and not self.done():
+            self._is_cancelled = True
+            self._request.close()
+        return self._is_cancelled
+
+    def _end(self):
+        """Of a call whose result nobody wants any more."""
+        if not self.cancel():
+            self._request.close()
 
     def _wait(self, timeout):
         """Returns (value, exception)."""
         if self._outcome is None:
-            if not self._lock.acquire(True, -1 if timeout is None else max(timeout, 0)):
+            left = _time_left(timeout)
+            if not self._lock.acquire(left()):
                 raise TimeoutError("the time is over")
             try:
                 if self._outcome is None:
-                    self._outcome = self._receive(timeout)
+                    self._outcome = self._receive(left())
             finally:
                 self._lock.release()
         return self._outcome
@@ -100,7 +106,6 @@ class Call:
         except BaseException:
             self.cancel()
             raise
-        # A long result may still be coming.
         return self.result()
 
 
@@ -127,7 +132,7 @@ class HostFunction:
         try:
             return started.result()
         finally:
-            started.cancel()
+            started._end()
 
 
 class Host:
@@ -169,18 +174,25 @@ def describe_function(function):
     return f"{module}:{path}", None
 
 
-def _source_of(function, path):
-    import inspect
-    import textwrap
+_sources = WeakKeyDictionary()  # by functions: (code, source)
 
-    if not inspect.isfunction(function) or "." in path or path == "<lambda>" or function.__closure__:
+
+def _source_of(function, path):
+    if type(function) is not FunctionType or "." in path or path == "<lambda>" or function.__closure__:
         raise TypeError(
             f"{path} of __main__ is not a function at its top level, so no other interpreter can call it"
         )
-    try:
-        return textwrap.dedent(inspect.getsource(function))
-    except (OSError, IndentationError) as exc:
-        raise TypeError(f"the source of {path} cannot be found, so no other interpreter can call it") from exc
+    code, source = _sources.get(function, (None, None))
+    if code is not function.__code__:
+        import inspect
+        import textwrap
+
+        try:
+            source = textwrap.dedent(inspect.getsource(function))
+        except (OSError, IndentationError) as exc:
+            raise TypeError(f"the source of {path} cannot be found, so no other interpreter can call it") from exc
+        _sources[function] = function.__code__, source
+    return source
 
 
 def _name_of(interpreter):
@@ -206,26 +218,51 @@ def _unpack(outcome):
     return value
 
 
+class RemoteTraceback(Exception):
+    """Where in another interpreter an exception was raised: the cause of the exception, or of its first cause."""
+
+    def __str__(self):
+        return '\n"""\n%s"""' % self.args[0]
+
+
+_MAX_TRACEBACK = 1 << 14  # characters, of which the last ones say most
+_MAX_CAUSES = 100
+
+
 def pack_exception(exc):
-    """As (clone, module and name of its class, text): the class may be unknown where it arrives."""
+    """As (clone, module and name of its class, text, traceback): the class may be unknown where it arrives."""
     kind = type(exc)
     try:
         text = str(exc)
     except Exception:
         text = ""
-    return encode_clone(exc), str(kind.__module__), kind.__qualname__, text
+    try:
+        import traceback
+
+        # Without the frame of ours that called the function.
+        shown = "".join(traceback.format_exception(kind, exc, exc.__traceback__ and exc.__traceback__.tb_next))
+    except Exception:
+        shown = ""
+    return encode_clone(exc), str(kind.__module__), kind.__qualname__, text, shown[-_MAX_TRACEBACK:]
 
 
 def unpack_exception(packed):
-    clone, module, name, text = packed
+    clone, module, name, text, shown = packed
+    exc = None
     try:
         exc = decode_clone(clone)
-        if isinstance(exc, BaseException):
-            return exc
     except TypeError:  # a DataCloneError
         pass
-    exc = load("clone")["RemoteError"](text)
-    exc.module, exc.type_name = module, name
+    if not isinstance(exc, BaseException):
+        exc = load("clone")["RemoteError"](text)
+        exc.module, exc.type_name = module, name
+    if isinstance(shown, str) and shown:
+        first = exc
+        for _ in range(_MAX_CAUSES):  # they may go in circles
+            if first.__cause__ is None:
+                first.__cause__ = RemoteTraceback(shown)
+                break
+            first = first.__cause__
     return exc
 
 
@@ -292,7 +329,7 @@ def call(interpreter, function, /, *args, timeout=None, **kwargs):
     try:
         return started.result(timeout)
     finally:
-        started.cancel()
+        started._end()
 
 
 class Interpreter:
@@ -338,5 +375,5 @@ def spawn_interpreter(name="", profile="", imports=(), memory_limit_bytes=0):
     return Interpreter(_request_interpreter(name, profile, imports, memory_limit_bytes).result())
 
 
-for _class in (Call, Host, HostFunction, Interpreter):
+for _class in (Call, Host, HostFunction, Interpreter, RemoteTraceback):
     _class.__module__ = "cloister"

@@ -15,7 +15,8 @@ _tasks = set()
 
 class _Watch:
     """Who waits in a loop for an end: coroutines, each for a turn at it, and a handler when there are none. It holds
-    the end, so that its descriptor stays open, and no other's, until the loop does not know it any more."""
+    the end, so that its descriptor stays open, and no other's, until the loop does not know it any more. The loop
+    watches a duplicate: the number itself is the program's to watch."""
 
     def __init__(self, loop, held):
         self.loop = loop
@@ -23,8 +24,12 @@ class _Watch:
         self.descriptor = held.fileno()
         self.waiters = deque()
         self.handler = None
-        loop.add_reader(self.descriptor, self.on_readable)
-        held._hold()
+        self.watched = held._hold()
+        try:
+            loop.add_reader(self.watched, self.on_readable)
+        except BaseException:
+            held._let_go(self.watched)
+            raise
         _watches[loop, self.descriptor] = self
 
     def on_readable(self):
@@ -36,7 +41,9 @@ class _Watch:
         else:
             if self.handler is not None:
                 self.handler()
-        self.end_if_unused()
+        if not self.waiters and self.handler is None:
+            # Behind the waiter's turn, who often waits for the next message then.
+            self.loop.call_soon(self.end_if_unused)
 
     def end_if_unused(self):
         if not self.waiters and self.handler is None:
@@ -46,16 +53,21 @@ class _Watch:
         if _watches.get((self.loop, self.descriptor)) is self:
             del _watches[self.loop, self.descriptor]
             if not self.loop.is_closed():
-                self.loop.remove_reader(self.descriptor)
-            self.held._let_go()
+                self.loop.remove_reader(self.watched)
+            self.held._let_go(self.watched)
         for waiter in self.waiters:
-            if not waiter.done():
+            if not waiter.done() and not self.loop.is_closed():
                 waiter.set_result(None)
         self.waiters.clear()
 
 
 def _watch(loop, held):
-    return _watches.get((loop, held.fileno())) or _Watch(loop, held)
+    watch = _watches.get((loop, held.fileno()))
+    if watch is None:
+        for other in [one for one in _watches.values() if one.loop.is_closed()]:
+            other.end()
+        watch = _Watch(loop, held)
+    return watch
 
 
 async def readable(held):

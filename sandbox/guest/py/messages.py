@@ -6,7 +6,7 @@ The loader adds to this namespace: `load`, and `message_functions`, which gives 
 
 import os
 import time
-from _thread import allocate_lock
+from _thread import RLock, TIMEOUT_MAX
 
 globals().update(message_functions())
 
@@ -16,6 +16,34 @@ class ChannelClosed(ConnectionError):
 
 
 ChannelClosed.__module__ = "cloister"
+
+
+def time_left(timeout):
+    """A function that says how much of it is left, in seconds; None for no end."""
+    if timeout is None:
+        return lambda: None
+    deadline = time.monotonic() + timeout
+    return lambda: max(0, deadline - time.monotonic())
+
+
+class OneAtATime:
+    """A lock for what waits. Signal handlers and finalizers run in the midst of that, in the same thread, and
+    would wait for themselves: they are told instead."""
+
+    __slots__ = ("_lock", "_what")
+
+    def __init__(self, what):
+        self._lock = RLock()
+        self._what = what
+
+    def acquire(self, timeout):
+        """Whether it was there in time."""
+        if self._lock._is_owned():
+            raise RuntimeError(f"{self._what} is under way in this thread, and this came in the midst of it")
+        return self._lock.acquire(True, -1 if timeout is None else min(max(timeout, 0), TIMEOUT_MAX))
+
+    def release(self):
+        self._lock.release()
 
 
 class _Ends:
@@ -109,39 +137,45 @@ class Channel(_Receives, ChannelType):
         return port_end(Receiver, self, False)
 
 
-def create_queue(maxsize=0):
-    """As that of concurrent.interpreters: a Channel."""
-    return Channel(maxsize)
-
-
 for _class in (Sender, Receiver, Channel):
     _class.__module__ = "cloister"
-register_ports((Channel, Sender, Receiver))
+    register_port(_class.__qualname__.lower(), _class)
+
+
+# How long the first use of the inbox waits for the host where it may not wait at all for a message.
+_OPEN_SECONDS = 1.0
 
 
 class Inbox:
     """What others have sent to this interpreter: its client, and other interpreters of its sandbox. From each of
-    them messages come in the order in which they were sent."""
+    them messages come in the order in which they were sent. The first use of it asks the host, which takes a
+    moment."""
 
     def __init__(self):
-        self._lock = allocate_lock()
-        self._receiver = None
+        self._forget()
 
     def __repr__(self):
         return "<cloister.inbox>"
 
-    def _open(self):
-        with self._lock:
-            if self._receiver is None:
-                receiver = open_inbox(Receiver)
-                # From now on they are found first.
-                self.get, self.get_nowait = receiver.get, receiver.get_nowait
-                self._poll = receiver._poll
-                self._receiver = receiver
-            return self._receiver
+    def _open(self, timeout=None):
+        """TimeoutError where the host does not give it in time."""
+        if self._receiver is None:
+            left = time_left(timeout)
+            if not self._lock.acquire(left()):
+                raise TimeoutError("the inbox has not been opened")
+            try:
+                if self._receiver is None:
+                    receiver = open_inbox(Receiver, left())
+                    # From now on they are found first.
+                    self.get, self.get_nowait = receiver.get, receiver.get_nowait
+                    self._poll = receiver._poll
+                    self._receiver = receiver
+            finally:
+                self._lock.release()
+        return self._receiver
 
     def _forget(self):
-        self._lock = allocate_lock()
+        self._lock = OneAtATime("the first use of the inbox")
         self._receiver = None
         for name in ("get", "get_nowait", "_poll"):
             self.__dict__.pop(name, None)
@@ -149,18 +183,26 @@ class Inbox:
     def get(self, block=True, timeout=None):
         """The next message. Waits for it: queue.Empty where it may not, or the time is over. DataCloneError for a
         message that cannot be read here; the next one comes all the same."""
-        return self._open().get(block, timeout)
+        left = time_left(timeout)
+        try:
+            receiver = self._open(left() if block else _OPEN_SECONDS)
+        except TimeoutError:
+            raise load("queues")["QueueEmpty"] from None
+        return receiver.get(block, left())
 
     def get_nowait(self):
         """get(block=False)"""
-        return self._open().get_nowait()
+        return self.get(block=False)
 
     def _poll(self):
         return self._open()._poll()
 
     def empty(self):
         """Whether get() would wait now."""
-        return self._open().empty()
+        try:
+            return self._open(_OPEN_SECONDS).empty()
+        except TimeoutError:
+            return True
 
     def fileno(self):
         """A descriptor that can be read when there are messages, to wait for with select or asyncio."""
@@ -176,30 +218,37 @@ class Inbox:
 Inbox.__module__ = "cloister"
 inbox = Inbox()
 
-_posts_lock = allocate_lock()
+def _new_posts_lock():
+    return OneAtATime("a post to the client")
+
+
+_posts_lock = _new_posts_lock()
 _ports = {}  # by the name of an interpreter
 
 
 def _post_to(name, value, timeout, transfer):
-    deadline = None if timeout is None else time.monotonic() + timeout
-
-    def left():
-        return None if deadline is None else max(0, deadline - time.monotonic())
-
     port = _ports.get(name)
-    if port is not None:
-        try:
-            return port._post(value, timeout, transfer=transfer)
-        except ChannelClosed:
-            _ports.pop(name, None)
+    if port is None:
+        return _open_and_post(name, value, timeout, transfer, False)
+    left = time_left(timeout) if timeout is not None else None
     try:
-        new_port = open_port(Sender, name, left())
+        return port._post(value, timeout, transfer=transfer)
+    except ChannelClosed:
+        _ports.pop(name, None)
+    # It may have been started again.
+    _open_and_post(name, value, left and left(), transfer, True)
+
+
+def _open_and_post(name, value, timeout, transfer, was_there):
+    left = time_left(timeout)
+    try:
+        port = open_port(Sender, name, left())
     except LookupError:
-        if port is None:
+        if not was_there:
             raise
         raise ChannelClosed(f"the interpreter {name} has ended") from None
-    _ports[name] = new_port
-    return new_port._post(value, left(), transfer=transfer)
+    _ports[name] = port
+    port._post(value, left(), transfer=transfer)
 
 
 def post(value, to=None, timeout=None, transfer=()):
@@ -207,7 +256,9 @@ def post(value, to=None, timeout=None, transfer=()):
     of the sandbox, by its name, or into a Channel. Waits while the receiver is full: TimeoutError where the time is
     over. DataCloneError where the value cannot be sent, LookupError where there is no such interpreter,
     ChannelClosed where it has ended. What is in `transfer` is the receiver's alone from then on."""
-    if to is None:
+    if type(to) is str:
+        _post_to(to, value, timeout, tuple(transfer))
+    elif to is None:
         if transfer:
             raise ValueError("nothing can be transferred to a client")
         post_to_client(value, timeout, _posts_lock)
@@ -231,7 +282,7 @@ def on_message(function):
 def _after_fork():
     """In a fork of the program's own, which has no mailbox, and in a copy of the sandbox, which opens a new one."""
     global _posts_lock
-    _posts_lock = allocate_lock()
+    _posts_lock = _new_posts_lock()
     forget_other_threads()
     close_mailbox()
     _ports.clear()

@@ -1,55 +1,18 @@
-"""An executor whose workers are interpreters of this sandbox.
-
-Each worker has a channel for tasks and one for results, and never more than one task. It serves them within calls
-(pool_worker.py), which are started when there is something to do. A thread of the executor's receives results and
-hands out what waits.
+"""An executor whose workers are interpreters of this sandbox (pool_tasks.py).
 
 The loader adds to this namespace: `load`.
 """
 
 import itertools
 import os
-import selectors
-import threading
 import weakref
-from collections import deque
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import Executor, Future
 
 _calls = load("calls")
 _messages = load("messages")
-ChannelClosed = _messages["ChannelClosed"]
-
-
-class BrokenInterpreterPool(BrokenExecutor):
-    """A worker ended, or its initializer failed: the executor is of no use any more."""
-
-
-class _Task:
-    __slots__ = ("future", "message")
-
-    def __init__(self, future, message):
-        self.future = future
-        self.message = message
-
-
-class _Worker:
-    def __init__(self, interpreter, tasks, results):
-        self.interpreter = interpreter
-        self.tasks = tasks
-        self.results = results
-        self.task = None
-        self.call = None  # that it serves in
-        self.is_gone = None  # why nothing more comes from it
-
-    def end(self):
-        self.tasks.close()
-        self.results.close()
-        if self.call is not None:
-            self.call.cancel()
-        try:
-            self.interpreter.close()
-        except Exception:
-            pass  # with the sandbox at the latest
+_tasks = load("pool_tasks")
+BrokenInterpreterPool = _tasks["BrokenInterpreterPool"]
+_Pool, _Task, _Worker = _tasks["Pool"], _tasks["Task"], _tasks["Worker"]
 
 
 class _Chunk:
@@ -59,174 +22,6 @@ class _Chunk:
 
     def __init__(self, function):
         self.function = function
-
-
-class _Pool:
-    """What the thread and the executor share; the thread keeps no executor alive."""
-
-    def __init__(self):
-        self.lock = threading.RLock()
-        self.waiting = deque()
-        self.workers = []
-        self.is_shut_down = False
-        self.broken = None  # why
-        self.selector = selectors.DefaultSelector()
-        self.wakeup = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self.selector.register(self.wakeup, selectors.EVENT_READ, None)
-        self.thread = None
-
-    def wake(self):
-        with self.lock:
-            if self.wakeup >= 0:
-                os.eventfd_write(self.wakeup, 1)
-
-    def is_closed(self):
-        return self.wakeup < 0
-
-    # ---- with the lock
-
-    def give(self, worker):
-        """Hands the worker what waits first, if anything. Where it cannot be known whether the worker has it, as
-        after an interrupt, the pool is of no use any more."""
-        while worker.task is None and self.waiting:
-            task = worker.task = self.waiting[0]
-            try:
-                self.waiting.popleft()
-                if not task.future.set_running_or_notify_cancel():
-                    worker.task = None
-                elif self.put(worker, task):
-                    self.serve(worker)
-            except BaseException as exc:
-                self.break_up(exc)
-                if not isinstance(exc, Exception):
-                    raise
-
-    def put(self, worker, task):
-        try:
-            worker.tasks.put(task.message)
-        except ChannelClosed:
-            raise
-        except Exception as exc:  # it cannot be sent
-            worker.task = None
-            task.future.set_exception(exc)
-            return False
-        return True
-
-    def serve(self, worker):
-        if worker.call is not None:
-            return
-        worker.call = worker.interpreter.start_call("cloister:_serve_pool")
-        self.selector.register(worker.call.fileno(), selectors.EVENT_READ, (worker, worker.call))
-        self.wake()
-
-    def break_up(self, cause):
-        if self.broken is None:
-            self.broken = cause
-        tasks = [worker.task for worker in self.workers if worker.task is not None]
-        tasks += [task for task in self.waiting if task not in tasks]
-        self.waiting.clear()
-        for worker in self.workers:
-            worker.task = None
-        for task in tasks:
-            if not task.future.running() and not task.future.set_running_or_notify_cancel():
-                continue
-            error = BrokenInterpreterPool("a worker of the executor has ended")
-            error.__cause__ = self.broken
-            task.future.set_exception(error)
-        self.wake()
-
-    def end_if_unused(self):
-        """Once it is shut down: the thread ends it, but where there is none yet and nothing to be done."""
-        if self.thread is not None or self.waiting:
-            self.wake()
-        elif not self.is_closed():
-            self.close()
-
-    # ---- in the thread
-
-    def run(self):
-        try:
-            while not self.is_over():
-                for key, _ in self.selector.select():
-                    if key.data is None:
-                        self.drop_wakeups()
-                    elif type(key.data) is tuple:
-                        self.end_call(*key.data)
-                    else:
-                        self.take_result(key.data)
-        except BaseException as exc:
-            with self.lock:
-                self.break_up(exc)
-        finally:
-            self.close()
-
-    def drop_wakeups(self):
-        try:
-            os.eventfd_read(self.wakeup)
-        except BlockingIOError:
-            pass
-
-    def is_over(self):
-        with self.lock:
-            if self.broken is not None:
-                return True
-            return self.is_shut_down and not self.waiting and all(w.task is None for w in self.workers)
-
-    def end_call(self, worker, call):
-        with self.lock:
-            self.selector.unregister(call.fileno())
-            worker.call = None
-            try:
-                call.result()
-            except Exception as exc:
-                self.break_up(exc)
-                return
-            if worker.is_gone is not None:
-                self.break_up(worker.is_gone)
-            elif worker.task is not None:  # it left while the task was on its way
-                self.serve(worker)
-
-    def take_result(self, worker):
-        value = exc = None
-        try:
-            found = worker.results._poll()
-            if found is None:
-                return
-            value, packed = found[0]
-            exc = None if packed is None else _calls["unpack_exception"](packed)
-        except ChannelClosed as problem:
-            with self.lock:
-                self.selector.unregister(worker.results.fileno())
-                worker.is_gone = problem
-                # What its call raises says why.
-                if worker.call is None:
-                    self.break_up(problem)
-            return
-        except Exception as problem:
-            exc = problem  # of a result that cannot be read here
-        with self.lock:
-            task, worker.task = worker.task, None
-            self.give(worker)
-        if task is None:
-            return
-        if isinstance(exc, BaseException):
-            task.future.set_exception(exc)
-        else:
-            task.future.set_result(value)
-
-    def close(self):
-        """Ends the workers."""
-        with self.lock:
-            self.is_shut_down = True
-            workers, self.workers = self.workers, []
-            wakeup, self.wakeup = self.wakeup, -1
-        self.selector.close()
-        for worker in workers:
-            worker.tasks.close()
-        for worker in workers:
-            worker.end()
-        if wakeup >= 0:
-            os.close(wakeup)
 
 
 class InterpreterPoolExecutor(Executor):
@@ -249,7 +44,7 @@ class InterpreterPoolExecutor(Executor):
         self._profile = profile
         self._being_made = 0
         self._pool = _Pool()
-        self._finalizer = weakref.finalize(self, _shut_down, self._pool)
+        self._finalizer = weakref.finalize(self, self._pool.shut_down)
         self._finalizer.atexit = False
 
     def _check_open(self):
@@ -262,26 +57,38 @@ class InterpreterPoolExecutor(Executor):
         kind, function = ("chunk", fn.function) if type(fn) is _Chunk else ("call", fn)
         if kind == "chunk":
             (args,) = args
-        name, source = _calls["describe_function"](function)
         pool = self._pool
-        task = _Task(Future(), (kind, name, source, args, kwargs))
+        try:
+            name, source = _calls["describe_function"](function)
+        except TypeError as exc:
+            self._check_open()
+            return _failed(exc)
+        task = _Task(pool, kind, name, source, args, kwargs)
+        worker = None
+        makes_worker = False
         with pool.lock:
             self._check_open()
+            pool.start()
             pool.waiting.append(task)
             for worker in pool.workers:
-                if worker.task is None:
-                    pool.give(worker)
-                    return task.future
-            if len(pool.workers) + self._being_made >= self._max_workers:
-                return task.future
-            self._being_made += 1
-        self._add_worker(task)
+                if pool.claim(worker):
+                    break
+            else:
+                worker = None
+                makes_worker = len(pool.workers) + self._being_made < self._max_workers
+                self._being_made += makes_worker
+        if worker is not None:
+            pool.hand_over(worker)
+        elif makes_worker:
+            self._add_worker(task)
+        pool.tell()
         return task.future
 
     submit.__doc__ = Executor.submit.__doc__
 
     def _add_worker(self, task):
         pool = self._pool
+        is_claimed = False
         try:
             worker = self._make_worker()
         except BaseException as exc:
@@ -293,15 +100,14 @@ class InterpreterPoolExecutor(Executor):
             return
         with pool.lock:
             self._being_made -= 1
-            if pool.is_closed():
-                worker.end()
-                return
-            pool.workers.append(worker)
-            pool.selector.register(worker.results.fileno(), selectors.EVENT_READ, worker)
-            if pool.thread is None:
-                pool.thread = threading.Thread(target=pool.run, name="cloister pool", daemon=True)
-                pool.thread.start()
-            pool.give(worker)
+            is_closed = pool.is_closed()
+            if not is_closed:
+                pool.workers.append(worker)
+                is_claimed = pool.claim(worker)
+        if is_closed:
+            worker.end()
+        elif is_claimed:
+            pool.hand_over(worker)
 
     def _do_without_worker(self, task, exc):
         pool = self._pool
@@ -312,8 +118,6 @@ class InterpreterPoolExecutor(Executor):
                 self._max_workers = len(pool.workers)  # as many as there can be
         elif isinstance(exc, Exception) or (pool.waiting and not self._being_made):
             pool.break_up(exc)
-            if pool.thread is None:
-                pool.close()
 
     def _make_worker(self):
         interpreter = _calls["spawn_interpreter"](profile=self._profile)
@@ -340,25 +144,28 @@ class InterpreterPoolExecutor(Executor):
 
     def shutdown(self, wait=True, *, cancel_futures=False):
         pool = self._pool
+        cancelled = []
         with pool.lock:
-            pool.is_shut_down = True
             if cancel_futures:
-                while pool.waiting:
-                    task = pool.waiting.popleft()
-                    if task.future.cancel():
-                        task.future.set_running_or_notify_cancel()
+                cancelled = list(pool.waiting)
+                pool.waiting.clear()
             thread = pool.thread
-            pool.end_if_unused()
+            pool.shut_down()
+        for task in cancelled:
+            if task.future.cancel():
+                task.future.set_running_or_notify_cancel()
         if wait and thread is not None:
             thread.join()
 
     shutdown.__doc__ = Executor.shutdown.__doc__
 
 
-def _shut_down(pool):
-    with pool.lock:
-        pool.is_shut_down = True
-        pool.end_if_unused()
+def _failed(exc):
+    """The future of a function that cannot be sent."""
+    future = Future()
+    future.set_running_or_notify_cancel()
+    future.set_exception(exc)
+    return future
 
 
 def _in_chunks(values, size):
@@ -373,5 +180,4 @@ def _chain(lists):
             yield values.pop()
 
 
-for _class in (BrokenInterpreterPool, InterpreterPoolExecutor):
-    _class.__module__ = "cloister"
+InterpreterPoolExecutor.__module__ = "cloister"

@@ -21,7 +21,8 @@ _tasks = _results = None
 
 
 def _serve_pool():
-    """Takes tasks until there are none for a while. Each is (what it is, name, source, args, kwargs)."""
+    """Takes tasks until there are none for a while. Each is (number, what it is, name, source, args, kwargs), and
+    what is given back (number, value, exception)."""
     global _tasks, _results
     if _tasks is None:
         tasks, results, name, source, initargs = _messages["inbox"].get()
@@ -35,13 +36,15 @@ def _serve_pool():
         except (queue.Empty, ChannelClosed):
             return
         except Exception as exc:
-            outcome = None, _calls["pack_exception"](exc)  # of a task that cannot be read here
+            number, outcome = None, (None, _calls["pack_exception"](exc))  # of one that cannot be read here
         else:
-            outcome = _run(*task)
+            number, outcome = task[0], _run(*task[1:])
+            del task  # and what it has, while the next one is waited for
         try:
-            _put_outcome(outcome)
+            _put_outcome(number, *outcome)
         except ChannelClosed:
             return
+        del outcome
 
 
 def _run(kind, name, source, args, kwargs):
@@ -54,10 +57,10 @@ def _run(kind, name, source, args, kwargs):
         return None, _calls["pack_exception"](exc)
 
 
-def _put_outcome(outcome):
+def _put_outcome(number, value, exception):
     try:
-        _results.put(outcome)
+        _results.put((number, value, exception))
     except ChannelClosed:
         raise
     except Exception as problem:
-        _results.put((None, _calls["pack_exception"](problem)))
+        _results.put((number, None, _calls["pack_exception"](problem)))

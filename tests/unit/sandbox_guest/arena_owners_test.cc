@@ -1,4 +1,5 @@
-// Objects that astray, a module of the harness, carries from one interpreter into another.
+// Objects that astray, a module of the harness, carries from one interpreter into another: what
+// debug builds see of it, and what HomeRef does in all of them.
 
 #include <gmock/gmock.h>
 
@@ -44,6 +45,47 @@ TEST_F(ArenaOwnersTest, OnesOwnAndEverybodysPass) {
   EXPECT_EQ(Touch(*one, *one, "[1]"), "");
   EXPECT_EQ(Touch(*one, *two, "None"), "") << "static";
   EXPECT_EQ(ValueOf(*two, "found"), "");
+}
+
+// ---- HomeRef, which checks in every build -------------------------------------------------------
+
+class HomeRefTest : public FurtherInterpreterTest {
+ protected:
+  std::string Run(SessionClient& interpreter, const std::string& code) {
+    internal::v1::ExecuteCell cell;
+    cell.mutable_program()->set_code("import astray; " + code);
+    interpreter.SendCell(cell);
+    const SessionAnswer answer = interpreter.AwaitFirst();
+    return answer.frame.has_finished() ? answer.output : process().TakeOutput();
+  }
+};
+
+TEST_F(HomeRefTest, GivesItsObjectAtHome) {
+  const auto one = process().Create();
+  Run(*one, "astray.keep(['mine'])");
+  EXPECT_EQ(Run(*one, "print(astray.look())"), "['mine']\n");
+}
+
+TEST_F(HomeRefTest, AStrangerEndsTheProcess) {
+  const auto one = process().Create();
+  const auto two = process().Create();
+  Run(*one, "astray.keep(['mine'])");
+  EXPECT_THAT(
+      Run(*two, "astray.look()"),
+      testing::ContainsRegex("an object of interpreter [0-9]+ is touched in interpreter [0-9]+"));
+}
+
+TEST_F(HomeRefTest, WhoDropsItElsewhereEndsTheProcess) {
+  const auto one = process().Create();
+  const auto two = process().Create();
+  Run(*one, "astray.keep(['mine'])");
+  EXPECT_THAT(Run(*two, "astray.keep(1)"), HasSubstr("is touched in interpreter"));
+}
+
+TEST_F(HomeRefTest, AThreadWithoutGilEndsTheProcess) {
+  const auto one = process().Create();
+  EXPECT_THAT(Run(*one, "astray.keep(1); astray.look_without_gil()"),
+              HasSubstr("by a thread that has no GIL"));
 }
 
 }  // namespace

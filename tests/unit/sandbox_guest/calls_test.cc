@@ -116,6 +116,42 @@ TEST_F(CallTest, IsCancelled) {
   host().AwaitCancelled(3);
 }
 
+TEST_F(CallTest, IsDoneWhenAllOfItsResultIsThere) {
+  host().HoldAnswers(true);
+  session().on_output = [this](const std::string&) { host().HoldAnswers(false); };
+  ExpectPrints(
+      "import asyncio, cloister, select\n"
+      "started, second = [cloister.host.echo.start(b'x' * 3_000_000) for _ in range(2)]\n"
+      "select.select([started], [], [])\n"
+      "beats = 0\n"
+      "async def beat():\n"
+      "    global beats\n"
+      "    while True: beats += await asyncio.sleep(0.01, 1)\n"
+      "beating = asyncio.create_task(beat())\n"
+      "asyncio.get_running_loop().call_later(0.2, lambda: print('on', flush=True))\n"
+      "was_done = started.done()\n"
+      "print(was_done, len(await started), beats > 5, started.done())\n"
+      "while not second.done(): await asyncio.sleep(0.01)\n"
+      "print(second.cancel(), second.cancelled(), len(second.result()))\n"
+      "beating.cancel()",
+      "on\nFalse 3000000 True True\nFalse False 3000000\n");
+}
+
+TEST_F(CallTest, AWaitInTheMidstOfItselfIsRefused) {
+  host().HoldAnswers(true);
+  session().on_output = [this](const std::string&) { host().HoldAnswers(false); };
+  ExpectPrints(
+      "import cloister, signal\n"
+      "started = cloister.host.echo.start(1)\n"
+      "def handle(*_):\n"
+      "    try: started.result()\n"
+      "    except RuntimeError as exc: print(exc, flush=True)\n"
+      "signal.signal(signal.SIGALRM, handle)\n"
+      "signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+      "print(started.result())",
+      "a wait for this call is under way in this thread, and this came in the midst of it\n1\n");
+}
+
 TEST_F(CallTest, CallsOtherInterpreters) {
   MailboxRequest seen;
   host().answer = [&](const MailboxRequest& request) -> MailboxHost::Reply {
@@ -163,7 +199,14 @@ TEST_F(CallTest, RunsWhatOthersCall) {
       "class Odd(Exception): pass\n"
       "def fail(): raise Odd(1, 'two')\n"
       "try: run('fail')\n"
-      "except Odd as exc: print(exc.args)\n"
+      "except Odd as exc: print(exc.args, type(exc.__cause__), 'in fail' in str(exc.__cause__), "
+      "'_invoke' in str(exc.__cause__))\n"
+      "def chain():\n"
+      "    try: fail()\n"
+      "    except Odd as exc: raise ValueError(3) from exc\n"
+      "try: run('chain')\n"
+      "except ValueError as exc: print(repr(exc.__cause__), 'in chain' in "
+      "str(exc.__cause__.__cause__))\n"
       "try: run('object')\n"
       "except cloister.DataCloneError as exc: print(exc)\n"
       "async def later(x): return x + 1\n"
@@ -171,7 +214,8 @@ TEST_F(CallTest, RunsWhatOthersCall) {
       "for bad in (lambda: 1, 5, [].append, 'nowhere', 'json:nothing', type('X', (), {})):\n"
       "    try: run(bad)\n"
       "    except Exception as exc: print(type(exc).__name__)\n",
-      "8 {\"a\": 1} xx 3.0\n(None, 'def twice(x): return 2 * x\\n')\n(1, 'two')\n"
+      "8 {\"a\": 1} xx 3.0\n(None, 'def twice(x): return 2 * x\\n')\n(1, 'two') "
+      "<class 'cloister.RemoteTraceback'> True False\nOdd(1, 'two') True\n"
       "$[0]: object cannot be cloned\n2\n"
       "TypeError\nTypeError\nTypeError\nNameError\nAttributeError\nTypeError\n");
 }

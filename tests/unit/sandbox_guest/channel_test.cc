@@ -24,9 +24,15 @@ TEST_F(ChannelTest, IsAQueue) {
       "print([channel.get()['i'] for _ in range(3)], channel.qsize(), channel.empty())\n"
       "try: channel.get_nowait()\n"
       "except queue.Empty: print('empty')\n"
-      "print(cloister.create_queue(7).maxsize, cloister.Channel(-1).maxsize)",
-      "<cloister.Channel maxsize=3> 3 True False 3\nfull\nfull\nfull\n[0, 1, 2] 0 True\nempty\n7 "
-      "0\n");
+      "print(cloister.create_queue(7).maxsize, cloister.Channel(-1).maxsize, "
+      "cloister.Channel(maxsize=2).maxsize)\n"
+      "for wait in (lambda: channel.get(timeout=-1), lambda: channel.put(1, timeout=-0.1), lambda: "
+      "cloister.Channel(1 << 21)):\n"
+      "    try: wait()\n"
+      "    except ValueError: print('ValueError')",
+      "<cloister.Channel maxsize=3> 3 True False 3\nfull\nfull\nfull\n[0, 1, 2] 0 True\nempty\n7 0 "
+      "2\n"
+      "ValueError\nValueError\nValueError\n");
   EXPECT_EQ(host().mailboxes_opened(), 0);
   Raised(Execute("cloister.Sender()"), "TypeError");
   Raised(Execute("cloister.Channel('x')"), "TypeError");
@@ -172,7 +178,7 @@ TEST_F(ChannelTest, RefusesWhatCannotBeSentAndTakesNothing) {
       "DataCloneError $[1]: object cannot be cloned 0 False\n"
       "ValueError transfer[0]: is not in the message 0 False\n"
       "ValueError transfer[1]: is there twice 0 False\n"
-      "Full  1 False\nstill ours it is full\n"
+      "QueueFull  1 False\nstill ours it is full\n"
       "$: cloister.Channel cannot leave its sandbox\n");
 }
 
@@ -289,10 +295,10 @@ TEST_F(ChannelTest, ItsPartsRefuseWhatIsNone) {
       "own = cloister.post.__globals__\n"
       "for name, arguments in (('port_end', (cloister.Sender, 5, 1)), ('port_end', (int, "
       "cloister.Channel(), 1)),\n"
-      "                        ('open_inbox', (1,)), ('open_inbox', (int,)), ('open_port', (int, "
-      "'x', 1)),\n"
-      "                        ('register_ports', ((1, 2, 3),)), ('register_ports', ((int, int, "
-      "int),))):\n"
+      "                        ('open_inbox', (1, None)), ('open_inbox', (int, None)), "
+      "('open_port', (int, 'x', 1)),\n"
+      "                        ('register_port', ('sender', 1)), ('register_port', ('queue', "
+      "int))):\n"
       "    try: own[name](*arguments)\n"
       "    except TypeError: print('TypeError', end=' ')",
       "TypeError TypeError TypeError TypeError TypeError TypeError TypeError ");

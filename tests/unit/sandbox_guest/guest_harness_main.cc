@@ -21,6 +21,7 @@
 #include "cloister/internal/v1/spawner.pb.h"
 #include "sandbox/base/monotonic_time.h"
 #include "sandbox/guest/arena_owners.h"
+#include "sandbox/guest/provenance.h"
 #include "sandbox/guest/python_object.h"
 #include "sandbox/guest/python_runtime.h"
 #include "sandbox/linux/clone.h"
@@ -36,7 +37,8 @@ using internal::v1::ZygoteRequest;
 
 constexpr int kControl = 3;
 
-// ---- module astray: an object that one interpreter leaves behind and another finds ---------------
+// ---- module astray: an object that one interpreter leaves behind and another finds
+// ---------------
 
 PyObject* astray = nullptr;
 
@@ -47,8 +49,29 @@ PyObject* Leave(PyObject*, PyObject* object) {
 
 PyObject* Find(PyObject*, PyObject*) { return PyRef::Borrow(astray).release(); }
 
-PyMethodDef astray_methods[] = {
-    {"leave", Leave, METH_O, nullptr}, {"find", Find, METH_NOARGS, nullptr}, {}};
+// The same in a HomeRef, which knows whose it is.
+HomeRef kept;
+
+PyObject* Keep(PyObject*, PyObject* object) {
+  kept = HomeRef(Here(), PyRef::Borrow(object));
+  Py_RETURN_NONE;
+}
+
+PyObject* Look(PyObject*, PyObject*) { return PyRef::Borrow(kept.get(Here())).release(); }
+
+PyObject* LookWithoutGil(PyObject*, PyObject*) {
+  Py_BEGIN_ALLOW_THREADS;
+  (void)kept.get(Here());
+  Py_END_ALLOW_THREADS;
+  Py_RETURN_NONE;
+}
+
+PyMethodDef astray_methods[] = {{"leave", Leave, METH_O, nullptr},
+                                {"find", Find, METH_NOARGS, nullptr},
+                                {"keep", Keep, METH_O, nullptr},
+                                {"look", Look, METH_NOARGS, nullptr},
+                                {"look_without_gil", LookWithoutGil, METH_NOARGS, nullptr},
+                                {}};
 PyModuleDef_Slot astray_slots[] = {
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED}, {0, nullptr}};
 

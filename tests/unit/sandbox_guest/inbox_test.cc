@@ -191,6 +191,48 @@ TEST_F(InboxTest, ListensNoMoreAtItsEnd) {
       "True\n");
 }
 
+TEST_F(InboxTest, KeepsToTheTimeWhenItIsOpened) {
+  host().HoldAnswers(true);
+  ExpectPrints(
+      "import cloister, queue, signal, time\n"
+      "for get in (lambda: cloister.inbox.get(timeout=0.1), cloister.inbox.get_nowait):\n"
+      "    start = time.monotonic()\n"
+      "    try: get()\n"
+      "    except queue.Empty: print('empty', time.monotonic() - start < 3)\n"
+      "print(cloister.inbox.empty())\n"
+      "def handle(*_):\n"
+      "    try: cloister.inbox.get()\n"
+      "    except RuntimeError as exc: print(exc)\n"
+      "signal.signal(signal.SIGALRM, handle)\n"
+      "signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+      "try: cloister.inbox.get(timeout=0.3)\n"
+      "except queue.Empty: print('empty')",
+      "empty True\nempty True\nTrue\nthe first use of the inbox is under way in this thread, and "
+      "this came in the midst of it\nempty\n");
+  host().HoldAnswers(false);
+  host().Send(CloneOf("text"));
+  ExpectPrints("print(cloister.inbox.get(timeout=10))", "text\n");
+}
+
+TEST_F(InboxTest, IsOpenedWhereDescriptorsHadRunOut) {
+  ExpectPrints(
+      "import cloister, os, resource\n"
+      "cloister.post(1)\n"  // which loads and opens all else
+      "limits = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+      "resource.setrlimit(resource.RLIMIT_NOFILE, (64, limits[1]))\n"
+      "files = []\n"
+      "try:\n"
+      "    while True: files.append(os.open('/dev/null', os.O_RDONLY))\n"
+      "except OSError: pass\n"
+      "os.close(files.pop())\n"  // for the connection; none for the inbox
+      "try: cloister.inbox.empty()\n"
+      "except OSError as exc: print(exc.strerror)\n"
+      "for file in files: os.close(file)\n"
+      "resource.setrlimit(resource.RLIMIT_NOFILE, limits)\n"
+      "print(cloister.inbox.empty())",
+      "Too many open files\nTrue\n");
+}
+
 // ---- to the client ------------------------------------------------------------------------------
 
 TEST_F(InboxTest, PostsToTheClient) {
@@ -235,6 +277,23 @@ TEST_F(InboxTest, WaitsForAClientThatDoesNotRead) {
     if (post.size() > 1000) EXPECT_EQ(ValueOfClone(post).bytes_value().size(), 100'000U);
   } while (post.size() > 1000);
   EXPECT_EQ(ValueOfClone(post).string_value(), "end");
+}
+
+TEST_F(InboxTest, APostInTheMidstOfAPostIsRefused) {
+  host().ReadPosts(false);
+  ExpectPrints(
+      "import cloister, signal\n"
+      "def handle(*_):\n"
+      "    try: cloister.post('from the handler')\n"
+      "    except RuntimeError as exc: print(exc)\n"
+      "signal.signal(signal.SIGALRM, handle)\n"
+      "try:\n"
+      "    while True:\n"
+      "        signal.setitimer(signal.ITIMER_REAL, 0.1)\n"
+      "        cloister.post(b'x' * 100_000, timeout=0.3)\n"
+      "except TimeoutError: print('time')",
+      "a post to the client is under way in this thread, and this came in the midst of it\ntime\n");
+  host().ReadPosts(true);
 }
 
 TEST_F(InboxTest, PostsOfThreadsDoNotMix) {

@@ -124,7 +124,7 @@ void MailboxHost::Serve(int connection) {
   if (request.has_open_inbox()) {
     reply.mutable_descriptor_sent();
     const int fd = receiving_.get();
-    (void)WriteFrame(connection, reply, kMaxFrameBytes, {fd});
+    Answer(connection, reply, {fd});
     receiving_.reset();
   } else if (request.has_open_port()) {
     int fd = -1;
@@ -136,13 +136,13 @@ void MailboxHost::Serve(int connection) {
     if (fd < 0) {
       reply.mutable_failure()->set_reason(internal::v1::MailboxFailure::REASON_NOT_FOUND);
       reply.mutable_failure()->set_message("no such interpreter");
-      (void)WriteFrame(connection, reply, kMaxFrameBytes);
+      Answer(connection, reply);
     } else {
       reply.mutable_descriptor_sent();
-      (void)WriteFrame(connection, reply, kMaxFrameBytes, {fd});
+      Answer(connection, reply, {fd});
     }
   } else if (Reply answered = answer(request); answered.has_value()) {
-    (void)WriteFrame(connection, *answered, kMaxFrameBytes);
+    Answer(connection, *answered);
   } else {
     char byte;
     while (recv(connection, &byte, 1, 0) > 0) {
@@ -152,6 +152,40 @@ void MailboxHost::Serve(int connection) {
     changed_.notify_all();
   }
   shutdown(connection, SHUT_RDWR);
+}
+
+void MailboxHost::Answer(int connection, const MailboxReply& reply, std::vector<int> fds) {
+  absl::StatusOr<std::string> frame = EncodeFrame(reply, kMaxFrameBytes);
+  EXPECT_TRUE(frame.ok()) << frame.status();
+  if (!frame.ok()) return;
+  const auto send = [&](size_t begin, size_t count) {
+    iovec data = {frame->data() + begin, count};
+    msghdr message = {};
+    message.msg_iov = &data;
+    message.msg_iovlen = 1;
+    std::vector<char> control(CMSG_SPACE(sizeof(int) * fds.size()));
+    if (!fds.empty()) AttachDescriptors(fds, control.data(), &message);
+    fds.clear();
+    return sendmsg(connection, &message, MSG_NOSIGNAL);
+  };
+  size_t done = 0;
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (holds_answers_) {
+    done = send(0, 1) == 1 ? 1 : frame->size();
+    changed_.wait(lock, [this] { return !holds_answers_ || is_over_; });
+  }
+  lock.unlock();
+  while (done < frame->size()) {
+    const ssize_t sent = send(done, frame->size() - done);
+    if (sent <= 0) return;
+    done += static_cast<size_t>(sent);
+  }
+}
+
+void MailboxHost::HoldAnswers(bool holds) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  holds_answers_ = holds;
+  changed_.notify_all();
 }
 
 void MailboxHost::AddPeer(const std::string& name, MailboxHost* host) {

@@ -48,6 +48,9 @@ class MailboxHost {
   // Whether posts are read at all.
   void ReadPosts(bool reads);
 
+  // Whether answers are given: while they are held back, all but the first byte of each waits.
+  void HoldAnswers(bool holds);
+
   // Waits until the interpreter has closed `count` connections that got no answer.
   void AwaitCancelled(int count);
 
@@ -71,6 +74,7 @@ class MailboxHost {
   void Serve(int connection);
   void ServePosts(int connection);
   bool Reads();
+  void Answer(int connection, const internal::v1::MailboxReply& reply, std::vector<int> fds = {});
   void Start(std::function<void()> run);
 
   UniqueFd sending_, receiving_;
@@ -82,6 +86,7 @@ class MailboxHost {
   std::condition_variable changed_;
   std::vector<std::string> posts_;
   bool reads_posts_ = true;
+  bool holds_answers_ = false;
   bool is_over_ = false;
   int cancelled_ = 0;
   std::vector<UniqueFd> open_;  // closed at the end, when threads have ended

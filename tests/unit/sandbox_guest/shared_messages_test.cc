@@ -50,7 +50,7 @@ TEST_F(SharedMessageTest, AreAsTheyWereWhereNothingIsSent) {
       "print(fails(sender.put, buffer, transfer=[buffer]), buffer.closed)\n"
       "memoryview(buffer).release()\n"
       "buffer.close()\n",
-      "Full False\nDataCloneError False\nChannelClosed False\n");
+      "QueueFull False\nDataCloneError False\nChannelClosed False\n");
 }
 
 TEST_F(SharedMessageTest, AreHeldWhileTheyWaitToBeSent) {
