@@ -22,6 +22,7 @@
 #include "clients/cli/files_command_line.h"
 #include "clients/cli/live_command_line.h"
 #include "clients/cli/message_command_line.h"
+#include "clients/cli/token_command_line.h"
 
 namespace cloister::cli {
 namespace {
@@ -33,7 +34,8 @@ Examples:
   cloister repl
   cloister info
 
-The server's address is --server, else CLOISTER_SERVER, else unix:/run/cloister/cloister.sock.
+The server's address is --server, else CLOISTER_SERVER, else unix:/run/cloister/cloister.sock. Where it wants a
+token, that is in the file --token-file, else in CLOISTER_TOKEN, else in the file CLOISTER_TOKEN_FILE.
 `cloister COMMAND --help` tells more.)";
 
 constexpr char kRunFooter[] = R"(
@@ -241,11 +243,14 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   std::vector<std::string> program_args;
   if (separator != arguments.end()) program_args.assign(separator + 1, arguments.end());
 
-  Globals globals{.server = {}, .fds = fds};
+  Globals globals{.server = {}, .token_file = {}, .fds = fds};
   Action action;
   CLI::App app("Runs untrusted Python in sandboxes: the client of cloisterd.", "cloister");
   app.add_option("--server", globals.server, "where cloisterd listens: unix:/path or host:port")
       ->type_name("ADDR");
+  app.add_option("--token-file", globals.token_file,
+                 "a file whose first line is the token to call with")
+      ->type_name("FILE");
   app.set_version_flag("--version", "cloister " CLOISTER_VERSION, "print this program's version");
   app.require_subcommand(1)->fallthrough();
   app.footer(kFooter);
@@ -261,6 +266,7 @@ int RunCommandLine(const std::vector<std::string>& arguments, OutputFds fds) {
   AddMessages(&app, &globals, &action);
   AddRepl(&app, &globals, &action);
   AddInfo(&app, &globals, &action);
+  AddToken(&app, &globals, &action);
   AddBench(&app, &globals, &action);
   AddEchoServer(&app, &action);
 

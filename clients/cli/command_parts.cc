@@ -5,6 +5,7 @@
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/signal_watcher.h"
 #include "clients/cpp/channel.h"
+#include "clients/cpp/token.h"
 
 namespace cloister::cli {
 namespace {
@@ -28,7 +29,15 @@ int WithServer(const Globals& globals, const std::function<int(const Server&)>& 
     Complain(globals.fds.err, address.status().message());
     return kExitUsage;
   }
-  const auto channel = client::CreateChannel(*address);
+  const absl::StatusOr<std::string> token = client::ResolveToken(globals.token_file);
+  const absl::Status usable = !token.ok()      ? token.status()
+                              : token->empty() ? absl::OkStatus()
+                                               : client::CheckTokenMayGoTo(*address);
+  if (!usable.ok()) {
+    Complain(globals.fds.err, usable.message());
+    return kExitUsage;
+  }
+  const auto channel = client::CreateChannel(*address, *token);
   const auto executions = v1::ExecutionService::NewStub(channel);
   const auto info = v1::InfoService::NewStub(channel);
   const auto sandboxes = v1::SandboxService::NewStub(channel);

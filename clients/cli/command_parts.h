@@ -15,6 +15,7 @@ namespace cloister::cli {
 
 struct Globals {
   std::string server;
+  std::string token_file;
   OutputFds fds;
 };
 

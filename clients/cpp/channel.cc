@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -9,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "grpcpp/support/client_interceptor.h"
 
 namespace cloister::client {
 namespace {
@@ -25,6 +28,37 @@ bool IsHostAndPort(absl::string_view address) {
   uint32_t port = 0;
   return absl::SimpleAtoi(address.substr(colon + 1), &port) && port >= 1 && port <= 65535;
 }
+
+// Adds the token to each call. Call credentials of gRPC's would do so as well, but not without TLS.
+class TokenSender final : public grpc::experimental::Interceptor {
+ public:
+  explicit TokenSender(const std::string& authorization) : authorization_(authorization) {}
+
+  void Intercept(grpc::experimental::InterceptorBatchMethods* methods) override {
+    using Point = grpc::experimental::InterceptionHookPoints;
+    if (methods->QueryInterceptionHookPoint(Point::PRE_SEND_INITIAL_METADATA)) {
+      methods->GetSendInitialMetadata()->insert({"authorization", authorization_});
+    }
+    methods->Proceed();
+  }
+
+ private:
+  const std::string& authorization_;
+};
+
+class TokenSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  explicit TokenSenderFactory(const std::string& token)
+      : authorization_(absl::StrCat("Bearer ", token)) {}
+
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new TokenSender(authorization_);
+  }
+
+ private:
+  const std::string authorization_;
+};
 
 }  // namespace
 
@@ -43,7 +77,7 @@ absl::StatusOr<std::string> ResolveServerAddress(const std::string& given) {
       absl::StrCat(source, " \"", address, "\" is no address; write unix:/path or host:port"));
 }
 
-std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address, const std::string& token) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaximumMessageBytes);
   arguments.SetMaxSendMessageSize(kMaximumMessageBytes);
@@ -54,7 +88,10 @@ std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address) {
   // greet.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
+  if (!token.empty()) interceptors.push_back(std::make_unique<TokenSenderFactory>(token));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(
+      address, grpc::InsecureChannelCredentials(), arguments, std::move(interceptors));
 }
 
 }  // namespace cloister::client

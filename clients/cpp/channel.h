@@ -18,10 +18,11 @@ inline constexpr char kDefaultServerAddress[] = "unix:/run/cloister/cloister.soc
 // "[v6]:port" are understood. Errors: INVALID_ARGUMENT says which of them was wrong and how.
 absl::StatusOr<std::string> ResolveServerAddress(const std::string& given);
 
-// A channel to a resolved address. Plain text: the server listens on unix sockets and loopback
-// only. Connects lazily, so an absent server shows at the first call. Messages may be as large as
-// the server's own bounds allow. Each channel has a connection of its own.
-std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address);
+// A channel to a resolved address, in plain text. Connects lazily, so an absent server shows at the
+// first call. Messages may be as large as the server's own bounds allow. Each channel has a
+// connection of its own. `token`: goes with every call; empty for none.
+std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address,
+                                             const std::string& token = "");
 
 }  // namespace cloister::client
 

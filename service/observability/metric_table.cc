@@ -53,6 +53,7 @@ constexpr Label kTemplateState[] = {{"template", {}}, {"state", kSandboxStates}}
 constexpr Label kTemplateStart[] = {{"template", {}}, {"start", kStarts}};
 constexpr Label kTemplateFailure[] = {{"template", {}}, {"reason", kLeaseFailures}};
 constexpr Label kTemplateRecycle[] = {{"template", {}}, {"reason", kRecycles}};
+constexpr Label kResult[] = {{"result", kResults}};
 constexpr Label kTemplateResult[] = {{"template", {}}, {"result", kResults}};
 constexpr Label kTemplateZygoteEnd[] = {{"template", {}}, {"reason", kZygoteEnds}};
 constexpr Label kTemplateAdmission[] = {{"template", {}}, {"decision", kAdmissions}};
@@ -352,6 +353,9 @@ constexpr MetricSpec kTable[] = {
      "Calls of clients' functions, by what became of them.", kHostCallResult, {}},
     {Metric::kHostCallDuration, kH, "cloister_host_call_seconds",
      "From such a call until its answer, or until nobody waited any more.", {}, kRun},
+    {Metric::kTokenReloads, kC, "cloister_token_reloads_total",
+     "Times that the file of tokens was read again; with error, what it said before stays.", kResult,
+     {}},
     {Metric::kLastSuccess,
      kG,
      "cloister_last_success_timestamp_seconds",

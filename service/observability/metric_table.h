@@ -77,6 +77,7 @@ enum class Metric {
   kMessageConnections,
   kHostCalls,
   kHostCallDuration,
+  kTokenReloads,
   kLastSuccess,
   kLogMessages,
   kCount,

@@ -17,6 +17,7 @@
 #include "service/server/config.h"
 #include "service/server/listen_address.h"
 #include "service/server/service_user.h"
+#include "service/server/tenant_config.h"
 
 namespace cloister::server {
 namespace {
@@ -151,6 +152,7 @@ void CheckLiveSandboxes(const internal::v1::LiveSandboxConfig& config, Violation
 absl::Status ValidateConfig(const ServerConfig& config) {
   Violations violations;
   CheckAddresses(config, &violations);
+  CheckIdentity(config, &violations);
   CheckTemplates(config, &violations);
   const sandbox::Limits maximum = rpc::ResolveLimits(
       config.maximum_limits(), {HardLimits(), HardLimits()}, "maximum_limits", &violations);

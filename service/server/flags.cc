@@ -15,8 +15,8 @@ constexpr char kDescription[] =
     "root it sets up every layer of isolation, keeps that power in a helper that runs no guest "
     "code,\n"
     "and itself becomes an ordinary user (service_user). Started as an ordinary user it uses user\n"
-    "namespaces. There is no authentication yet: only unix sockets (mode 0660, for root and the\n"
-    "service user's group) and loopback addresses are served. Metrics may be served anywhere.";
+    "namespaces. Unix sockets have mode 0660, for root and the service user's group. Addresses that\n"
+    "other machines reach are served with `authentication` only. Metrics may be served anywhere.";
 
 constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT stop after running programs have ended (drain_timeout at most);\n"

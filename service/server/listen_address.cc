@@ -27,7 +27,7 @@ absl::StatusOr<ListenAddress> ParseUnix(std::string path) {
     return absl::InvalidArgumentError(
         absl::StrCat("is too long: a socket's path has at most ", kMaximumPath, " bytes"));
   }
-  return ListenAddress{.path = std::move(path), .host_and_port = ""};
+  return ListenAddress{.path = std::move(path), .host_and_port = "", .is_local = true};
 }
 
 }  // namespace
@@ -48,13 +48,9 @@ absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text) {
     return absl::InvalidArgumentError(
         absl::StrCat("is \"", text, "\"; must be unix:/path or host:port"));
   }
-  if (!IsLoopback(text.substr(0, text.rfind(':')))) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        text,
-        " can be reached from other machines, and there is no authentication yet; use a unix "
-        "socket or a loopback address (localhost, 127.0.0.1, [::1])"));
-  }
-  return ListenAddress{.path = "", .host_and_port = text};
+  return ListenAddress{.path = "",
+                       .host_and_port = text,
+                       .is_local = IsLoopback(text.substr(0, text.rfind(':')))};
 }
 
 }  // namespace cloister::server

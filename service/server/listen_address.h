@@ -1,5 +1,4 @@
-// Addresses the server may serve. There is no authentication yet, so only those that reach no
-// further than this machine.
+// Addresses the server serves.
 
 #ifndef CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
 #define CLOISTER_SERVICE_SERVER_LISTEN_ADDRESS_H_
@@ -17,6 +16,8 @@ struct ListenAddress {
   std::string path;
   // "host:port" as gRPC and the metrics endpoint take it; empty for a unix socket.
   std::string host_and_port;
+  // Whether it reaches no further than this machine.
+  bool is_local = false;
 
   bool is_unix() const { return !path.empty(); }
 };
@@ -24,8 +25,7 @@ struct ListenAddress {
 // Whether `text` is "host:port", wherever that can be reached from. Errors: INVALID_ARGUMENT.
 absl::Status CheckHostAndPort(const std::string& text);
 
-// "unix:/absolute/path" or "host:port" with a loopback host. Errors: INVALID_ARGUMENT with the
-// reason.
+// "unix:/absolute/path" or "host:port". Errors: INVALID_ARGUMENT with the reason.
 absl::StatusOr<ListenAddress> ParseListenAddress(const std::string& text);
 
 }  // namespace cloister::server

@@ -77,7 +77,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       readiness_(config.templates(0).name(), [this](bool ready) { OnReadyChanged(ready); }),
       spawner_watch_(std::make_unique<SpawnerWatch>(exit_events)),
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
-      call_observers_({&service_metrics_, &service_log_}) {
+      call_observers_({&service_metrics_, &service_log_}),
+      credentials_(config_, log, &metrics_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -86,7 +87,10 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
 
 Server::~Server() {
   if (loop_thread_.joinable()) {
-    RunOnLoop([this] { listeners_.clear(); });
+    RunOnLoop([this] {
+      listeners_.clear();
+      credentials_.Stop();
+    });
     if (grpc_server_ != nullptr) {
       grpc_server_->Shutdown(drained_ ? kShutdownGrace : absl::ZeroDuration());
     }
@@ -106,6 +110,7 @@ Server::~Server() {
 }
 
 absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners listeners) {
+  CLOISTER_RETURN_IF_ERROR(credentials_.Load());
   CLOISTER_ASSIGN_OR_RETURN(
       factory_, sandbox::SpawnerClient::Connect(&loop_, std::move(spawner_socket), kSpawnerStart));
   SetInfoMetrics();
@@ -119,7 +124,8 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
                                                      .observer = &observers_,
                                                      .call_observer = &call_observers_,
                                                      .info = MakeInfo()});
-  gate_ = std::make_unique<TenantGate>(tenants_.get(), &call_observers_);
+  gate_ = std::make_unique<TenantGate>(tenants_.get(), credentials_.authenticator(),
+                                       &call_observers_);
   if (!config_.metrics_listen().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
                                                      config_.metrics_listen(), metrics_));
@@ -164,7 +170,10 @@ absl::Status Server::Serve(UnixListeners listeners) {
   }
   // Last of what can fail: from here on there may be calls, and they need the loop to end.
   CLOISTER_ASSIGN_OR_RETURN(grpc_server_, rpc::GrpcServer::Start(gate_.get(), options));
-  loop_.Post([this] { pools_->Start(); });
+  loop_.Post([this] {
+    pools_->Start();
+    credentials_.Watch(&loop_);
+  });
   loop_thread_ = std::thread([this] { loop_.Run(); });
   LogStart();
   return absl::OkStatus();

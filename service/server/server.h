@@ -22,6 +22,7 @@
 #include "service/observability/service_metrics.h"
 #include "service/pool/pool_set.h"
 #include "service/rpc/grpc_server.h"
+#include "service/server/credentials.h"
 #include "service/server/exit_events.h"
 #include "service/server/image_catalog.h"
 #include "service/server/observers.h"
@@ -75,6 +76,7 @@ class Server {
   const std::unique_ptr<core::ServiceObserver> spawner_watch_;
   ServiceObservers observers_;
   CallObservers call_observers_;
+  Credentials credentials_;
   // Before the loop, which may hold what counts against a tenant's memory.
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;

@@ -24,9 +24,8 @@ TenantBackend::TenantBackend(const TenantContext& context)
   files_ = std::make_unique<core::FileManager>(context.loop, sandboxes_.get(), context.observer,
                                                core::FileManagerOptions());
   messages_ = std::make_unique<core::MessageManager>(sandboxes_.get());
-  executions_ =
-      std::make_unique<core::ExecutionManager>(context.loop, context.source, context.observer,
-                                               ExecutionOptionsOf(config), sandboxes_.get());
+  executions_ = std::make_unique<core::ExecutionManager>(
+      context.loop, context.source, context.observer, ExecutionOptionsOf(config), sandboxes_.get());
   interpreter_requests_ = std::make_unique<core::InterpreterRequests>(
       core::InterpreterRequests::Context{.sandboxes = sandboxes_.get(),
                                          .interpreters = interpreters_.get(),

@@ -1,5 +1,6 @@
-// All that belongs to one tenant: its managers know its sandboxes, snapshots, interpreters, executions,
-// files and request_ids, and nobody else's. So what others have is not hidden from it; it is not there.
+// All that belongs to one tenant: its managers know its sandboxes, snapshots, interpreters,
+// executions, files and request_ids, and nobody else's. So what others have is not hidden from it;
+// it is not there.
 
 #ifndef CLOISTER_SERVICE_SERVER_TENANT_BACKEND_H_
 #define CLOISTER_SERVICE_SERVER_TENANT_BACKEND_H_
@@ -52,12 +53,13 @@ class TenantBackend {
   // Queued or running executions.
   int active_count() const { return executions_->active_count(); }
 
-  // Refuses new work. `drained` follows, never inline, when what runs has ended, or was stopped because
-  // `timeout` passed. Once.
+  // Refuses new work. `drained` follows, never inline, when what runs has ended, or was stopped
+  // because `timeout` passed. Once.
   void Drain(absl::Duration timeout, std::function<void()> drained);
   // Ends all sandboxes and snapshots.
   void EndAll();
-  // Lets go of all but what memory requests hold, users before what they use. No calls come any more.
+  // Lets go of all but what memory requests hold, users before what they use. No calls come any
+  // more.
   void Close();
 
  private:

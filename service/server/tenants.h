@@ -5,19 +5,23 @@
 
 #include <functional>
 #include <memory>
-#include <vector>
+#include <string>
+#include <unordered_map>
 
 #include "absl/time/time.h"
 #include "service/server/tenant_backend.h"
 
 namespace cloister::server {
 
-// Thread-safety: loop thread only, but for default_tenant(). Ownership: as TenantBackend.
+// Thread-safety: loop thread only, but for what is const. Ownership: as TenantBackend.
 class Tenants {
  public:
+  // One for each of the configuration, and the default one.
   explicit Tenants(const TenantContext& context);
 
-  const TenantBackend& default_tenant() const { return *tenants_.front(); }
+  const TenantBackend& default_tenant() const { return *default_; }
+  // Null for none of that name.
+  const TenantBackend* Find(const std::string& name) const;
 
   // Of all, as TenantBackend.
   int active_count() const;
@@ -26,7 +30,8 @@ class Tenants {
   void Close();
 
  private:
-  std::vector<std::unique_ptr<TenantBackend>> tenants_;
+  std::unordered_map<std::string, std::unique_ptr<TenantBackend>> tenants_;
+  const TenantBackend* default_ = nullptr;
   size_t draining_ = 0;
 };
 

@@ -67,6 +67,8 @@ RULES = {
     "service/base": rule(["sandbox/base/"], ["kernel"]),
     "service/core": rule(["service/base/", *SEAM, "sandbox/base/"]),
     "service/pool": rule(["service/base/", "service/core/", *SEAM, "sandbox/base/"]),
+    # Who calls: no gRPC either.
+    "service/identity": rule(["service/base/", "service/core/error.h", "sandbox/base/"], ["kernel"]),
     # Edges.
     "service/rpc": rule(
         ["service/base/", "service/core/", "sandbox/base/", "sandbox/clone/", "sandbox/guest_program.h"], ["grpc"]

@@ -9,6 +9,8 @@
 #include "service/base/proto_time.h"
 #include "service/server/listen_address.h"
 #include "service/server/options.h"
+#include "service/server/peer.h"
+#include "service/server/tenant_config.h"
 
 namespace cloister::server {
 namespace {
@@ -156,6 +158,28 @@ const BadCase kBadCases[] = {
     {"ServiceUserUnknown", "service_user: 'no-such-user'", "service_user"},
     {"ServiceUserRoot", "service_user: 'root'", "service_user"},
     {"ServiceUserZero", "service_user: '0:0'", "service_user"},
+    {"NoTokenFile", "authentication { allow_anonymous: true }", "authentication.token_file"},
+    {"RelativeTokenFile", "authentication { token_file: 'tokens' }", "authentication.token_file"},
+    {"TenantsWithoutTokens", "tenants { name: 'a' }", "tenants"},
+    {"TenantName", "authentication { token_file: '/t' } tenants { name: 'A' }", "tenants[0].name"},
+    {"TenantNameEnds", "authentication { token_file: '/t' } tenants { name: 'a-' }",
+     "tenants[0].name"},
+    {"TenantNameEmpty", "authentication { token_file: '/t' } tenants { }", "tenants[0].name"},
+    {"TenantNameLong",
+     "authentication { token_file: '/t' } tenants { name: '" + std::string(64, 'a') + "' }",
+     "tenants[0].name"},
+    {"TenantDefault", "authentication { token_file: '/t' } tenants { name: 'default' }",
+     "tenants[0].name"},
+    {"TenantTwice",
+     "authentication { token_file: '/t' } tenants { name: 'a' } tenants { name: 'a' }",
+     "tenants[1].name"},
+    {"PublicPlainText", "authentication { token_file: '/t' } listen: '0.0.0.0:80'", "listen[0]"},
+    {"PublicAnonymous",
+     "authentication { token_file: '/t' allow_anonymous: true } listen: '0.0.0.0:80'", "listen[0]"},
+    {"ProxiedAnonymous",
+     "authentication { token_file: '/t' allow_anonymous: true } insecure_plaintext: true",
+     "insecure_plaintext"},
+    {"ProxiedWithoutCredentials", "insecure_plaintext: true listen: '0.0.0.0:80'", "listen[0]"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Fields, BadConfigTest, ::testing::ValuesIn(kBadCases),
@@ -169,17 +193,45 @@ TEST(ConfigTest, ListsAllProblemsAtOnce) {
   }
 }
 
-TEST(ListenAddressTest, TakesWhatStaysOnThisMachine) {
+TEST(ConfigTest, CredentialsLetTheNetworkBeServed) {
+  const ServerConfig config = Complete(
+      "authentication { token_file: '/t' } insecure_plaintext: true listen: '0.0.0.0:80' "
+      "tenants { name: 'a' } tenants { name: '0-b' }");
+  EXPECT_TRUE(ValidateConfig(config).ok()) << ValidateConfig(config);
+  EXPECT_THAT(TenantNames(config), ::testing::UnorderedElementsAre("default", "a", "0-b"));
+}
+
+TEST(PeerTest, IsLocalOnThisMachineAlone) {
+  for (const char* peer :
+       {"unix:", "unix:/run/x.sock", "fd:7", "ipv4:127.0.0.1:5", "ipv4:127.9.9.9:1",
+        "ipv6:[::1]:80", "ipv6:%5B::1%5D:80", "ipv6:[::ffff:127.0.0.1]:80"}) {
+    EXPECT_TRUE(IsLocalPeer(peer)) << peer;
+  }
+  for (const char* peer : {"", "ipv4:", "ipv4:10.0.0.1:5", "ipv4:127.0.0.1.example.org:5",
+                           "ipv6:[::2]:80", "ipv6:[::ffff:10.0.0.1]:80", "ipv6:%5B::%5D:1",
+                           "127.0.0.1:5", "vsock:1:2", "dns:localhost:1"}) {
+    EXPECT_FALSE(IsLocalPeer(peer)) << peer;
+  }
+}
+
+TEST(ListenAddressTest, KnowsWhatStaysOnThisMachine) {
   for (const char* text : {"localhost:1", "127.0.0.1:0", "127.1.2.3:65535", "[::1]:80"}) {
     const auto address = ParseListenAddress(text);
     ASSERT_TRUE(address.ok()) << text << address.status();
     EXPECT_FALSE(address->is_unix());
     EXPECT_EQ(address->host_and_port, text);
+    EXPECT_TRUE(address->is_local);
   }
+  for (const char* text :
+       {"[::]:80", "0.0.0.0:80", "10.0.0.1:80", "127.0.0.1.example.org:80", "example.org:80"}) {
+    const auto address = ParseListenAddress(text);
+    ASSERT_TRUE(address.ok()) << text << address.status();
+    EXPECT_FALSE(address->is_local) << text;
+  }
+  EXPECT_TRUE(ParseListenAddress("unix:/a/b")->is_local);
   EXPECT_EQ(ParseListenAddress("unix:/a/b")->path, "/a/b");
   EXPECT_EQ(ParseListenAddress("unix:///a/b")->path, "/a/b");
-  for (const char* text : {"", ":80", "[::]:80", "10.0.0.1:80", "127.0.0.1.example.org:80",
-                           "unix:", "unix-abstract:x", "localhost:-1", "localhost:"}) {
+  for (const char* text : {"", ":80", "unix:", "unix-abstract:x", "localhost:-1", "localhost:"}) {
     EXPECT_FALSE(ParseListenAddress(text).ok()) << text;
   }
 }
