@@ -6,8 +6,8 @@ const char kExitCodeHelp[] =
     R"(Exit codes:
   the program's own   it ended by itself: 0, or what it gave to sys.exit
   1    RAISED            an exception reached the top
-  2    bad usage         a wrong option, a program or file that cannot be read, a refused request, also one for
-                         something that is not there, was lost or has expired
+  2    bad usage         a wrong option, a program or file that cannot be read, a refused request, also one
+                         without the right token, or for something that is not there, was lost or has expired
   69   unavailable       no server there, none that knows the call, or it has no room now: try again
   70   internal error    the server failed, or INTERPRETER_LOST
   74   input/output      output or a fetched file could not be written, or a fetched file is missing
@@ -54,6 +54,7 @@ int ExitCodeFor(const grpc::Status& status) {
     case grpc::StatusCode::OK:
       return kExitOk;
     case grpc::StatusCode::INVALID_ARGUMENT:
+    case grpc::StatusCode::UNAUTHENTICATED:
     case grpc::StatusCode::NOT_FOUND:
     case grpc::StatusCode::ALREADY_EXISTS:
     case grpc::StatusCode::OUT_OF_RANGE:
