@@ -201,14 +201,19 @@ TEST_F(MessagesTest, AKilledProcessLetsGoOfAllItsEnds) {
           "receiving, sending, waiting = back.receiver, there.sender, bounded.sender\n"
           "for one in (there, back, bounded): one.close()\n"
           "import os, signal, threading\n"
-          "threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()\n"
+          "calls = []\n"
+          "def put():\n"  // one of its ends is closed after the other
+          "    while True: sending.put(1, timeout=10)\n"
+          "def kill(): calls.append(other.start_call('os:kill', pid, signal.SIGKILL))\n"
+          "threading.Timer(0.3, kill).start()\n"
           "print(receiving.get(timeout=10))\n"
           // Which waits for a credit that nobody gives any more.
           "for use in (lambda: waiting.put(2, timeout=10), lambda: receiving.get(timeout=10),\n"
-          "            lambda: sending.put(1, timeout=10), lambda: other.call(hold)):\n"
+          "            put, lambda: other.call(hold)):\n"
           "    try: use()\n"
           "    except (cloister.ChannelClosed, LookupError, RuntimeError) as exc: print('gone')\n"
-          "for one in (receiving, sending, waiting): one.close()\n"),
+          "for one in (receiving, sending, waiting): one.close()\n"
+          "calls[0].exception(10)"),
       "last\ngone\ngone\ngone\ngone\n");
   EXPECT_EQ(Output(main_, "print(cloister.inbox.empty())"), "True\n");
 }
