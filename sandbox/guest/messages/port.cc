@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "sandbox/guest/interrupts.h"
@@ -134,6 +135,46 @@ Port::Done Port::SendEncoded(OutgoingMessage* message, const Deadline& deadline)
     if (!Wait(polled, 2, deadline, &done)) break;
   }
   return done;
+}
+
+Port::Done Port::SendOrKeep(PyObject* value, PyObject* transfer) {
+  using Result = OutgoingMessage::Result;
+  if (!CheckOpen(kSendEnd)) return Done::kFailed;
+  auto message = std::make_unique<OutgoingMessage>();
+  // Which may run hooks of the user's.
+  if (!message->Encode(value, transfer) || !CheckOpen(kSendEnd)) return Done::kFailed;
+  const Credit credit = TakeCredit();
+  if (credit == Credit::kNone) return Done::kNotYet;
+  const bool has_credit = credit == Credit::kTaken;
+  Result result = has_credit ? Result::kFull : Result::kClosed;
+  if (has_credit && kept_.empty()) result = message->Send(ends_.fd(kSendEnd));
+  if (result == Result::kSent || result == Result::kFull) {
+    message->Sent();
+    if (result == Result::kFull) kept_.push_back(std::move(message));
+    return Done::kYes;
+  }
+  if (has_credit) PutCredits(1);
+  if (result == Result::kClosed) RaiseChannelClosed(kNoReceiver);
+  return Done::kFailed;
+}
+
+Port::Done Port::Flush() {
+  using Result = OutgoingMessage::Result;
+  Done done = Done::kYes;
+  while (!kept_.empty()) {
+    const Result result =
+        ends_.is_closed() ? Result::kClosed : kept_.front()->Send(ends_.fd(kSendEnd));
+    if (result == Result::kFailed) PyErr_Clear();  // as where there is no memory at the moment
+    if (result == Result::kClosed) {
+      kept_.clear();
+    } else if (result == Result::kSent) {
+      kept_.pop_front();
+    } else {
+      pollfd polled = {ends_.fd(kSendEnd), POLLOUT, 0};
+      if (!Wait(&polled, 1, Deadline(), &done)) return done;
+    }
+  }
+  return Done::kYes;
 }
 
 Port::Done Port::Receive(const Deadline& deadline, PyRef* value) {

@@ -7,6 +7,7 @@
 #define CLOISTER_SANDBOX_GUEST_MESSAGES_PORT_H_
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 
 #include "sandbox/guest/messages/deadline.h"
@@ -48,6 +49,15 @@ class Port {
   Done Send(PyObject* value, PyObject* transfer, const Deadline& deadline);
   Done Receive(const Deadline& deadline, PyRef* value);
 
+  // Of a queue without bound: does not wait. What the socket has no room for is kept here, behind
+  // what is kept already, and sent by Flush(). kNotYet where kMaxChannelCapacity wait.
+  Done SendOrKeep(PyObject* value, PyObject* transfer);
+  bool is_keeping() const { return !kept_.empty(); }
+  // Until nothing is kept. What nobody can receive any more is dropped.
+  Done Flush();
+  // In a fork of the process, where the original sends it.
+  void DropKept() { kept_.clear(); }
+
   // Of a bounded channel: how many messages wait in it, as far as can be told while others send and
   // receive. -1 with a Python exception set.
   int64_t Count();
@@ -68,6 +78,7 @@ class Port {
   bool is_handed_over_ = false;
   std::unique_ptr<MessageParts> parts_;
   ShortWaits short_waits_;
+  std::deque<std::unique_ptr<OutgoingMessage>> kept_;
 };
 
 }  // namespace cloister::sandbox

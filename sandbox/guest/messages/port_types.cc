@@ -88,6 +88,31 @@ PyObject* Post(PyObject* self, PyObject* const* arguments, Py_ssize_t count, PyO
   return Sent(PortOf(self).Send(values[0], Transfer(values[2]), deadline), false);
 }
 
+// For the queues of py/queues.py: put_or_keep(value, transfer) says whether something is kept now,
+// which flush() is to send.
+PyObject* PutOrKeep(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
+  if (count != 2) {
+    PyErr_SetString(PyExc_TypeError, "_put_or_keep() takes a value and what is transferred");
+    return nullptr;
+  }
+  Port& port = PortOf(self);
+  const Port::Done done = port.SendOrKeep(arguments[0], Transfer(arguments[1]));
+  return done == Port::Done::kYes ? PyBool_FromLong(port.is_keeping()) : Sent(done, true);
+}
+
+PyObject* Flush(PyObject* self, PyObject*) {
+  return PortOf(self).Flush() == Port::Done::kYes ? Py_NewRef(Py_None) : nullptr;
+}
+
+PyObject* IsKeeping(PyObject* self, PyObject*) {
+  return PyBool_FromLong(PortOf(self).is_keeping());
+}
+
+PyObject* DropKept(PyObject* self, PyObject*) {
+  PortOf(self).DropKept();
+  return Py_NewRef(Py_None);
+}
+
 // ---- receiving ----------------------------------------------------------------------------------
 
 PyObject* Received(PyObject* self, const Deadline& deadline) {
@@ -280,7 +305,12 @@ constexpr int kFast = METH_FASTCALL | METH_KEYWORDS;
 
 // What there is one of for all interpreters is written by none.
 PyMethodDef channel_methods[] = {CLOISTER_SENDS, CLOISTER_RECEIVES, CLOISTER_COMMON};
-PyMethodDef sender_methods[] = {CLOISTER_SENDS, CLOISTER_COMMON};
+PyMethodDef sender_methods[] = {{"_put_or_keep", AsMethod(PutOrKeep), METH_FASTCALL, nullptr},
+                                {"_flush", Flush, METH_NOARGS, nullptr},
+                                {"_is_keeping", IsKeeping, METH_NOARGS, nullptr},
+                                {"_drop_kept", DropKept, METH_NOARGS, nullptr},
+                                CLOISTER_SENDS,
+                                CLOISTER_COMMON};
 PyMethodDef receiver_methods[] = {CLOISTER_RECEIVES, CLOISTER_COMMON};
 
 PyGetSetDef attributes[] = {

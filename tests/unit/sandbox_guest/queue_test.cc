@@ -53,6 +53,11 @@ for i in range(50): q.put(i)
 q.put(None)
 thread.join()
 print(found == list(range(50)))
+
+# All tasks first, the workers then.
+for i in range(3000): unbounded.put(i)
+print(unbounded.qsize(), unbounded.full())
+print([unbounded.get() for _ in range(3000)] == list(range(3000)), unbounded.qsize())
 for wrong in (lambda: create_queue("x"), lambda: Queue("x")):
     attempt(wrong, TypeError)
 )";
@@ -96,6 +101,40 @@ TEST_F(QueueTest, DoesWhatThatOfPythonDoes) {
   } else {
     EXPECT_EQ(answer.output, expected);
   }
+}
+
+TEST_F(QueueTest, KeepsWhatDoesNotFitForAsLongAsSomebodyMayReceiveIt) {
+  ExpectPrints(
+      "import cloister, gc, os, threading, time\n"
+      "before = len(os.listdir('/proc/self/fd'))\n"
+      "def settle():\n"
+      "    end = time.monotonic() + 10\n"
+      "    while threading.active_count() > 1 and time.monotonic() < end: time.sleep(0.01)\n"
+      "    return threading.active_count(), len(os.listdir('/proc/self/fd')) - before\n"
+      "queue = cloister.create_queue()\n"
+      "for i in range(1000): queue.put([i] * 100)\n"
+      "print(threading.active_count(), queue.qsize())\n"
+      "found = [queue.get(timeout=10)[0] for _ in range(1000)]\n"
+      "print(found == list(range(1000)), queue.qsize(), settle()[0])\n"
+      "for i in range(1000): queue.put(i)\n"
+      "del queue\n"
+      "print(*settle())\n"
+      "queue = cloister.create_queue()\n"
+      "for i in range(1000): queue.put(i)\n"
+      "queue.close()\n"
+      "print(*settle())\n"
+      "queue = cloister.create_queue()\n"
+      "for i in range(1000): queue.put(i)\n"
+      "pid = os.fork()\n"
+      "if pid == 0:\n"
+      "    queue.put('from the fork')\n"
+      "    time.sleep(0.3)\n"
+      "    os._exit(0)\n"
+      "found = [queue.get(timeout=10) for _ in range(1000)]\n"
+      "os.waitpid(pid, 0)\n"
+      "found += [queue.get(timeout=10)] if not queue.empty() else []\n"
+      "print([each for each in found if each != 'from the fork'] == list(range(1000)))",
+      "2 1000\nTrue 0 1\n1 0\n1 0\nTrue\n");
 }
 
 class QueueBetweenTest : public FurtherInterpreterTest {};
