@@ -40,6 +40,11 @@ for bench in echo fresh session fork parallel interrupt; do
   echo "== $bench"
   "$bin/cloister" --server "$address" bench "$bench" --duration "$duration" --json >"$output/$bench.json"
 done
+echo "== python"
+site=$root/build/release/python/site
+[[ -d $site ]] || /usr/bin/python3 "$root/tests/python/build_package.py" "$root" "$root/build/release/python"
+PYTHONPATH=$site /usr/bin/python3 "$root/tests/bench/python_bench.py" --server "$address" --cloister "$bin/cloister" \
+  --duration "$duration" --json >"$output/python.json"
 stop
 echo "== density"
 "$bin/cloister" bench density --json >"$output/density.json"

@@ -3,12 +3,15 @@
 import concurrent.futures
 import gc
 import math
+import os
+import subprocess
 import sys
 import threading
 import time
 import unittest
 import weakref
 from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, FIRST_EXCEPTION, BrokenExecutor, CancelledError
+from unittest import mock
 
 import cloister
 from support import ServerTest
@@ -218,6 +221,16 @@ class ExecutorTest(ServerTest):
             thread.join(20)
             self.assertFalse(thread.is_alive())
 
+    def test_the_end_of_the_program_waits(self):
+        script = self.server.directory / "script.py"
+        script.write_text("import cloister\ndef f(n):\n    import time; time.sleep(0.5); return n\n"
+                          "executor = cloister.Executor(max_workers=1)\n"
+                          "for n in range(3): executor.submit(f, n).add_done_callback(lambda done: print(done.result(), flush=True))\n"
+                          "print('end', flush=True)\n")
+        done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "CLOISTER_SERVER": self.server.address})
+        self.assertEqual((done.stdout, done.stderr), ("end\n0\n1\n2\n", ""))
+
     def test_workers(self):
         with self.assertRaises(ValueError):
             cloister.Executor(self.client, 0)
@@ -230,9 +243,6 @@ class ExecutorTest(ServerTest):
         self.assertLess(time.monotonic() - begin, 4 * 0.5 + 4)
 
     def test_a_client_of_its_own(self):
-        import os
-        from unittest import mock
-
         with mock.patch.dict(os.environ, {"CLOISTER_SERVER": self.server.address}):
             with cloister.Executor() as executor:
                 self.assertEqual(executor.submit(math.factorial, 5).result(), 120)

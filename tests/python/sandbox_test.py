@@ -136,6 +136,15 @@ class FilesTest(ServerTest):
         sandbox.run("for i in range(2500): open(f'{i:04}', 'w').close()")
         self.assertEqual([info.path for info in sandbox.files.list()], [f"{i:04}" for i in range(2500)])
 
+    def test_what_is_too_much_for_this_process(self):
+        sandbox = self.sandbox()
+        sandbox.run("import os\nopen('big', 'wb').truncate(50 << 20)\nos.mkdir('d')\nfor i in range(30): open(f'd/{i}', 'w').close()")
+        with self.assertRaisesRegex(cloister.ResourceExhausted, "big has more than"):
+            sandbox.files.get("big", maximum_bytes=1 << 20)
+        self.assertEqual(len(sandbox.files.get("big", length=100, maximum_bytes=100)), 100)
+        with self.assertRaisesRegex(cloister.ResourceExhausted, "d holds more than"):
+            sandbox.files.list("d", maximum_entries=29)
+
     def test_of_this_machine(self):
         files = self.sandbox().files
         with tempfile.TemporaryDirectory() as directory:

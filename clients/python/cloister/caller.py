@@ -6,9 +6,9 @@ call is idempotent, by nature or by its request_id.
 
 from __future__ import annotations
 
+import os
 import random
 import time
-import uuid
 from typing import Any
 
 from .errors import DeadlineExceeded, ServiceError, Unavailable
@@ -27,7 +27,7 @@ _LONGEST_DELAY = 2.0
 
 def new_request_id() -> str:
     """Of the system's randomness, so that forked processes have different ones."""
-    return uuid.uuid4().hex
+    return os.urandom(16).hex()
 
 
 class Caller:

@@ -11,7 +11,7 @@ from typing import IO, Any, AsyncIterator, Iterable, Iterator, List, Union
 
 from . import methods
 from .caller import Caller, Handle
-from .errors import ServiceError
+from .errors import ResourceExhausted, ServiceError
 from .io import blocking, drive
 from .program import as_bytes
 from .v1 import file_service_pb2 as pb
@@ -114,19 +114,37 @@ class FileOperations(FileBase):
             call.cancel()  # without `complete` nothing is left of it
             raise
 
-    async def get(self, path: str, *, offset: int = 0, length: int = 0, timeout: float | None = None) -> bytes:
+    async def get(
+        self,
+        path: str,
+        *,
+        offset: int = 0,
+        length: int = 0,
+        maximum_bytes: int = 256 << 20,
+        timeout: float | None = None,
+    ) -> bytes:
         """A file's content, from `offset` on, `length` bytes at most (0: to its end).
+
+        Args:
+            maximum_bytes: of what is taken into memory, since the sandbox decides how large its files are; `read()` and
+                `download()` keep nothing in memory.
 
         Raises:
             NotFound: FILE_NOT_FOUND.
+            ResourceExhausted: it has more than `maximum_bytes`.
         """
         attempt = 0
         while True:
             parts: List[bytes] = []
+            taken = 0
+            stream = self._open(path, offset, length, timeout)
             try:
-                stream = self._open(path, offset, length, timeout)
                 while (message := await stream.read()) is not None:
                     parts.append(message.data)
+                    taken += len(message.data)
+                    if taken > maximum_bytes:
+                        stream.cancel()
+                        raise ResourceExhausted(f"{path} has more than {maximum_bytes} bytes")
                 return b"".join(parts)
             except ServiceError as error:
                 attempt += 1
@@ -143,13 +161,17 @@ class FileOperations(FileBase):
         request = pb.StatFileRequest(sandbox=self._sandbox, path=path)
         return info_of((await self._caller.unary(methods.STAT_FILE, request, repeatable=True)).file)
 
-    async def list(self, path: str = "", *, recursive: bool = False) -> List[FileInfo]:
-        """What a directory holds, sorted by path."""
+    async def list(
+        self, path: str = "", *, recursive: bool = False, maximum_entries: int = 100_000
+    ) -> List[FileInfo]:
+        """What a directory holds, sorted by path. ResourceExhausted where that is more than `maximum_entries`."""
         found: List[FileInfo] = []
         request = pb.ListFilesRequest(sandbox=self._sandbox, path=path, recursive=recursive, page_size=_PAGE)
         while True:
             page = await self._caller.unary(methods.LIST_FILES, request, repeatable=True)
             found += map(info_of, page.files)
+            if len(found) > maximum_entries:
+                raise ResourceExhausted(f"{path or '/workspace'} holds more than {maximum_entries} entries")
             if not page.next_page_token:
                 return found
             request.page_token = page.next_page_token

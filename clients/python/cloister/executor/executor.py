@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import concurrent.futures
 import queue
 import threading
 import weakref
 from concurrent.futures import BrokenExecutor, Future
-from typing import Any, Callable, Iterable, Iterator, List, TypeVar
+from typing import Any, Callable, Iterable, Iterator, List, Tuple, TypeVar
 
 from ..client import Client
 from ..errors import CloisterError, Lost, NotFound
@@ -40,7 +41,8 @@ class Executor(concurrent.futures.Executor):
       another one.
 
     A call that runs cannot be cancelled, as anywhere in `concurrent.futures`; `limits` end it. Where the executor is
-    dropped without `shutdown()`, its workers end.
+    dropped without `shutdown()`, its workers end when they have done what was asked for; the end of the program waits for
+    them.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Executor(concurrent.futures.Executor):
         self._state = _State()
         # Whoever forgets shutdown() leaves no threads behind.
         self._finalizer = weakref.finalize(self, _stop_workers, self._calls, self._state)
+        self._finalizer.atexit = False  # then _finish_all() is earlier
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Schedules a call. What cannot be sent is told by the future: NotPortable, CloneError."""
@@ -129,6 +132,7 @@ class Executor(concurrent.futures.Executor):
             target=_work, name=f"cloister executor {len(self._threads)}", daemon=True,
             args=(self._calls, self._state, self._idle, self._client, self._initializer, self._ship))
         self._threads.append(thread)
+        _running[thread] = (self._calls, self._state)
         thread.start()
 
 
@@ -138,6 +142,23 @@ class _State:
     def __init__(self) -> None:
         self.is_shut_down = False
         self.broken: BaseException | None = None
+
+
+# Workers of all executors, for the end of the program.
+_running: weakref.WeakKeyDictionary[threading.Thread, Tuple[Any, _State]] = weakref.WeakKeyDictionary()
+
+
+def _finish_all() -> None:
+    """Lets all workers do what was asked for, before threads can no longer be started."""
+    running = list(_running.items())
+    for _, (calls, state) in running:
+        _stop_workers(calls, state)
+    for thread, _ in running:
+        thread.join()
+
+
+# As the executors of the standard library do it; atexit would be too late for gRPC.
+getattr(threading, "_register_atexit", atexit.register)(_finish_all)
 
 
 def _stop_workers(calls: queue.SimpleQueue[Any], state: _State) -> None:
