@@ -146,6 +146,43 @@ class AsyncTest(ServerTest, unittest.IsolatedAsyncioTestCase):
             await using
         self.assertNotIn(names[0], [info.name for info in await self.async_client.sandboxes()])
 
+    async def test_creations_that_are_cancelled_leave_nothing(self):
+        parent = await self.live()
+        await parent.run("x = 1")
+        before = {info.name for info in await self.async_client.sandboxes()}
+        for number in range(24):
+            make = self.async_client.sandbox() if number % 2 else parent.fork()
+            making = asyncio.ensure_future(self._awaited(make))
+            await asyncio.sleep(number * 0.0004)
+            making.cancel()
+            try:
+                await (await making).delete()  # it was faster
+            except asyncio.CancelledError:
+                pass
+
+        async def look():
+            while {info.name for info in await self.async_client.sandboxes()} != before:
+                await asyncio.sleep(0.05)
+
+        await asyncio.wait_for(look(), 20)
+
+    @staticmethod
+    async def _awaited(awaitable):
+        return await awaitable
+
+    async def test_a_client_of_another_loop_or_closed(self):
+        await self.async_client.run("1")
+
+        def elsewhere():
+            asyncio.run(self.async_client.run("1"))
+
+        with self.assertRaisesRegex(cloister.CloisterError, "another event loop"):
+            await asyncio.to_thread(elsewhere)
+        client = cloister.AsyncClient(self.server.address)
+        await client.close()
+        with self.assertRaisesRegex(cloister.CloisterError, "is closed"):
+            await client.run("1")
+
     async def test_map(self):
         seen = [verdict.value async for verdict in self.async_client.map("n * 2", [{"n": n} for n in range(20)])]
         self.assertEqual(seen, [n * 2 for n in range(20)])

@@ -11,10 +11,19 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
+import hypothesis
+import hypothesis.strategies as st
 import numpy
 
 import cloister
 from support import ServerTest
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary() | st.complex_numbers(allow_nan=False)
+    | st.decimals(allow_nan=False) | st.fractions() | st.uuids() | st.datetimes() | st.timedeltas() | st.dates() | st.times(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner)
+    | st.sets(st.text() | st.integers()) | st.frozensets(st.binary()), max_leaves=20)
 
 
 class RunTest(ServerTest):
@@ -82,6 +91,9 @@ class RunTest(ServerTest):
         self.assertEqual((got["when"], got["when"].fold, got["price"], got["big"], got["set"]), (given["when"], 1, given["price"], 10**50, given["set"]))
         self.assertIs(got["loop"][1], got["loop"])
         self.assertEqual(repr(got["error"]), "ValueError('x')")
+        array = numpy.arange(12, dtype="<f4").reshape(3, 4)
+        numpy.testing.assert_array_equal(self.client.run("import array\nv", variables={"v": [1]}).value, [1])
+        self.assertIn("numpy", self.client.run("v", variables={"v": array}).outcome.exception.message)  # not in that image
         deep = ()
         for _ in range(900):
             deep = (deep,)
@@ -98,6 +110,28 @@ class RunTest(ServerTest):
         self.assertEqual(caught.exception.path, "$.users[1].socket")
         with self.assertRaisesRegex(cloister.CloneError, r"variables.v\[0\]: .*TextIOWrapper"):
             self.client.run("", variables={"v": [__import__("sys").stdin]})
+
+    @hypothesis.settings(max_examples=60, deadline=None, derandomize=True)
+    @hypothesis.given(anything)
+    def test_whatever_is_sent_comes_back(self, value):
+        got = self.client.run("v", variables={"v": [value, value]}).value
+        self.assertEqual(got, [value, value])
+
+    def test_what_is_no_input(self):
+        for wrong in ({"code": 5}, {"code": None}, {"code": "", "stdin": 3}, {"code": "", "files": {"f": 1}}):
+            with self.assertRaises(TypeError):
+                self.client.run(**wrong)
+        with self.assertRaises(ValueError):
+            self.client.run("", limits=cloister.Limits(wall_time=math.inf))
+
+    def test_a_closed_client(self):
+        client = cloister.Client(self.server.address)
+        client.run("1")
+        client.close()
+        client.close()
+        for use in (lambda: client.run("1"), lambda: client.stream("1")):
+            with self.assertRaisesRegex(cloister.CloisterError, "is closed"):
+                use()
 
     def test_classes(self):
         code = "import dataclasses\n@dataclasses.dataclass\nclass P:\n    x: int\nP(7)"
@@ -146,6 +180,23 @@ class RunTest(ServerTest):
         self.assertTrue(info.ready)
         self.assertEqual(info.templates[0].name, "python3.14")
         self.assertTrue(any(layer.name == "seccomp" and layer.in_force for layer in info.layers))
+
+
+class ArraysTest(ServerTest):
+    config = """
+      templates { name: "data" image: "python3.14-data" warm_up_imports: "numpy" pool { minimum_ready: 1 } }
+    """
+
+    def test_there_and_back(self):
+        records = numpy.zeros(2, [("name", "U3"), ("price", "<f8")])
+        for array in (numpy.arange(12, dtype="<f4").reshape(3, 4), numpy.arange(6).reshape(2, 3).T, numpy.array(["2024-01-01"], "M8[D]"),
+                      numpy.empty((0, 3)), numpy.array(7), records):
+            result = self.client.run("(type(a).__name__, a.dtype.str, a.shape, a)", variables={"a": array})
+            name, dtype, shape, got = result.raise_for_outcome().value
+            self.assertEqual((name, dtype, shape), ("ndarray", array.dtype.str, array.shape))
+            numpy.testing.assert_array_equal(got, array)
+            self.assertEqual(got.dtype, array.dtype)
+        self.assertEqual(self.client.call("numpy:sum", numpy.ones(1000)), 1000)
 
 
 class LimitsOfMessagesTest(ServerTest):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from typing import Any, Callable, Coroutine, Dict, Generic, Set, Tuple
 
 import grpc
 import grpc.aio
 
 from .channel import channel_options
+from .errors import CloisterError
+from .io import CLEAN_UP, CLEAN_UP_SECONDS
 from .methods import Method, Request, Response
 from .status import error_of
 
@@ -21,12 +24,24 @@ class AsyncioIo:
         self._metadata = metadata
         self._options = channel_options(message_bytes)
         self._open: Any = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = os.getpid()
+        self._is_closed = False
         self._calls: Dict[Method[Any, Any], Any] = {}
         # asyncio itself holds its tasks weakly.
         self._tasks: Set[asyncio.Task[None]] = set()
 
     @property
     def _channel(self) -> Any:
+        if self._is_closed:
+            raise CloisterError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            raise CloisterError("this AsyncClient is of another event loop; make one in each")
+        if self._process != os.getpid():
+            raise CloisterError("this AsyncClient was made before a fork, which gRPC's connections do not survive; "
+                                "make one in each process")
+        self._loop = loop
         if self._open is None:  # made here, because gRPC wants a running loop
             if self._credentials is None:
                 self._open = grpc.aio.insecure_channel(self.address, options=self._options)
@@ -35,9 +50,10 @@ class AsyncioIo:
         return self._open
 
     async def unary(self, method: Method[Request, Response], request: Request, timeout: float | None) -> Response:
+        channel = self._channel
         call = self._calls.get(method)
         if call is None:
-            call = self._calls[method] = self._channel.unary_unary(
+            call = self._calls[method] = channel.unary_unary(
                 method.path, method.request.SerializeToString, method.response.FromString)
         try:
             response: Response = await call(request, timeout=timeout, metadata=self._metadata)
@@ -61,6 +77,9 @@ class AsyncioIo:
     def queue(self) -> AsyncioQueue:
         return AsyncioQueue()
 
+    def credit(self) -> AsyncioCredit:
+        return AsyncioCredit()
+
     def spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(coroutine, name=name)
         self._tasks.add(task)
@@ -73,6 +92,10 @@ class AsyncioIo:
         return await asyncio.to_thread(function, *args, **kwargs)
 
     async def close(self) -> None:
+        clean_ups = [task for task in self._tasks if task.get_name() == CLEAN_UP]
+        if clean_ups:
+            await asyncio.wait(clean_ups, timeout=CLEAN_UP_SECONDS)
+        self._is_closed = True
         if self._open is not None:
             await self._open.close()
 
@@ -149,3 +172,33 @@ class AsyncioQueue:
         """Nothing to wake: the reader is a task, which ends with its call."""
         self._weight = 0
         self._room.set()
+
+
+class AsyncioCredit:
+    """Of one event loop."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._closed = False
+        self._changed = asyncio.Event()
+
+    async def take(self, amount: int, timeout: float | None) -> None:
+        if not self._closed and self._left <= 0:
+            try:
+                await asyncio.wait_for(self._wait(), timeout)
+            except asyncio.TimeoutError:
+                raise TimeoutError("the other side took nothing in time") from None
+        self._left -= amount
+
+    async def _wait(self) -> None:
+        while not self._closed and self._left <= 0:
+            self._changed.clear()
+            await self._changed.wait()
+
+    def give(self, amount: int) -> None:
+        self._left += amount
+        self._changed.set()
+
+    def close(self) -> None:
+        self._closed = True
+        self._changed.set()

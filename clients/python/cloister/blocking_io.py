@@ -8,16 +8,17 @@ import os
 import threading
 import time
 import traceback
-from typing import Any, Callable, Coroutine, Deque, Dict, Generic, Iterator, Tuple
+from typing import Any, Callable, Coroutine, Deque, Dict, Generic, Iterator, List, Tuple
 
 import grpc
 
 from .channel import channel_options
 from .errors import CloisterError
-from .io import drive
+from .io import CLEAN_UP, CLEAN_UP_SECONDS, drive
 from .methods import Method, Request, Response
 from .status import error_of
 
+_CLOSED = -1
 # Messages of a stream that may wait to be sent.
 _OUTBOX = 16
 
@@ -32,6 +33,8 @@ class BlockingIo:
         else:
             self._channel = grpc.secure_channel(address, credentials, options=options)
         self._unary: Dict[Method[Any, Any], Any] = {}
+        self._clean_ups: List[threading.Thread] = []
+        # Whose connection it is; no process once it is closed.
         self._process = os.getpid()
 
     async def unary(self, method: Method[Request, Response], request: Request, timeout: float | None) -> Response:
@@ -76,9 +79,14 @@ class BlockingIo:
     def queue(self) -> BlockingQueue:
         return BlockingQueue()
 
+    def credit(self) -> BlockingCredit:
+        return BlockingCredit()
+
     def spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> BlockingTask:
         thread = threading.Thread(target=drive, args=(coroutine,), name=name, daemon=True)
         thread.start()
+        if name == CLEAN_UP:
+            self._clean_ups = [each for each in self._clean_ups if each.is_alive()] + [thread]
         return BlockingTask()
 
     async def run_user(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -90,9 +98,14 @@ class BlockingIo:
         return result
 
     async def close(self) -> None:
+        for thread in self._clean_ups:
+            thread.join(CLEAN_UP_SECONDS)
+        self._process = _CLOSED
         self._channel.close()
 
     def _check_process(self) -> None:
+        if self._process == _CLOSED:
+            raise CloisterError("the client is closed")
         if os.getpid() != self._process:
             raise CloisterError("this Client was made before a fork, which gRPC's connections do not survive; "
                                 "make a Client of its own in each process")
@@ -186,6 +199,29 @@ class BlockingQueue:
     async def wait_for_room(self, bound: int) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._weight < bound)
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+
+class BlockingCredit:
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._left = 0
+        self._closed = False
+
+    async def take(self, amount: int, timeout: float | None) -> None:
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._closed or self._left > 0, timeout):
+                raise TimeoutError("the other side took nothing in time")
+            self._left -= amount
+
+    def give(self, amount: int) -> None:
+        with self._changed:
+            self._left += amount
+            self._changed.notify_all()
 
     def close(self) -> None:
         with self._changed:

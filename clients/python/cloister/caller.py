@@ -6,13 +6,14 @@ call is idempotent, by nature or by its request_id.
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import time
-from typing import Any
+from typing import Any, Callable, Coroutine
 
-from .errors import DeadlineExceeded, ServiceError, Unavailable
-from .io import Io, Stream
+from .errors import Cancelled, CloisterError, DeadlineExceeded, ServiceError, Unavailable
+from .io import CLEAN_UP, Io, Stream
 from .methods import Method, Request, Response
 from .values import ClassTable
 
@@ -21,6 +22,7 @@ _NOT_BEGUN = frozenset(["POOL_EXHAUSTED", "OVERLOADED", "SERVER_DRAINING", "EXEC
                         "INTERPRETER_BUSY", "RATE_EXCEEDED", "CONCURRENCY_EXCEEDED"])
 # It may have begun; what is idempotent can be asked again.
 _UNFINISHED = frozenset(["FILES_INTERRUPTED"])
+_CLEAN_UP_TIMEOUT = 10.0
 _FIRST_DELAY = 0.05
 _LONGEST_DELAY = 2.0
 
@@ -75,6 +77,35 @@ class Caller:
                     raise
             await self.io.sleep(delay)
 
+    async def create(
+        self,
+        method: Method[Request, Response],
+        request: Request,
+        take_back: Callable[[Response], Coroutine[Any, Any, Any]],
+        timeout: float | None = None,
+    ) -> Response:
+        """A call that makes something, whose request has a request_id.
+
+        Args:
+            take_back: ends what was made. Where the caller gives up (its task is cancelled, Ctrl-C, its deadline) nobody
+                knows whether something was: so the same is asked for again beside, and taken back.
+        """
+        try:
+            return await self.unary(method, request, timeout=timeout, repeatable=True)
+        except ServiceError as error:
+            if isinstance(error, (DeadlineExceeded, Cancelled)) and error.reason != "NOT_STARTED":
+                self.io.spawn(CLEAN_UP, self._take_back(method, request, take_back))
+            raise
+        except BaseException:
+            self.io.spawn(CLEAN_UP, self._take_back(method, request, take_back))
+            raise
+
+    async def _take_back(self, method: Any, request: Any, take_back: Callable[[Any], Coroutine[Any, Any, Any]]) -> None:
+        try:
+            await take_back(await self.unary(method, request, timeout=_CLEAN_UP_TIMEOUT, repeatable=True))
+        except CloisterError:
+            pass  # it was not made, or is gone; else its ttl ends it
+
     def delay_before(self, attempt: int, error: ServiceError, repeatable: bool) -> float | None:
         """Seconds before attempt number `attempt` (the first is 0) after `error`; None: do not."""
         if attempt >= self.attempts:
@@ -122,4 +153,6 @@ class Handle:
 
 def duration(seconds: float, into: Any) -> None:
     """Writes seconds into a google.protobuf.Duration."""
+    if not math.isfinite(seconds):
+        raise ValueError(f"{seconds} is no length of time")
     into.FromNanoseconds(round(seconds * 1e9))

@@ -81,7 +81,11 @@ class ClientOperations(ClientBase, RunOperations):
             limits.write(request.limits)
         write_files(request.files, files or {})
         write_life(request, ttl, idle_timeout)
-        made = await self._caller.unary(methods.CREATE_SANDBOX, request, timeout=timeout, repeatable=True)
+
+        async def take_back(made: pb.CreateSandboxResponse) -> None:
+            await self._caller.unary(methods.DELETE_SANDBOX, pb.DeleteSandboxRequest(name=made.sandbox.name))
+
+        made = await self._caller.create(methods.CREATE_SANDBOX, request, take_back, timeout)
         return str(made.sandbox.name)
 
     async def _check(self, name: str) -> None:

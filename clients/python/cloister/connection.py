@@ -8,13 +8,15 @@ from . import methods, values
 from .caller import Caller, Handle, duration
 from .errors import CloisterError, Disconnected, ServiceError
 from .host_calls import HostCalls
-from .io import Duplex, Queue, blocking
+from .io import Duplex, Io, blocking
 from .v1 import message_service_pb2 as pb
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Bytes of messages that nobody has received yet; beyond that the stream is not read, and `cloister.post` waits.
 _UNREAD_BYTES = 4 << 20
+# Of the credit, beside the message's own bytes.
+_POST_BYTES = 128
 # Ends the queue of messages.
 _END: Any = object()
 
@@ -23,10 +25,11 @@ class _Link:
     """What an open connection and its reader share. The reader knows nothing else, so that a connection which its user
     drops is collected, and closed by that."""
 
-    def __init__(self, stream: Duplex[Any], opened: Queue, messages: Queue, calls: HostCalls) -> None:
+    def __init__(self, stream: Duplex[Any], io: Io, calls: HostCalls) -> None:
         self.stream = stream
-        self.opened = opened
-        self.messages = messages
+        self.opened = io.queue()
+        self.messages = io.queue()
+        self.credit = io.credit()
         self.calls = calls
         self.end: BaseException | None = None
 
@@ -40,13 +43,21 @@ class _Link:
         finally:
             self.end = self.end or error
             self.calls.end()
+            self.credit.close()
             self.opened.put(self.end)
             self.messages.put(_END)
 
     async def _take(self, response: pb.ConnectResponse) -> None:
         kind = response.WhichOneof("response")
         if kind == "opened":
+            credit = getattr(response.opened, "post_credit_bytes", 0)
+            if credit > 0:
+                self.credit.give(credit)
+            else:
+                self.credit.close()  # a server that gives none
             self.opened.put(None)
+        elif kind == "post_credit":
+            self.credit.give(response.post_credit.bytes)
         elif kind == "message":
             self.messages.put(response.message, response.message.ByteSize())
             await self.messages.wait_for_room(_UNREAD_BYTES)
@@ -59,6 +70,7 @@ class _Link:
         self.end = self.end or Disconnected("the connection was closed")
         self.stream.cancel()
         self.messages.close()
+        self.credit.close()
 
 
 class ConnectionBase(Handle):
@@ -144,7 +156,7 @@ class ConnectionOperations(ConnectionBase):
         # No deadline: it lasts as long as both want.
         stream = io.duplex(methods.CONNECT, None)
         calls = HostCalls(self._caller, self._functions, self._maximum_calls)
-        self._link = link = _Link(stream, io.queue(), io.queue(), calls)
+        self._link = link = _Link(stream, io, calls)
         await stream.write(pb.ConnectRequest(open=opening))
         io.spawn("cloister connection", link.read_all())
         try:
@@ -155,12 +167,25 @@ class ConnectionOperations(ConnectionBase):
         if error is not None:
             raise error
 
-    async def post(self, value: Any) -> None:
-        """Sends a message to `cloister.inbox`; waits while the server does not read. Raises Disconnected after the end."""
+    async def post(self, value: Any, *, timeout: float | None = None) -> None:
+        """Sends a message to `cloister.inbox`; waits while the inbox is full and as much waits in the server as may.
+
+        Answers to calls never wait behind messages. What was sent shortly before the connection ends may not have
+        reached the inbox.
+
+        Args:
+            timeout: seconds to wait; None: as long as the connection lasts.
+
+        Raises:
+            TimeoutError: nothing was sent.
+            Disconnected: the connection has ended.
+        """
+        message = values.encode(value)
         link = self._opened()
+        await link.credit.take(message.ByteSize() + _POST_BYTES, timeout)
         if link.end is not None:
             raise Disconnected("the connection has ended") from link.end
-        await link.stream.write(pb.ConnectRequest(post=values.encode(value)))
+        await link.stream.write(pb.ConnectRequest(post=message))
 
     async def receive(self, timeout: float | None = None) -> Any:
         """The next message that `cloister.post` sent.

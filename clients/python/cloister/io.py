@@ -12,6 +12,10 @@ from typing import Any, Callable, Concatenate, Coroutine, ParamSpec, Protocol, T
 
 from .methods import Method, Request, Response
 
+# Name of tasks that close() waits for.
+CLEAN_UP = "cloister clean up"
+CLEAN_UP_SECONDS = 5.0
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 P = ParamSpec("P")
@@ -60,6 +64,19 @@ class Queue(Protocol):
         """Nobody will get anything any more; who waits for room goes on."""
 
 
+class Credit(Protocol):
+    """How much may be sent."""
+
+    async def take(self, amount: int, timeout: float | None) -> None:
+        """Waits until there is some, and takes `amount`, which may be more. Raises TimeoutError."""
+
+    def give(self, amount: int) -> None:
+        """Never waits."""
+
+    def close(self) -> None:
+        """There is no bound any more; who waits goes on."""
+
+
 class Io(Protocol):
     async def unary(self, method: Method[Request, Response], request: Request, timeout: float | None) -> Response:
         """One request, one response. Raises ServiceError."""
@@ -71,6 +88,8 @@ class Io(Protocol):
     async def sleep(self, seconds: float) -> None: ...
 
     def queue(self) -> Queue: ...
+
+    def credit(self) -> Credit: ...
 
     def spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> Task: ...
 

@@ -126,7 +126,9 @@ def write_files(into: Any, files: Mapping[str, Content]) -> None:
 def as_bytes(content: Content) -> bytes:
     if isinstance(content, str):
         return content.encode("utf-8", "surrogatepass")
-    return bytes(content)
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        return bytes(content)
+    raise TypeError(f"text or bytes are wanted, not {type(content).__name__}")
 
 
 def limit_message(limits: Limits | None) -> pb.Limits | None:

@@ -53,13 +53,22 @@ class SandboxOperations(InterpreterOperations):
         if limits is not None:
             limits.write(request.limits)
         write_life(request, ttl, idle_timeout)
-        made = await self._caller.unary(methods.FORK_SANDBOX, request, repeatable=True)
+
+        async def take_back(made: pb.ForkSandboxResponse) -> None:
+            for each in made.sandboxes:
+                await self._caller.unary(methods.DELETE_SANDBOX, pb.DeleteSandboxRequest(name=each.name))
+
+        made = await self._caller.create(methods.FORK_SANDBOX, request, take_back)
         return [each.name for each in made.sandboxes]
 
     async def _snapshot(self, ttl: float | None) -> str:
         request = pb.CreateSnapshotRequest(request_id=new_request_id(), sandbox=self.name)
         write_life(request, ttl, None)
-        return str((await self._caller.unary(methods.CREATE_SNAPSHOT, request, repeatable=True)).snapshot.name)
+
+        async def take_back(made: pb.CreateSnapshotResponse) -> None:
+            await self._caller.unary(methods.DELETE_SNAPSHOT, pb.DeleteSnapshotRequest(name=made.snapshot.name))
+
+        return str((await self._caller.create(methods.CREATE_SNAPSHOT, request, take_back)).snapshot.name)
 
     async def _interpreter(
         self, id: str, profile: Profile | None, imports: Iterable[str], memory_limit_bytes: int,
@@ -70,7 +79,12 @@ class SandboxOperations(InterpreterOperations):
             memory_limit_bytes=memory_limit_bytes, environment=environment)
         if profile is not None:
             request.profile = cast(Any, profile.value)
-        return str((await self._caller.unary(methods.CREATE_INTERPRETER, request, repeatable=True)).interpreter.name)
+
+        async def take_back(made: interpreter_pb.CreateInterpreterResponse) -> None:
+            delete = interpreter_pb.DeleteInterpreterRequest(name=made.interpreter.name)
+            await self._caller.unary(methods.DELETE_INTERPRETER, delete)
+
+        return str((await self._caller.create(methods.CREATE_INTERPRETER, request, take_back)).interpreter.name)
 
     async def _interpreters(self) -> List[str]:
         request = interpreter_pb.ListInterpretersRequest(sandbox=self.name)
