@@ -280,6 +280,13 @@ class ExecutorTest(ServerTest):
         self.assertIsInstance(executor.submit(die).exception(30), cloister.Died)
         self.assertEqual(executor.submit(is_ready).result(30), 5)
 
+    def test_a_sandbox_that_ends_between_calls_is_replaced(self):
+        executor = self.executor(1, initializer=set_up, initargs=(5,))
+        self.assertEqual(executor.submit(is_ready).result(30), 5)
+        (info,) = self.client.sandboxes()
+        self.client.open_sandbox(info.name).delete()
+        self.assertEqual(executor.submit(is_ready).result(30), 5)
+
     # ---- pickle, when asked for by that name
 
     def test_cloudpickle(self):

@@ -21,7 +21,8 @@ templates { name: "python3.14" pool { minimum_ready: 4 } }
 class Server:
     """cloisterd on a unix socket of its own."""
 
-    def __init__(self, config=CONFIG):
+    def __init__(self, config=CONFIG, token=""):
+        self.token = token
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="cloister-python-"))
         self.directory.chmod(0o777)  # the server gives its privileges up before it binds
         self.config = self.directory / "config.textproto"
@@ -36,7 +37,7 @@ class Server:
             [os.environ["CLOISTERD"], "--config", self.config, "--listen", self.address],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
-        client = cloister.Client(self.address, attempts=1)
+        client = cloister.Client(self.address, attempts=1, token=self.token)
         end = time.monotonic() + 60
         while True:
             try:

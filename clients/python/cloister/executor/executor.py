@@ -241,9 +241,10 @@ class _Worker:
         else:
             try:
                 result = call_of(self._sandbox, call, None, "", self._ship.timeout)
-            except (Lost, NotFound):
+            except (Lost, NotFound):  # it ended, or expired, between calls: this one has not begun
                 self.close()
-                raise
+                self.prepare()
+                result = call_of(self._sandbox, call, None, "", self._ship.timeout)
             if not result.outcome.state_preserved:
                 self.close()
         error = result.outcome.error(result)
