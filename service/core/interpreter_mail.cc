@@ -37,7 +37,7 @@ void InterpreterMail::Begin(sandbox::Mailbox* mailbox) {
   waiting_bytes_ = 0;
   posts_paused_ = false;
   mailbox_->SetObserver(this);
-  if (connection_ != nullptr) connection_->listener_->OnInboxRoom();
+  if (connection_ != nullptr) connection_->OnInboxRoom();
 }
 
 void InterpreterMail::Halt() {
@@ -93,7 +93,7 @@ absl::StatusOr<sandbox::UniqueFd> InterpreterMail::OpenSender() {
 }
 
 void InterpreterMail::OnInboxRoom() {
-  if (connection_ != nullptr) connection_->listener_->OnInboxRoom();
+  if (connection_ != nullptr) connection_->OnInboxRoom();
 }
 
 // ---- to the client ------------------------------------------------------------------------------

@@ -2,9 +2,16 @@
 
 #include <utility>
 
+#include "sandbox/base/status_macros.h"
 #include "service/core/interpreter_mail.h"
 
 namespace cloister::core {
+namespace {
+
+// Told in parts: each is a message to the client.
+constexpr int64_t kLeastCredit = MessageConnection::kPostCreditBytes / 4;
+
+}  // namespace
 
 MessageConnection::MessageConnection(std::shared_ptr<InterpreterMail> mail,
                                      HostCalls::Context calls, HostCallOptions options,
@@ -23,17 +30,37 @@ std::optional<MessageEvent> MessageConnection::Take() {
     left_.pop_front();
     return message;
   }
+  if (returned_credit_ >= kLeastCredit) return PostCredit{std::exchange(returned_credit_, 0)};
   if (auto cancelled = calls_.TakeCancelled()) return *cancelled;
   if (auto clone = mail_->TakeWaiting()) return PostedMessage{*std::move(clone)};
   if (auto call = calls_.Take()) return *std::move(call);
   return std::nullopt;
 }
 
-bool MessageConnection::HasRoomFor(size_t bytes) { return end_.ok() && mail_->HasRoomFor(bytes); }
-
-absl::Status MessageConnection::Post(std::string clone, RequestMemory::Share held) {
+absl::Status MessageConnection::Post(ClientPost post) {
   if (!end_.ok()) return end_;
-  return mail_->Post(std::move(clone), std::move(held));
+  is_past_credit_ = waiting_credit_ >= kPostCreditBytes;
+  waiting_credit_ += post.credit_bytes;
+  posts_.push_back(std::move(post));
+  // Where others wait before it, room is told of.
+  return posts_.size() == 1 ? PostWaiting() : absl::OkStatus();
+}
+
+absl::Status MessageConnection::PostWaiting() {
+  while (!posts_.empty() && mail_->HasRoomFor(posts_.front().clone.size())) {
+    ClientPost post = std::move(posts_.front());
+    posts_.pop_front();
+    waiting_credit_ -= post.credit_bytes;
+    returned_credit_ += post.credit_bytes;
+    CLOISTER_RETURN_IF_ERROR(mail_->Post(std::move(post.clone), std::move(post.memory)));
+  }
+  if (waiting_credit_ < kPostCreditBytes) is_past_credit_ = false;
+  return absl::OkStatus();
+}
+
+void MessageConnection::OnInboxRoom() {
+  if (posts_.empty()) return;
+  listener_->OnPosted(PostWaiting());  // may destroy this
 }
 
 absl::Status MessageConnection::Answer(int64_t number, internal::v1::MailboxReply reply) {
@@ -45,6 +72,7 @@ void MessageConnection::CloseCalls() { calls_.Close("the client answers no calls
 
 void MessageConnection::End(const absl::Status& why, std::deque<std::string> left) {
   calls_.Drop();
+  posts_.clear();
   end_ = why;
   left_ = std::move(left);
   listener_->OnMessages();  // may destroy this

@@ -6,9 +6,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "service/core/call_observer.h"
 
 namespace cloister::core {
@@ -50,12 +55,36 @@ class RequestMemory {
   // otherwise a small budget would refuse a large one for ever.
   absl::StatusOr<Share> Take(int64_t bytes);
 
-  int64_t held_bytes() const { return held_bytes_.load(std::memory_order_relaxed); }
+  // For who can wait, of more than 0 bytes: calls `function` once, perhaps inline, from whatever thread gives back what makes room. It must
+  // not take long. Oldest first, but Take does not wait behind them. Errors: OVERLOADED where all that wait have as
+  // much as the budget.
+  using GrantFunction = std::function<void(Share)>;
+  absl::StatusOr<uint64_t> Await(int64_t bytes, GrantFunction function);
+  // It is not called any more, unless that is under way. 0 is nobody's.
+  void CancelAwait(uint64_t id);
+
+  int64_t held_bytes() const { return held_bytes_.load(); }
 
  private:
+  struct Waiter {
+    int64_t bytes;
+    GrantFunction function;
+  };
+
+  std::optional<Share> TryTake(int64_t bytes);
+  absl::Status FullError(int64_t bytes) const;
+  // To those that wait, what there is room for.
+  void Grant();
+
   const int64_t budget_bytes_;
   CallObserver* const observer_;
+  // Both are read by who has just written the other, and so in one order for all: or a waiter and who
+  // makes room for it could miss one another.
   std::atomic<int64_t> held_bytes_ = 0;
+  std::atomic<int64_t> waiting_bytes_ = 0;
+  absl::Mutex mutex_;
+  std::map<uint64_t, Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_waiter_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace cloister::core

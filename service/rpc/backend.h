@@ -40,6 +40,9 @@ struct Backend {
   // What an empty RunCodeRequest.template means.
   std::string default_template;
   absl::Duration keep_alive_interval = absl::Seconds(15);
+  // Of Connect: until its first request; to take what is left for it at its end.
+  absl::Duration opening_patience = absl::Seconds(10);
+  absl::Duration leaving_patience = absl::Seconds(30);
   // Called on the loop.
   std::function<v1::GetInfoResponse()> info;
 };

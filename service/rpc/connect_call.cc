@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "grpcpp/server_context.h"
 #include "sandbox/clone/value.h"
 #include "service/core/error.h"
 #include "service/core/mailbox_failure.h"
@@ -11,9 +12,6 @@
 
 namespace cloister::rpc {
 namespace {
-
-// A stream that says nothing is not kept for ever.
-constexpr absl::Duration kOpeningPatience = absl::Seconds(10);
 
 absl::Status OutOfTurn(const char* field, const char* description) {
   return core::FieldInvalidError({{field, description}});
@@ -36,16 +34,18 @@ void ConnectCall::OnReadDone(bool ok) {
     backend_.loop->Enter([self = shared_from_this()] { self->OnReadsDone(); });
     return;
   }
-  taken_ = TakeRequest(request_, backend_.message_memory);
+  taken_ = TakeRequest(request_);
   request_.Clear();
   read_votes_ = 0;
   backend_.loop->Enter([self = shared_from_this()] { self->OnRequest(); });
   VoteToRead();
 }
 
+// A stream that says nothing is not kept for ever.
 void ConnectCall::AwaitOpening() {
-  timer_ = backend_.loop->CallAfter(
-      kOpeningPatience, [this] { Fail(OutOfTurn("open", "did not come within 10 s; it must come first")); });
+  timer_ = backend_.loop->CallAfter(backend_.opening_patience, [this] {
+    Fail(OutOfTurn("open", "did not come in time; it must come first, within 10 s"));
+  });
 }
 
 void ConnectCall::VoteToRead() {
@@ -60,10 +60,7 @@ void ConnectCall::OnRequest() {
     return Open(std::move(*opening));
   }
   if (connection_ == nullptr) return Fail(OutOfTurn("open", "must come first"));
-  if (auto* message = std::get_if<TakenMessage>(&*taken_)) {
-    unposted_ = std::move(*message);
-    return Post();
-  }
+  if (auto* message = std::get_if<TakenMessage>(&*taken_)) return Take(std::move(*message));
   TakenAnswer& answer = std::get<TakenAnswer>(*taken_);
   const absl::Status answered = connection_->Answer(answer.number, std::move(answer.reply));
   if (!answered.ok()) return Fail(answered);
@@ -77,24 +74,51 @@ void ConnectCall::Open(TakenOpening opening) {
   if (!connection.ok()) return Fail(connection.status());
   connection_ = *std::move(connection);
   backend_.loop->Cancel(timer_);
-  response_.mutable_opened();
+  response_.mutable_opened()->set_post_credit_bytes(core::MessageConnection::kPostCreditBytes);
   Write();
   ScheduleKeepAlive();
   ReadNext();
 }
 
-void ConnectCall::Post() {
-  if (!connection_->HasRoomFor(unposted_->clone.size())) return;  // OnInboxRoom follows
-  TakenMessage message = *std::exchange(unposted_, std::nullopt);
-  const absl::Status posted =
-      connection_->Post(std::move(message.clone), std::move(message.memory));
-  // Where it has ended, that is told behind what waits for the client.
-  if (!posted.ok() && connection_->end().ok()) return Fail(posted);
-  ReadNext();
+void ConnectCall::Take(TakenMessage message) {
+  const int64_t bytes = message.memory_bytes();
+  if (auto memory = backend_.message_memory->Take(bytes); memory.ok()) {
+    message.memory = *std::move(memory);
+    return Post(std::move(message));
+  }
+  // Nothing else is read until there is room.
+  auto waiting = std::make_shared<TakenMessage>(std::move(message));
+  const absl::StatusOr<uint64_t> wait = backend_.message_memory->Await(
+      bytes, [self = shared_from_this(), waiting](core::RequestMemory::Share share) {
+        waiting->memory = std::move(share);
+        self->backend_.loop->Post([self, waiting] {
+          self->memory_wait_ = 0;
+          if (!self->ended_) self->Post(std::move(*waiting));
+        });
+      });
+  if (!wait.ok()) return Fail(wait.status());
+  memory_wait_ = *wait;
 }
 
-void ConnectCall::OnInboxRoom() {
-  if (unposted_.has_value() && !ended_) Post();
+void ConnectCall::Post(TakenMessage message) {
+  const absl::Status posted = connection_->Post({.clone = std::move(message.clone),
+                                                 .credit_bytes = message.credit_bytes,
+                                                 .memory = std::move(message.memory)});
+  // Where it has ended, that is told behind what waits for the client.
+  if (!posted.ok() && connection_->end().ok()) return Fail(posted);
+  is_past_credit_ = connection_->is_past_credit();
+  if (!is_past_credit_) ReadNext();
+  Pump();  // there may be credit to tell
+}
+
+void ConnectCall::OnPosted(const absl::Status& status) {
+  if (ended_) return;
+  if (!status.ok()) return Fail(status);
+  if (is_past_credit_ && !connection_->is_past_credit()) {
+    is_past_credit_ = false;
+    ReadNext();
+  }
+  Pump();
 }
 
 void ConnectCall::ReadNext() {
@@ -109,6 +133,11 @@ void ConnectCall::OnReadsDone() {
 }
 
 // ---- to the client ------------------------------------------------------------------------------
+
+void ConnectCall::OnMessages() {
+  if (connection_ != nullptr && !connection_->end().ok()) Leave();
+  Pump();
+}
 
 void ConnectCall::Pump() {
   // What cannot be told is answered, which may bring more to tell.
@@ -138,6 +167,10 @@ bool ConnectCall::Tell(core::MessageEvent event) {
     response_.mutable_host_call_cancelled()->set_number(cancelled->number);
     return true;
   }
+  if (const auto* credit = std::get_if<core::PostCredit>(&event)) {
+    response_.mutable_post_credit()->set_bytes(credit->bytes);
+    return true;
+  }
   const core::HostCall& call = std::get<core::HostCall>(event);
   v1::HostCall& told = *response_.mutable_host_call();
   told.set_number(call.number);
@@ -157,7 +190,10 @@ void ConnectCall::Write() {
 void ConnectCall::OnWriteDone(bool ok) {
   backend_.loop->Enter([self = shared_from_this(), ok] {
     self->writing_ = false;
-    if (self->ended_) return self->Finish(ToGrpcStatus(self->end_));
+    if (self->ended_) {
+      self->backend_.loop->Cancel(self->timer_);
+      return self->Finish(ToGrpcStatus(self->end_));
+    }
     if (!ok) return self->Fail(absl::CancelledError("the connection is broken"));
     self->Pump();
   });
@@ -177,14 +213,25 @@ void ConnectCall::OnQuiet() {
 
 // ---- the end ------------------------------------------------------------------------------------
 
+void ConnectCall::Leave() {
+  if (std::exchange(is_leaving_, true)) return;
+  backend_.loop->Cancel(timer_);
+  timer_ = backend_.loop->CallAfter(backend_.leaving_patience, [this] {
+    // Whoever gets this has read nothing of what is in flight.
+    Fail(absl::DeadlineExceededError("what was left was not read in time"));
+    context_->TryCancel();
+  });
+}
+
 void ConnectCall::Fail(const absl::Status& status) {
   if (std::exchange(ended_, true)) return;
   record_.set_status(status);
   end_ = status;
-  backend_.loop->Cancel(timer_);
-  unposted_.reset();
+  backend_.message_memory->CancelAwait(std::exchange(memory_wait_, 0));
   connection_.reset();
-  if (!writing_) Finish(ToGrpcStatus(end_));
+  if (writing_) return Leave();
+  backend_.loop->Cancel(timer_);
+  Finish(ToGrpcStatus(end_));
 }
 
 void ConnectCall::OnCancel() {

@@ -4,8 +4,8 @@
 #define CLOISTER_SERVICE_RPC_CONNECT_CALL_H_
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <variant>
 
 #include "absl/status/statusor.h"
@@ -18,15 +18,16 @@
 namespace cloister::rpc {
 
 // One read and one write in flight. The next request is read when the one before is where it
-// belongs, so a full inbox stops the client; keep-alives while there is nothing to write.
+// belongs: a post with core::MessageConnection, whether or not the inbox has room for it, unless
+// the client has gone past its credit. Keep-alives while there is nothing to write.
 //
 // Thread-safety and ownership: as StreamCall.
 class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>,
                           public std::enable_shared_from_this<ConnectCall>,
                           private core::MessageListener {
  public:
-  explicit ConnectCall(Admission admission)
-      : backend_(*admission.backend), record_(std::move(admission.record)) {}
+  ConnectCall(Admission admission, grpc::CallbackServerContext* context)
+      : backend_(*admission.backend), context_(context), record_(std::move(admission.record)) {}
 
   // gRPC thread, once. Returns itself, for the handler to return.
   grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* Start();
@@ -46,7 +47,9 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   void AwaitOpening();
   void OnRequest();
   void Open(TakenOpening opening);
-  void Post();
+  // With the memory that it takes, or once that can be had.
+  void Take(TakenMessage message);
+  void Post(TakenMessage message);
   void OnReadsDone();
   // Of the loop, once it is done with a request.
   void ReadNext();
@@ -58,12 +61,15 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   void Fail(const absl::Status& status);
   void ScheduleKeepAlive();
   void OnQuiet();
+  // The client has so long to take what is left.
+  void Leave();
 
   // core::MessageListener
-  void OnMessages() override { Pump(); }
-  void OnInboxRoom() override;
+  void OnMessages() override;
+  void OnPosted(const absl::Status& status) override;
 
   const Backend& backend_;
+  grpc::CallbackServerContext* const context_;
   CallRecord record_;
   v1::ConnectRequest request_;    // gRPC's between StartRead and OnReadDone
   v1::ConnectResponse response_;  // the write in flight
@@ -75,7 +81,9 @@ class ConnectCall final : public grpc::ServerBidiReactor<v1::ConnectRequest, v1:
   std::atomic<int> read_votes_ = 0;
   // Loop only, as all below.
   std::unique_ptr<core::MessageConnection> connection_;
-  std::optional<TakenMessage> unposted_;  // waits for room
+  uint64_t memory_wait_ = 0;     // of RequestMemory
+  bool is_past_credit_ = false;  // and so not read
+  bool is_leaving_ = false;
   bool is_pumping_ = false;
   bool writing_ = false;
   bool has_written_ = false;  // since the last look

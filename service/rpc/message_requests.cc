@@ -31,12 +31,11 @@ absl::StatusOr<std::string> CloneOf(const v1::Value& value, std::string_view fie
   return Invalid(field, std::string(clone.status().message()));
 }
 
-absl::StatusOr<TakenMessage> TakeMessage(const v1::Value& value, std::string_view field,
-                                         core::RequestMemory* memory) {
+absl::StatusOr<TakenMessage> TakeMessage(const v1::Value& value) {
   TakenMessage message;
-  CLOISTER_ASSIGN_OR_RETURN(message.clone, CloneOf(value, field));
-  CLOISTER_ASSIGN_OR_RETURN(message.memory,
-                            memory->Take(static_cast<int64_t>(message.clone.size())));
+  CLOISTER_ASSIGN_OR_RETURN(message.clone, CloneOf(value, "post"));
+  message.credit_bytes =
+      static_cast<int64_t>(value.ByteSizeLong()) + core::MessageConnection::kPostOverheadBytes;
   return message;
 }
 
@@ -120,16 +119,19 @@ absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request,
   CheckName(request.interpreter(), "interpreter", &violations);
   if (!request.has_value()) violations.Add("value", "is not set; say what to send");
   if (!violations.empty()) return violations.ToStatus();
-  return TakeMessage(request.value(), "value", memory);
+  TakenMessage message;
+  CLOISTER_ASSIGN_OR_RETURN(message.clone, CloneOf(request.value(), "value"));
+  CLOISTER_ASSIGN_OR_RETURN(message.memory, memory->Take(message.memory_bytes()));
+  return message;
 }
 
 absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(
-    const v1::ConnectRequest& request, core::RequestMemory* memory) {
+    const v1::ConnectRequest& request) {
   switch (request.request_case()) {
     case v1::ConnectRequest::kOpen:
       return TakeOpening(request.open());
     case v1::ConnectRequest::kPost:
-      return TakeMessage(request.post(), "post", memory);
+      return TakeMessage(request.post());
     case v1::ConnectRequest::kHostCallResult:
       return TakeAnswer(request.host_call_result());
     default:

@@ -12,14 +12,20 @@
 #include "cloister/internal/v1/mailbox.pb.h"
 #include "cloister/v1/message_service.pb.h"
 #include "service/core/host_calls.h"
+#include "service/core/message_connection.h"
 #include "service/core/request_memory.h"
 
 namespace cloister::rpc {
 
-// A message for an inbox, and what it holds of the server's memory.
+// A message for an inbox.
 struct TakenMessage {
   std::string clone;
-  core::RequestMemory::Share memory;
+  core::RequestMemory::Share
+      memory;                // what it holds of the server's; on a stream, the loop takes that
+  int64_t credit_bytes = 0;  // on a stream
+  int64_t memory_bytes() const {
+    return static_cast<int64_t>(clone.size()) + core::MessageConnection::kPostOverheadBytes;
+  }
 };
 struct TakenOpening {
   std::string interpreter;
@@ -30,11 +36,11 @@ struct TakenAnswer {
   internal::v1::MailboxReply reply;
 };
 
-// Errors, of all: FIELD_INVALID, with the way to what is wrong; of messages also OVERLOADED.
+// Errors, of both: FIELD_INVALID, with the way to what is wrong; of the first also OVERLOADED.
 absl::StatusOr<TakenMessage> TakePost(const v1::PostMessageRequest& request,
                                       core::RequestMemory* memory);
 absl::StatusOr<std::variant<TakenOpening, TakenMessage, TakenAnswer>> TakeRequest(
-    const v1::ConnectRequest& request, core::RequestMemory* memory);
+    const v1::ConnectRequest& request);
 
 }  // namespace cloister::rpc
 

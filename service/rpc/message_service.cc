@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* MessageService::PostMessage(grpc::CallbackServerContex
 
 grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* MessageService::Connect(
     grpc::CallbackServerContext* context) {
-  return Serve<ConnectCall>(gate_.Admit(*context, core::CallMethod::kConnect));
+  return Serve<ConnectCall>(gate_.Admit(*context, core::CallMethod::kConnect), context);
 }
 
 }  // namespace cloister::rpc

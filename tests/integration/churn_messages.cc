@@ -33,7 +33,7 @@ struct ChurnClient::Connection {
   }
   ConnectResponse Read() {
     ConnectResponse response;
-    while (stream->Read(&response) && response.has_keep_alive()) {
+    while (stream->Read(&response) && (response.has_keep_alive() || response.has_post_credit())) {
     }
     return response;
   }

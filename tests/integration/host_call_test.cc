@@ -3,6 +3,8 @@
 #include <string>
 #include <thread>
 
+#include "absl/synchronization/mutex.h"
+
 #include "tests/integration/message_test.h"
 
 namespace cloister::testing {
@@ -99,6 +101,45 @@ print("answered", flush=True))");
     stream->Answer(response.host_call().number(), response.host_call().arguments(0));
   }
   end.join();
+}
+
+// A client that sends as fast as it may, and code that asks it something for each message.
+TEST_F(HostCallTest, AnswersPassWhatWaitsInAFullInbox) {
+  constexpr int kJobs = 60;
+  const std::string job(512 << 10, 'x');  // 30 MiB, where an inbox has 16
+  auto stream = Begin(sandbox_, {"price"}, /*timeout_milliseconds=*/20'000);
+  const int64_t credit = stream->Read().opened().post_credit_bytes();
+  RunningCell cell(server_->executions(), sandbox_, absl::StrCat(R"(
+import cloister, time
+time.sleep(0.5)  # the client is far ahead
+print("prices:", sum(cloister.host.price(len(cloister.inbox.get(timeout=20))) for _ in range()",
+                                                                 kJobs, ")), flush=True)"));
+  absl::Mutex mutex;
+  int64_t left = credit;
+  std::thread jobs([&] {
+    for (int i = 0; i < kJobs; ++i) {
+      ConnectRequest request;
+      request.mutable_post()->set_string_value(job);
+      const absl::MutexLock lock(&mutex);
+      mutex.Await(absl::Condition(+[](int64_t* bytes) { return *bytes > 0; }, &left));
+      left -= static_cast<int64_t>(request.post().ByteSizeLong()) + 128;
+      EXPECT_TRUE(stream->stream->Write(request));
+    }
+  });
+  for (int answered = 0; answered < kJobs;) {
+    ConnectResponse response;
+    ASSERT_TRUE(stream->stream->Read(&response));
+    const absl::MutexLock lock(&mutex);
+    left += response.post_credit().bytes();
+    if (!response.has_host_call()) continue;
+    EXPECT_EQ(response.host_call().arguments(0).int_value(), 512 << 10);
+    v1::Value price;
+    price.set_int_value(2);
+    stream->Answer(response.host_call().number(), price);
+    ++answered;
+  }
+  cell.AwaitOutput(absl::StrCat("prices: ", 2 * kJobs));
+  jobs.join();
 }
 
 // ---- between interpreters -----------------------------------------------------------------------

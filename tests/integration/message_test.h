@@ -79,7 +79,7 @@ class MessageTest : public LiveTest {
           ADD_FAILURE() << "the stream has ended: " << Finish().error_message();
           return {};
         }
-      } while (response.has_keep_alive());
+      } while (response.has_keep_alive() || response.has_post_credit());
       return response;
     }
     std::string ReadText() { return Read().message().string_value(); }

@@ -13,8 +13,8 @@ using Json = nlohmann::ordered_json;
 using v1::Value;
 
 constexpr int kMaximumDepth = 100;
-// What is shared is shown wherever it is referred to.
 constexpr int kMaximumValues = 1'000'000;
+constexpr size_t kMaximumBytes = size_t{64} << 20;
 
 Json Python(std::string text) {
   Json shown = Json::object();
@@ -27,7 +27,9 @@ class Writer {
   explicit Writer(const Value& outermost) : outermost_(outermost) {}
 
   Json Write(const Value& value, int depth) {
-    if (depth > kMaximumDepth || ++values_ > kMaximumValues) return AsPython(value);
+    if (IsFull()) return Rest();
+    ++values_;
+    if (depth > kMaximumDepth) return AsPython(value);
     switch (value.kind_case()) {
       case Value::kSingleton:
         if (value.singleton() == v1::SINGLETON_NONE) return nullptr;
@@ -40,9 +42,9 @@ class Writer {
         if (std::isfinite(value.float_value())) return value.float_value();
         return AsPython(value);
       case Value::kStringValue:
-        return value.string_value();
+        return Text(value.string_value());
       case Value::kText:
-        return Python(value.text());
+        return Python(Text(value.text()));
       case Value::kTupleValue:
         return Array(value.tuple_value(), depth);
       case Value::kListValue:
@@ -64,32 +66,42 @@ class Writer {
   }
 
  private:
+  bool IsFull() const { return values_ >= kMaximumValues || bytes_ >= kMaximumBytes; }
+  static Json Rest() { return Python("…"); }
+
   Json Array(const v1::Items& items, int depth) {
     Json array = Json::array();
-    for (const Value& item : items.items()) array.push_back(Write(item, depth + 1));
+    for (const Value& item : items.items()) {
+      const bool is_rest = IsFull();
+      array.push_back(Write(item, depth + 1));
+      if (is_rest) break;
+    }
     return array;
   }
   Json Object(const Value& value, const v1::Entries& entries, int depth) {
     Json object = Json::object();
     for (int i = 0; i < entries.keys_size(); ++i) {
+      const bool is_rest = IsFull();
       const Value& key =
           entries.keys(i).kind_case() == Value::kReference &&
                   static_cast<int>(entries.keys(i).reference()) < outermost_.shared_size()
               ? outermost_.shared(static_cast<int>(entries.keys(i).reference()))
               : entries.keys(i);
       if (!key.has_string_value()) return AsPython(value);
-      object[key.string_value()] = Write(entries.values(i), depth + 1);
+      object[Text(key.string_value())] = Write(entries.values(i), depth + 1);
+      if (is_rest) break;
     }
     return object;
   }
-  Json AsPython(const Value& value) const {
-    Value whole = value;
-    *whole.mutable_shared() = outermost_.shared();
-    return Python(ValueText(whole));
+  const std::string& Text(const std::string& text) {
+    bytes_ += text.size();
+    return text;
   }
+  Json AsPython(const Value& value) { return Python(Text(PartText(outermost_, value))); }
 
   const Value& outermost_;
   int values_ = 0;
+  size_t bytes_ = 0;
 };
 
 }  // namespace

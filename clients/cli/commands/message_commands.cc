@@ -61,7 +61,38 @@ v1::HostCallResult ResultOf(int64_t number, const absl::StatusOr<LocalCommand::R
   return result;
 }
 
-// One connection: a thread reads standard input, one more runs each call.
+// What a post takes beside the bytes of its value (PostCredit).
+constexpr int64_t kPostOverheadBytes = 128;
+
+// What the server gives for posts. Thread-safety: safe.
+class Credit {
+ public:
+  void Add(int64_t bytes) {
+    const absl::MutexLock lock(&mutex_);
+    bytes_ += bytes;
+  }
+  // Waits until there is some; false once it is over.
+  bool Take(int64_t bytes) {
+    const absl::MutexLock lock(&mutex_);
+    const auto ready = [this]()
+                           ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return is_over_ || bytes_ > 0; };
+    mutex_.Await(absl::Condition(&ready));
+    bytes_ -= bytes;
+    return !is_over_;
+  }
+  void End() {
+    const absl::MutexLock lock(&mutex_);
+    is_over_ = true;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  int64_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// One connection: a thread reads standard input, one more runs each call. Lines keep to the
+// server's credit, so that what is written is read, and no answer waits behind them.
 class Conversation {
  public:
   Conversation(const Server& server, std::map<std::string, std::string> offers,
@@ -85,6 +116,7 @@ class Conversation {
     while (unwritten == kExitOk && !is_done_ && stream_->Read(&response))
       unwritten = Take(response, &lines);
     if (unwritten != kExitOk || is_done_) context_.TryCancel();
+    credit_.End();
     lines.Stop();
     EndCalls();
     while (stream_->Read(&response)) {
@@ -113,12 +145,16 @@ class Conversation {
     switch (response.response_case()) {
       case ConnectResponse::kOpened:
         if (!options_.quiet) Complain(fds_.err, absl::StrCat("connected to ", options_.sandbox));
+        credit_.Add(response.opened().post_credit_bytes());
         lines->Start();
         return kExitOk;
       case ConnectResponse::kMessage:
         if (!WriteAll(fds_.out, JsonFromValue(response.message()).dump() + "\n"))
           return OutputFailed(fds_);
         is_done_ = options_.count > 0 && ++messages_ >= options_.count;
+        return kExitOk;
+      case ConnectResponse::kPostCredit:
+        credit_.Add(response.post_credit().bytes());
         return kExitOk;
       case ConnectResponse::kHostCall:
         Begin(response.host_call());
@@ -144,7 +180,8 @@ class Conversation {
     }
     ConnectRequest request;
     *request.mutable_post() = *std::move(value);
-    return Send(request);
+    const auto bytes = static_cast<int64_t>(request.post().ByteSizeLong());
+    return credit_.Take(bytes + kPostOverheadBytes) && Send(request);
   }
 
   void Begin(const v1::HostCall& host_call) {
@@ -178,6 +215,7 @@ class Conversation {
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriterInterface<ConnectRequest, ConnectResponse>> stream_;
   absl::Mutex write_mutex_;
+  Credit credit_;
   std::map<int64_t, std::unique_ptr<Call>> calls_;
   int messages_ = 0;
   bool is_done_ = false;

@@ -86,10 +86,10 @@ std::string KindName(const v1::Object& object) {
 
 class Writer {
  public:
-  explicit Writer(const v1::Value& root) : root_(root) {}
+  explicit Writer(const v1::Value& outermost) : outermost_(outermost) {}
 
-  std::string Text() {
-    Write(root_);
+  std::string Text(const v1::Value& value) {
+    Write(value);
     return std::move(text_);
   }
 
@@ -160,9 +160,9 @@ class Writer {
   }
 
   void WriteReference(uint32_t index) {
-    if (index >= static_cast<uint32_t>(root_.shared_size())) return Add("?");
+    if (index >= static_cast<uint32_t>(outermost_.shared_size())) return Add("?");
     if (!open_.insert(index).second) return Add("...");
-    Write(root_.shared(static_cast<int>(index)));
+    Write(outermost_.shared(static_cast<int>(index)));
     open_.erase(index);
   }
 
@@ -203,7 +203,7 @@ class Writer {
 
   void Add(absl::string_view text) { absl::StrAppend(&text_, text); }
 
-  const v1::Value& root_;
+  const v1::Value& outermost_;
   std::string text_;
   std::set<uint32_t> open_;
   int depth_ = 0;
@@ -211,6 +211,10 @@ class Writer {
 
 }  // namespace
 
-std::string ValueText(const v1::Value& value) { return Writer(value).Text(); }
+std::string ValueText(const v1::Value& value) { return PartText(value, value); }
+
+std::string PartText(const v1::Value& outermost, const v1::Value& part) {
+  return Writer(outermost).Text(part);
+}
 
 }  // namespace cloister::cli

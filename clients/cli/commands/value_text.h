@@ -14,6 +14,9 @@ namespace cloister::cli {
 // where it is deeper than 100.
 std::string ValueText(const v1::Value& value);
 
+// The same of something inside it.
+std::string PartText(const v1::Value& outermost, const v1::Value& part);
+
 }  // namespace cloister::cli
 
 #endif  // CLOISTER_CLIENTS_CLI_COMMANDS_VALUE_TEXT_H_

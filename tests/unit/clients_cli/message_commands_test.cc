@@ -38,6 +38,7 @@ class FakeMessageService final : public v1::MessageService::Service {
   grpc::Status answer;
   v1::PostMessageRequest posted;
   v1::OpenConnection opened;
+  int64_t credit = 1 << 20;
   // What the server does once a client is connected.
   std::function<void(ServerStream&)> talk = [](ServerStream&) {};
 
@@ -53,7 +54,7 @@ class FakeMessageService final : public v1::MessageService::Service {
     opened = request.open();
     if (!answer.ok()) return answer;
     ConnectResponse response;
-    response.mutable_opened();
+    response.mutable_opened()->set_post_credit_bytes(credit);
     stream->Write(response);
     talk(*stream);
     return answer;
@@ -175,6 +176,46 @@ TEST_F(MessageCommandsTest, MessagesArePrintedAndLinesAreSent) {
   EXPECT_TRUE(got[1].has_dict_value());
 }
 
+TEST_F(MessageCommandsTest, LinesWaitForCreditAndAnswersDoNot) {
+  TakeInput("\"first\"\n\"second\"\n\"third\"\n");
+  service_.credit = 150;  // of which each takes 128 and a little
+  std::vector<std::string> got;
+  service_.talk = [&](ServerStream& stream) {
+    const auto read = [&] {
+      ConnectRequest request;
+      EXPECT_TRUE(stream.Read(&request));
+      got.push_back(request.has_post() ? request.post().string_value() : "answer");
+    };
+    read();
+    read();
+    ConnectResponse response;
+    response.mutable_host_call()->set_number(1);
+    response.mutable_host_call()->set_function("f");
+    stream.Write(response);
+    read();
+    response.mutable_post_credit()->set_bytes(200);
+    stream.Write(response);
+    read();
+    Say(stream, "0");
+    ConnectRequest request;
+    stream.Read(&request);  // until it goes
+  };
+  EXPECT_EQ(Connect({.offers = {"f=true"}, .count = 1}), kExitOk);
+  EXPECT_THAT(got, testing::ElementsAre("first", "second", "answer", "third"));
+}
+
+TEST_F(MessageCommandsTest, LinesThatWaitForCreditEndWithTheStream) {
+  TakeInput("1\n2\n");
+  service_.credit = 1;
+  service_.talk = [&](ServerStream& stream) {
+    ConnectRequest request;
+    EXPECT_TRUE(stream.Read(&request));
+    Say(stream, "0");
+    EXPECT_FALSE(stream.Read(&request));
+  };
+  EXPECT_EQ(Connect({.count = 1}), kExitOk);
+}
+
 TEST_F(MessageCommandsTest, CallsRunCommands) {
   std::vector<v1::HostCallResult> results;
   service_.talk = [&](ServerStream& stream) {
@@ -254,6 +295,24 @@ TEST(JsonValueTest, WhatJsonHasNotIsPythons) {
   value.set_reference(0);
   value.add_shared()->mutable_list_value()->add_items()->set_reference(0);
   EXPECT_THAT(JsonFromValue(value).dump(), HasSubstr("python"));
+}
+
+TEST(JsonValueTest, WhatSaysMuchMoreThanItHasIsCut) {
+  // Lists of one list, of which each level is a thousand times the one below.
+  v1::Value value;
+  value.set_reference(0);
+  for (uint32_t level = 0; level < 4; ++level) {
+    v1::Value& list = *value.add_shared();
+    for (int i = 0; i < 1000; ++i) list.mutable_list_value()->add_items()->set_reference(level + 1);
+  }
+  value.add_shared()->set_bytes_value("x");
+  const std::string values = JsonFromValue(value).dump();
+  EXPECT_LT(values.size(), size_t{64} << 20);
+  EXPECT_THAT(values.substr(values.size() - 100), HasSubstr(R"({"python":"…"})"));
+  // A long text that is meant a thousand times.
+  value.mutable_shared(3)->mutable_list_value()->mutable_items(0)->set_reference(4);
+  value.mutable_shared(4)->set_string_value(std::string(1 << 20, 'x'));
+  EXPECT_LT(JsonFromValue(value).dump().size(), size_t{80} << 20);
 }
 
 TEST(LocalCommandTest, ItIsGivenInputAndItsOutputComesBack) {

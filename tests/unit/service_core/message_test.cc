@@ -25,9 +25,9 @@ using ::testing::SizeIs;
 class FakeClient final : public MessageListener {
  public:
   void OnMessages() override { ++told; }
-  void OnInboxRoom() override { ++rooms; }
+  void OnPosted(const absl::Status& status) override { posted.push_back(status); }
   int told = 0;
-  int rooms = 0;
+  std::vector<absl::Status> posted;
 };
 
 class MessageTest : public InterpreterTest {
@@ -40,6 +40,10 @@ class MessageTest : public InterpreterTest {
   testing::FakeMailbox& mailbox() { return guest_->post; }
   absl::Status Post(const std::string& text, const std::string& name = "") {
     return messages_.Post(name.empty() ? sandbox_ : name, text, {});
+  }
+  // What the client posts on its stream.
+  static ClientPost Sent(const std::string& text, int64_t credit_bytes = 1) {
+    return {.clone = text, .credit_bytes = credit_bytes, .memory = {}};
   }
   MailboxFailure::Reason FailureOf(int64_t request) {
     return mailbox().answers[request].failure().reason();
@@ -125,6 +129,56 @@ TEST_F(MessageTest, WhatWaitsIsBounded) {
   EXPECT_EQ(mailbox().resumed, 1);
   (void)connection->Take();
   EXPECT_EQ(mailbox().resumed, 1);
+}
+
+TEST_F(MessageTest, WhatTheInboxHasNoRoomForWaitsInOrder) {
+  const auto connection = Connect();
+  mailbox().room = 0;
+  for (const char* text : {"a", "b"}) EXPECT_TRUE(connection->Post(Sent(text)).ok());
+  EXPECT_FALSE(connection->is_past_credit());
+  EXPECT_THAT(mailbox().inbox, SizeIs(0));
+  mailbox().SayRoom();
+  EXPECT_THAT(mailbox().inbox, ElementsAre("a", "b"));
+  EXPECT_TRUE(connection->Post(Sent("c")).ok());
+  EXPECT_THAT(mailbox().inbox, ElementsAre("a", "b", "c"));
+  EXPECT_THAT(client_.posted, ElementsAre(absl::OkStatus()));
+}
+
+TEST_F(MessageTest, CreditComesBackAsPostsGoIntoTheInbox) {
+  constexpr int64_t kHalf = MessageConnection::kPostCreditBytes / 2;
+  const auto connection = Connect();
+  EXPECT_TRUE(connection->Post(Sent("little")).ok());
+  EXPECT_FALSE(connection->Take().has_value()) << "not for each post";
+  mailbox().room = 0;
+  EXPECT_TRUE(connection->Post(Sent("half", kHalf)).ok());
+  EXPECT_FALSE(connection->Take().has_value()) << "it is not there yet";
+  mailbox().SayRoom();
+  EXPECT_EQ(Expect<PostCredit>(connection->Take()).bytes, kHalf + 1);
+  EXPECT_FALSE(connection->Take().has_value());
+}
+
+TEST_F(MessageTest, AClientThatKeepsToItsCreditIsNeverPastIt) {
+  constexpr int64_t kAll = MessageConnection::kPostCreditBytes;
+  const auto connection = Connect();
+  mailbox().room = 0;
+  EXPECT_TRUE(connection->Post(Sent("almost all", kAll - 1)).ok());
+  EXPECT_TRUE(connection->Post(Sent("however large", 16 * kAll)).ok());
+  EXPECT_FALSE(connection->is_past_credit()) << "there was some";
+  EXPECT_TRUE(connection->Post(Sent("x")).ok());
+  EXPECT_TRUE(connection->is_past_credit()) << "there was none";
+  mailbox().SayRoom();
+  EXPECT_FALSE(connection->is_past_credit());
+  EXPECT_THAT(mailbox().inbox, SizeIs(3)) << "and nothing is lost";
+}
+
+TEST_F(MessageTest, WhatWaitsIsToldWhenNobodyWillReadIt) {
+  auto connection = Connect();
+  mailbox().room = 0;
+  EXPECT_TRUE(connection->Post(Sent("x")).ok());
+  mailbox().post_error = absl::UnavailableError("closed");
+  mailbox().SayRoom();
+  ASSERT_THAT(client_.posted, SizeIs(1));
+  EXPECT_EQ(ReasonOf(client_.posted[0]), v1::ERROR_REASON_INTERPRETER_LOST);
 }
 
 TEST_F(MessageTest, OneClientAtATime) {
@@ -240,7 +294,7 @@ TEST_F(MessageTest, TheEndComesBehindWhatWasPosted) {
   EXPECT_TRUE(connection->AtEnd());
   EXPECT_EQ(ReasonOf(connection->end()), v1::ERROR_REASON_SANDBOX_LOST);
   EXPECT_TRUE(connection->Answer(1, Value("late")).ok());
-  EXPECT_EQ(ReasonOf(connection->Post("x", {})), v1::ERROR_REASON_SANDBOX_LOST);
+  EXPECT_EQ(ReasonOf(connection->Post(Sent("x"))), v1::ERROR_REASON_SANDBOX_LOST);
   EXPECT_EQ(observer_.connected, 0);
 }
 
@@ -257,11 +311,11 @@ TEST_F(MessageTest, ARestartBeginsAnew) {
   EXPECT_EQ(ReasonOf(Post("meanwhile")), v1::ERROR_REASON_OVERLOADED);
   EXPECT_FALSE(*first_is_served);
   const auto connection = Connect();
-  EXPECT_FALSE(connection->HasRoomFor(1));
+  EXPECT_TRUE(connection->Post(Sent("waits")).ok());
   guest_ = source_.Grant();
   loop_.Run();
-  EXPECT_EQ(client_.rooms, 1);
-  EXPECT_TRUE(connection->HasRoomFor(1));
+  EXPECT_THAT(client_.posted, ElementsAre(absl::OkStatus()));
+  EXPECT_THAT(mailbox().inbox, ElementsAre("waits"));
   EXPECT_FALSE(connection->Take().has_value());
   EXPECT_TRUE(mailbox().SayPost("of the second"));
   EXPECT_EQ(Expect<PostedMessage>(connection->Take()).clone, "of the second");

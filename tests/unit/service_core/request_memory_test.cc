@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <utility>
+#include <vector>
 
 #include "service/core/error.h"
 #include "tests/unit/service_core/core_fixture.h"
@@ -56,6 +57,36 @@ TEST_F(RequestMemoryTest, AShareIsGivenBackOnce) {
   moved.Release();
   moved.Release();
   EXPECT_EQ(memory_.held_bytes(), 0);
+}
+
+TEST_F(RequestMemoryTest, WhoWaitsGetsItsShareWhenThereIsRoom) {
+  RequestMemory::Share first = memory_.Take(60).value();
+  RequestMemory::Share second = memory_.Take(40).value();
+  std::vector<int> granted;
+  std::vector<RequestMemory::Share> shares;
+  const auto await = [&](int number, int64_t bytes) {
+    return memory_.Await(bytes, [&, number](RequestMemory::Share share) {
+      granted.push_back(number);
+      shares.push_back(std::move(share));
+    });
+  };
+  const auto large = await(1, 70);
+  ASSERT_TRUE(large.ok());
+  EXPECT_TRUE(await(2, 20).ok());
+  EXPECT_EQ(ReasonOf(await(3, 20).status()), v1::ERROR_REASON_OVERLOADED) << "110 would wait";
+  second.Release();
+  EXPECT_TRUE(granted.empty()) << "the first has no room, and others wait behind it";
+  memory_.CancelAwait(*large);
+  EXPECT_EQ(granted, std::vector<int>{2});
+  EXPECT_EQ(memory_.held_bytes(), 80);
+  EXPECT_TRUE(await(4, 90).ok());
+  first.Release();
+  EXPECT_EQ(granted, std::vector<int>{2});
+  std::exchange(shares, {}).clear();
+  EXPECT_EQ(granted, (std::vector<int>{2, 4}));
+  EXPECT_EQ(memory_.held_bytes(), 90);
+  EXPECT_TRUE(await(5, 10).ok());
+  EXPECT_EQ(granted.back(), 5) << "where there is room, at once";
 }
 
 TEST_F(RequestMemoryTest, AnExecutionGivesItsShareBackWhenItStarts) {

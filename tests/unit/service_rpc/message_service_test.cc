@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -95,6 +96,12 @@ class MessageServiceTest : public ::testing::Test {
     void Post(const std::string& text) {
       ConnectRequest request;
       request.mutable_post()->set_string_value(text);
+      EXPECT_TRUE(Write(request));
+    }
+    void Answer(int64_t number, const std::string& text) {
+      ConnectRequest request;
+      request.mutable_host_call_result()->set_number(number);
+      request.mutable_host_call_result()->mutable_value()->set_string_value(text);
       EXPECT_TRUE(Write(request));
     }
     ConnectResponse Read() {
@@ -331,6 +338,126 @@ TEST_F(MessageServiceTest, RequestsOutOfTurnAreRefused) {
   answer.mutable_host_call_result()->mutable_exception()->set_int_value(3);
   EXPECT_TRUE(stream->Write(answer));
   EXPECT_THAT(stream->Finish().error_message(), HasSubstr("is no exception"));
+}
+
+// ---- credit -------------------------------------------------------------------------------------
+
+TEST_F(MessageServiceTest, AnswersPassPostsThatWaitForRoom) {
+  auto stream = Begin();
+  EXPECT_TRUE(stream->Write(Opening()));
+  int64_t credit = stream->Read().opened().post_credit_bytes();
+  EXPECT_GT(credit, 0);
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.room = 0; });
+  const int64_t asked = SayCall("f");
+  EXPECT_EQ(stream->Read().host_call().number(), 1);
+  int sent = 0;
+  for (; credit > 0; ++sent) {
+    ConnectRequest request;
+    request.mutable_post()->set_string_value(std::string(100 << 10, 'x'));
+    credit -= static_cast<int64_t>(request.post().ByteSizeLong()) + 128;
+    EXPECT_TRUE(stream->Write(request));
+  }
+  stream->Answer(1, "the answer");
+  EXPECT_EQ(ValueOf(AwaitAnswer(asked).value()).string_value(), "the answer");
+  EXPECT_THAT(Inbox(), SizeIs(0));
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.SayRoom(); });
+  ASSERT_TRUE(AwaitInbox(static_cast<size_t>(sent)));
+  while (credit <= 0) credit += stream->Read().post_credit().bytes();
+}
+
+TEST_F(MessageServiceTest, AClientPastItsCreditIsReadAgainWhenThereIsRoom) {
+  auto stream = Connect();
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.room = 0; });
+  const int64_t asked = SayCall("f");
+  EXPECT_TRUE(stream->Read().has_host_call());
+  const std::string large(2 << 20, 'x');
+  std::thread writer([&] {
+    for (int i = 0; i < 3; ++i) stream->Post(large);
+    stream->Answer(1, "behind them");
+  });
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.SayRoom(); });
+  EXPECT_EQ(ValueOf(AwaitAnswer(asked).value()).string_value(), "behind them");
+  EXPECT_THAT(Inbox(), SizeIs(3));
+  writer.join();
+}
+
+class SmallMemoryMessageServiceTest : public MessageServiceTest {
+ protected:
+  SmallMemoryMessageServiceTest() : MessageServiceTest({.message_memory_bytes = 1000}) {}
+};
+
+TEST_F(SmallMemoryMessageServiceTest, AStreamWaitsForMemoryWherePostsOfCallsAreRefused) {
+  auto stream = Connect();
+  stream->Post(std::string(800, 'x'));
+  ASSERT_TRUE(AwaitInbox(1));
+  EXPECT_EQ(ReasonIn(Post(NewPost(std::string(100, 'x')))), "OVERLOADED");
+  stream->Post("waits");
+  SayPost("goes on");
+  EXPECT_EQ(stream->Read().message().string_value(), "goes on");
+  EXPECT_THAT(Inbox(), SizeIs(1));
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.held.clear(); });
+  ASSERT_TRUE(AwaitInbox(2));
+  EXPECT_EQ(Inbox().back(), "waits");
+}
+
+TEST_F(SmallMemoryMessageServiceTest, AStreamThatWaitsForMemoryMayGo) {
+  auto stream = Connect();
+  stream->Post(std::string(800, 'x'));
+  ASSERT_TRUE(AwaitInbox(1));
+  stream->Post("is dropped");
+  stream.reset();
+  EXPECT_TRUE(server_.WaitOnLoop([&] { return server_.calls().statuses().size() == 2; }));
+  WithMailbox([](FakeMailbox& mailbox) { mailbox.held.clear(); });
+  EXPECT_EQ(server_.message_memory().held_bytes(), 0);
+  EXPECT_TRUE(Post(NewPost("after")).ok());
+  EXPECT_EQ(Inbox().back(), "after");
+}
+
+// ---- clients that do nothing --------------------------------------------------------------------
+
+class ImpatientMessageServiceTest : public MessageServiceTest {
+ protected:
+  ImpatientMessageServiceTest()
+      : MessageServiceTest({.opening_patience = absl::Milliseconds(20),
+                            .leaving_patience = absl::Milliseconds(20)}) {}
+};
+
+TEST_F(ImpatientMessageServiceTest, AStreamThatNeverOpensIsEnded) {
+  auto stream = Begin();
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(ReasonIn(status), "FIELD_INVALID");
+  EXPECT_THAT(status.error_message(), HasSubstr("open: did not come"));
+}
+
+TEST_F(ImpatientMessageServiceTest, AClientThatDoesNotReadIsCutOffAfterTheEnd) {
+  auto stream = Connect();
+  SayPost(std::string(12 << 20, 'x'));  // more than is on its way for a client that does not read
+  SayPost("the last");
+  server_.OnLoop([this] { guest()->Lose(v1::Outcome::KIND_SIGNALED); });
+  // It ends without anything being read.
+  EXPECT_TRUE(server_.WaitOnLoop([&] { return server_.calls().statuses().size() == 2; }));
+  EXPECT_EQ(server_.calls().statuses().back(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_FALSE(stream->Finish().ok());
+}
+
+TEST_F(ImpatientMessageServiceTest, AClientThatIsRefusedAndDoesNotReadIsCutOff) {
+  auto stream = Connect();
+  SayPost(std::string(12 << 20, 'x'));
+  EXPECT_TRUE(stream->Write(Opening()));
+  EXPECT_TRUE(server_.WaitOnLoop([&] { return server_.calls().statuses().size() == 2; }));
+  EXPECT_EQ(server_.calls().statuses().back(), absl::StatusCode::kInvalidArgument);
+}
+
+// What gRPC does with a read that is begun after the end: the loop may vote for one and then end
+// the call before the second vote is given.
+TEST_F(MessageServiceTest, EndsThatMeetReadsLeaveNothing) {
+  for (int i = 0; i < 200; ++i) {
+    auto stream = Connect();
+    stream->Post("x");
+    stream->Write(Opening());
+    EXPECT_EQ(ReasonIn(stream->Finish()), "FIELD_INVALID");
+  }
+  EXPECT_TRUE(server_.calls().WaitUntilQuiet());
 }
 
 class QuietMessageServiceTest : public MessageServiceTest {

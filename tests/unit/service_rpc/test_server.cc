@@ -29,7 +29,7 @@ pool::PoolSetOptions OnePool() {
 TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptions options)
     : request_memory_(options.request_memory_bytes, &calls_),
       map_memory_(options.request_memory_bytes, &calls_),
-      message_memory_(options.request_memory_bytes, &calls_),
+      message_memory_(options.message_memory_bytes, &calls_),
       validator_(rpc::RequestBounds(), Policy()) {
   // Never from inside Run: no guest is that fast.
   factory_.on_run = [this, on_run = std::move(on_run)](FakeSandbox& sandbox) {
@@ -63,6 +63,8 @@ TestServer::TestServer(std::function<void(FakeSandbox&)> on_run, TestServerOptio
               .message_memory = &message_memory_,
               .default_template = "python",
               .keep_alive_interval = options.keep_alive_interval,
+              .opening_patience = options.opening_patience,
+              .leaving_patience = options.leaving_patience,
               .info = [] {
                 v1::GetInfoResponse info;
                 info.set_version("for tests");

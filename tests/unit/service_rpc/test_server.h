@@ -145,6 +145,9 @@ class TestGate final : public rpc::Gate {
 struct TestServerOptions {
   absl::Duration keep_alive_interval = absl::Minutes(1);
   int64_t request_memory_bytes = int64_t{256} << 20;
+  int64_t message_memory_bytes = int64_t{256} << 20;
+  absl::Duration opening_patience = absl::Minutes(1);
+  absl::Duration leaving_patience = absl::Minutes(1);
   absl::Duration file_stream_idle_timeout = absl::Minutes(1);
 };
 
@@ -205,6 +208,7 @@ class TestServer {
   rpc::GrpcServer& grpc_server() { return *grpc_server_; }
   core::ExecutionManager& manager() { return *manager_; }
   core::RequestMemory& request_memory() { return request_memory_; }
+  core::RequestMemory& message_memory() { return message_memory_; }
   FakeSandboxFactory& factory() { return factory_; }
   RecordingObserver& observer() { return observer_; }
   RecordingCalls& calls() { return calls_; }
