@@ -25,9 +25,9 @@ class MailboxObserver {
  public:
   virtual ~MailboxObserver() = default;
 
-  // A message to the client: a checked clone with inline buffers, fit for a Value. False: no more are read until
-  // Mailbox::ResumePosts.
-  virtual bool OnPost(std::string clone) = 0;
+  // A message to the client: a checked clone with inline buffers, fit for a Value. `held` is to be kept for as long as
+  // that is, and given back on the loop. False: no more are read until Mailbox::ResumePosts.
+  virtual bool OnPost(std::string clone, std::shared_ptr<void> held) = 0;
 
   // One of those that mailbox.proto has beside open_inbox and open_posts, to be answered by Mailbox::Answer.
   // Its clones are checked; all else in it is as the guest said it. Posts from before it were told, unless they are held
@@ -45,8 +45,9 @@ class Mailbox {
  public:
   virtual ~Mailbox() = default;
 
-  // What may wait in an inbox.
+  // What may wait in an inbox, of clones and of what each takes beside its bytes; or one message.
   static constexpr size_t kMaxInboxBytes = size_t{16} << 20;
+  static constexpr size_t kMessageOverheadBytes = 128;
 
   // From here on it is served. Null: all that is open in it ends, and nothing is told any more. Never calls back inline.
   virtual void SetObserver(MailboxObserver* observer) = 0;

@@ -33,6 +33,8 @@ absl::Status HostInbox::MakeSure() {
     return SyscallError("socketpair of an inbox");
   }
   receiver_.reset(ends[0]);
+  // One way only: the reader has nothing to say to others through it, and who shuts it down from their side ends it.
+  (void)::shutdown(ends[1], SHUT_RD);
   sender_.emplace(loop_, UniqueFd(ends[1]));
   const absl::Status opened = sender_->Open();
   if (!opened.ok()) {
@@ -43,14 +45,14 @@ absl::Status HostInbox::MakeSure() {
 }
 
 bool HostInbox::HasRoomFor(size_t bytes) {
-  if (queue_.empty() || queued_bytes_ + bytes <= Mailbox::kMaxInboxBytes) return true;
+  if (queue_.empty() || queued_bytes_ + bytes + Mailbox::kMessageOverheadBytes <= Mailbox::kMaxInboxBytes) return true;
   wanted_bytes_ = wanted_bytes_ == 0 ? bytes : std::min(wanted_bytes_, bytes);
   return false;
 }
 
 absl::Status HostInbox::Post(std::string clone, std::shared_ptr<void> held) {
   CLOISTER_RETURN_IF_ERROR(MakeSure());
-  queued_bytes_ += clone.size();
+  queued_bytes_ += clone.size() + Mailbox::kMessageOverheadBytes;
   queue_.push_back({std::move(clone), std::move(held)});
   // Where others wait before it, somebody waits for the socket.
   if (queue_.size() == 1) Send();
@@ -73,7 +75,7 @@ int HostInbox::SendPacket() {
   if (::sendmsg(sender_->fd(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) return errno;
   sent_bytes_ += piece;
   if (!is_last) return 0;
-  queued_bytes_ -= clone.size();
+  queued_bytes_ -= clone.size() + Mailbox::kMessageOverheadBytes;
   sent_bytes_ = 0;
   queue_.pop_front();
   return 0;
@@ -102,12 +104,12 @@ absl::StatusOr<UniqueFd> HostInbox::OpenSender() {
   return copy;
 }
 
-absl::StatusOr<UniqueFd> HostInbox::TakeReceiver() {
+absl::StatusOr<UniqueFd> HostInbox::OpenReceiver() {
   CLOISTER_RETURN_IF_ERROR(MakeSure());
-  if (std::exchange(is_taken_, true)) {
-    return absl::FailedPreconditionError("the inbox was opened before");
-  }
-  return std::move(receiver_);
+  if (!receiver_) return absl::FailedPreconditionError("the inbox was opened before");
+  UniqueFd copy(::fcntl(receiver_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy) return SyscallError("duplicate an inbox");
+  return copy;
 }
 
 void HostInbox::Close() {

@@ -5,7 +5,7 @@
 // see; so nothing here relies on either.
 //
 // Thread-safety: the loop's thread only.
-// Ownership: of the sending end, and of the receiving one until it is taken. Memory: kMaxInboxBytes of messages, or one.
+// Ownership: of the sending end, and of a copy of the receiving one until the interpreter has it. Memory: kMaxInboxBytes of messages, or one.
 
 #ifndef CLOISTER_SANDBOX_HOST_HOST_INBOX_H_
 #define CLOISTER_SANDBOX_HOST_HOST_INBOX_H_
@@ -38,8 +38,9 @@ class HostInbox {
   absl::Status Post(std::string clone, std::shared_ptr<void> held);
   absl::StatusOr<UniqueFd> OpenSender();
 
-  // For the interpreter, once: FAILED_PRECONDITION.
-  absl::StatusOr<UniqueFd> TakeReceiver();
+  // The receiving end, for the interpreter: again and again until it is known to have it. FAILED_PRECONDITION then.
+  absl::StatusOr<UniqueFd> OpenReceiver();
+  void OnReceiverTaken() { receiver_.reset(); }
 
   // Whoever sends learns that nobody reads.
   void Close();
@@ -60,7 +61,6 @@ class HostInbox {
   const std::function<void()> on_room_;
   std::optional<FdWatcher> sender_;
   UniqueFd receiver_;
-  bool is_taken_ = false;
   bool is_closed_ = false;
   std::deque<Message> queue_;
   size_t queued_bytes_ = 0;

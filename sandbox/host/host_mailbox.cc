@@ -54,14 +54,12 @@ absl::StatusOr<SocketPair> MakePair(int type) {
   return SocketPair{UniqueFd(ends[0]), UniqueFd(ends[1])};
 }
 
-// Of all mailboxes of the process, a quarter of the descriptors that it may have: the rest is for
-// sandboxes and clients.
-bool AllHaveEnough(int64_t open) {
-  static const int64_t maximum = [] {
+int64_t MaxConnectionsOfAll() {
+  static const int64_t quarter = [] {
     rlimit limit = {};
     return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? static_cast<int64_t>(limit.rlim_cur / 4) : 256;
   }();
-  return open >= maximum;
+  return HostMailbox::max_connections_of_all == 0 ? quarter : HostMailbox::max_connections_of_all;
 }
 
 // In a packet of one byte, without waiting.
@@ -74,6 +72,10 @@ bool SendDescriptor(int socket, int descriptor) {
   header.msg_iovlen = 1;
   AttachDescriptors({&descriptor, 1}, control, &header);
   return ::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(byte);
+}
+
+absl::StatusOr<std::string> EncodeFailure(MailboxFailure::Reason reason, const char* message) {
+  return EncodeFrame(MailboxFailureOf(reason, message), MailboxConnection::kMaxFrameBytes);
 }
 
 }  // namespace
@@ -139,10 +141,10 @@ void HostMailbox::MakeAhead() {
 }
 
 bool HostMailbox::MakeConnection() {
-  if (AllHaveEnough(open_connections)) return false;
+  if (open_connections >= MaxConnectionsOfAll()) return false;
   absl::StatusOr<SocketPair> pair = MakePair(SOCK_STREAM);
   if (!pair.ok()) return false;
-  auto socket = std::make_unique<MailboxConnection>(loop_, std::move(pair->host), &budget_);
+  auto socket = std::make_unique<MailboxConnection>(loop_, std::move(pair->host), budget_.get());
   if (!socket->Open().ok() || !SendDescriptor(line_->fd(), pair->guest.get())) return false;
   const int64_t number = ++last_number_;
   MailboxConnection& connection = *socket;
@@ -173,12 +175,11 @@ void HostMailbox::OnFrame(int64_t number, MailboxConnection::FrameOrError frame)
   if (connection == nullptr) return;
   if (absl::IsOutOfRange(frame.status())) return Drop(number);
   if (!frame.ok()) return Break(std::string(frame.status().message()));
-  if (connection->state == State::kReading) return OnRequestFrame(number, *frame);
+  if (connection->state == State::kReading) return OnRequestFrame(number, ParseMailboxRequest(*frame));
   if (OnPostFrame(*frame)) ReadPosts(number);
 }
 
-void HostMailbox::OnRequestFrame(int64_t number, const std::string& frame) {
-  absl::StatusOr<MailboxRequest> request = ParseMailboxRequest(frame);
+void HostMailbox::OnRequestFrame(int64_t number, absl::StatusOr<MailboxRequest> request) {
   if (!request.ok()) return Break(std::string(request.status().message()));
   switch (request->request_case()) {
     case MailboxRequest::kOpenInbox:
@@ -200,7 +201,7 @@ void HostMailbox::OpenPosts(int64_t number) {
 }
 
 void HostMailbox::OpenInbox(int64_t number) {
-  absl::StatusOr<UniqueFd> receiver = inbox_.TakeReceiver();
+  absl::StatusOr<UniqueFd> receiver = inbox_.OpenReceiver();
   Connection& connection = *Find(number);
   if (!receiver.ok()) {
     return Reply(
@@ -212,7 +213,18 @@ void HostMailbox::OpenInbox(int64_t number) {
   reply.mutable_descriptor_sent();
   std::vector<UniqueFd> descriptors;
   descriptors.push_back(*std::move(receiver));
-  Reply(connection, number, reply, std::move(descriptors));
+  Send(connection, reply, std::move(descriptors),
+       [this, number](const absl::Status& sent) { sent.ok() ? OnInboxSent(number) : Drop(number); });
+}
+
+// Whether the guest has it shows when it closes the connection: an interrupt may come before it has read the
+// reply, and with that the descriptor would be lost.
+void HostMailbox::OnInboxSent(int64_t number) {
+  Find(number)->socket->AwaitClose([this, number](MailboxConnection::Close how) {
+    if (how == MailboxConnection::Close::kOutOfTurn) return Break("words behind the opening of an inbox");
+    if (how == MailboxConnection::Close::kInTurn) inbox_.OnReceiverTaken();
+    Drop(number);
+  });
 }
 
 void HostMailbox::OnRequest(int64_t number, MailboxRequest request) {
@@ -224,8 +236,8 @@ void HostMailbox::OnRequest(int64_t number, MailboxRequest request) {
                  {});
   }
   connection.state = State::kAwaitingAnswer;
-  connection.socket->AwaitClose([this, number](bool is_closed) {
-    if (!is_closed) return Break("a second request on a connection");
+  connection.socket->AwaitClose([this, number](MailboxConnection::Close how) {
+    if (how == MailboxConnection::Close::kOutOfTurn) return Break("a second request on a connection");
     Drop(number);
     if (observer_ != nullptr) observer_->OnRequestGone(number);
   });
@@ -245,17 +257,23 @@ void HostMailbox::Answer(int64_t number, MailboxReply reply, std::vector<UniqueF
 
 void HostMailbox::Reply(Connection& connection, int64_t number, const MailboxReply& reply,
                         std::vector<UniqueFd> descriptors) {
+  Send(connection, reply, std::move(descriptors), [this, number](const absl::Status&) { Drop(number); });
+}
+
+void HostMailbox::Send(Connection& connection, const MailboxReply& reply, std::vector<UniqueFd> descriptors,
+                       std::function<void(const absl::Status&)> sent) {
   connection.state = State::kAnswering;
   connection.socket->CancelAwait();
   absl::StatusOr<std::string> frame = EncodeFrame(reply, MailboxConnection::kMaxFrameBytes);
   if (!frame.ok()) {
-    frame = EncodeFrame(
-        MailboxFailureOf(MailboxFailure::REASON_REFUSED, "the result is larger than 16 MiB"),
-        MailboxConnection::kMaxFrameBytes);
+    frame = EncodeFailure(MailboxFailure::REASON_REFUSED, "the result is larger than 16 MiB");
+  } else if (!connection.socket->MakeRoomFor(frame->size())) {
+    // Not a part of it either: who waits has to learn that there was an answer.
+    frame = EncodeFailure(MailboxFailure::REASON_TOO_MANY,
+                          "the answer came, and has no room beside others that are not read yet");
   }
   connection.socket->Send(*std::move(frame), std::move(descriptors),
-                          [this, number](const absl::Status&) { Drop(number); });
-  RetryStalled();
+                          std::move(sent));
 }
 
 // ---- posts --------------------------------------------------------------------------------------
@@ -266,8 +284,9 @@ bool HostMailbox::OnPostFrame(const std::string& frame) {
     Break(std::string(clone.status().message()));
     return false;
   }
-  if (observer_ != nullptr && !observer_->OnPost(*std::move(clone))) posts_paused_ = true;
-  RetryStalled();
+  if (observer_ == nullptr) return true;
+  auto held = budget_->Keep(clone->size() + kMessageOverheadBytes);
+  if (!observer_->OnPost(*std::move(clone), std::move(held))) posts_paused_ = true;
   return true;
 }
 
@@ -275,7 +294,7 @@ bool HostMailbox::ReadPosts(int64_t number) {
   bool is_all = false;
   for (int i = 0; i < kPostsPerTurn && !is_all; ++i) {
     Connection* const connection = Find(number);
-    if (connection == nullptr || posts_paused_) return false;
+    if (connection == nullptr || posts_paused_) break;
     std::optional<MailboxConnection::FrameOrError> frame = connection->socket->Poll();
     is_all = !frame.has_value();
     if (is_all) break;
@@ -284,7 +303,11 @@ bool HostMailbox::ReadPosts(int64_t number) {
     if (!OnPostFrame(**frame)) return false;
   }
   Connection* const connection = Find(number);
-  if (connection == nullptr || posts_paused_) return false;
+  if (connection == nullptr) return false;
+  if (posts_paused_) {
+    connection->socket->CancelAwait();  // of an earlier turn
+    return false;
+  }
   connection->socket->AwaitFrame([this, number](auto frame) { OnFrame(number, std::move(frame)); });
   return !is_all;
 }
@@ -302,14 +325,19 @@ void HostMailbox::ReadUnused() {
     if (!frame.has_value()) continue;
     connection->socket->CancelAwait();
     connection->state = State::kReading;
-    const auto request = frame->ok() ? ParseMailboxRequest(**frame) : frame->status();
-    if (request.ok() && request->has_open_posts()) {
+    if (absl::IsOutOfRange(frame->status())) {
+      Drop(number);
+      continue;
+    }
+    auto request = std::make_shared<absl::StatusOr<MailboxRequest>>(
+        frame->ok() ? ParseMailboxRequest(**frame) : frame->status());
+    if (request->ok() && (*request)->has_open_posts()) {
       OpenPosts(number);
       continue;
     }
     // Behind what is being told of now.
-    loop_->Post([this, alive = std::weak_ptr<char>(alive_), number, next = *std::move(frame)] {
-      if (!alive.expired()) OnFrame(number, next);
+    loop_->Post([this, alive = std::weak_ptr<char>(alive_), number, request] {
+      if (!alive.expired() && Find(number) != nullptr) OnRequestFrame(number, std::move(*request));
     });
   }
   MakeAhead();
@@ -348,17 +376,12 @@ HostMailbox::Connection* HostMailbox::Find(int64_t number) {
 
 void HostMailbox::Drop(int64_t number) {
   connections_.erase(number);
-  RetryStalled();
   MakeAhead();
 }
 
 void HostMailbox::RetryStalled() {
-  bool any = false;
-  for (const auto& [number, connection] : connections_) any |= connection.socket->is_stalled();
-  if (!any || std::exchange(retry_posted_, true)) return;
   loop_->Post([this, alive = std::weak_ptr<char>(alive_)] {
     if (alive.expired()) return;
-    retry_posted_ = false;
     std::vector<int64_t> numbers;
     for (const auto& [number, connection] : connections_) {
       if (connection.socket->is_stalled()) numbers.push_back(number);
@@ -366,6 +389,7 @@ void HostMailbox::RetryStalled() {
     for (const int64_t number : numbers) {
       if (Connection* const connection = Find(number)) connection->socket->Retry();
     }
+    budget_->Tried();
   });
 }
 

@@ -8,7 +8,7 @@
 // with a failure.
 //
 // Thread-safety: the loop's thread only.
-// Ownership: of all its descriptors. Memory: MailboxBudget of frames, and what HostInbox says.
+// Ownership: of all its descriptors. Memory: MailboxBudget, and what HostInbox says.
 
 #ifndef CLOISTER_SANDBOX_HOST_HOST_MAILBOX_H_
 #define CLOISTER_SANDBOX_HOST_HOST_MAILBOX_H_
@@ -24,6 +24,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/fd_watcher.h"
@@ -39,12 +40,18 @@ class HostMailbox final : public Mailbox {
   static constexpr size_t kMaxConnections = 64;
   // Waiting for the guest to use them.
   static constexpr size_t kConnectionsAhead = 2;
+  // Open at once in all mailboxes of the process. 0: a quarter of the descriptors that it may have; the rest is for
+  // sandboxes and clients.
+  static inline int64_t max_connections_of_all = 0;
 
   // `on_broken` is told once that the guest has broken the protocol; everything is closed then.
   using BrokenFunction = std::function<void(std::string detail)>;
   HostMailbox(AsioLoop* loop, BrokenFunction on_broken)
       : loop_(loop), on_broken_(std::move(on_broken)) {}
-  ~HostMailbox() override { CloseAll(); }
+  ~HostMailbox() override {
+    CloseAll();
+    budget_->Close();
+  }
   HostMailbox(const HostMailbox&) = delete;
   HostMailbox& operator=(const HostMailbox&) = delete;
 
@@ -89,7 +96,7 @@ class HostMailbox final : public Mailbox {
   bool MakeConnection();
   void OnUsed(int64_t number);
   void OnFrame(int64_t number, MailboxConnection::FrameOrError frame);
-  void OnRequestFrame(int64_t number, const std::string& frame);
+  void OnRequestFrame(int64_t number, absl::StatusOr<internal::v1::MailboxRequest> request);
   void OnRequest(int64_t number, internal::v1::MailboxRequest request);
   void OpenPosts(int64_t number);
   void OpenInbox(int64_t number);
@@ -101,10 +108,13 @@ class HostMailbox final : public Mailbox {
   void ReadUnused();
   // Whether to read on.
   bool OnPostFrame(const std::string& frame);
-  void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply,
-             std::vector<UniqueFd> descriptors);
+  void Reply(Connection& connection, int64_t number, const internal::v1::MailboxReply& reply, std::vector<UniqueFd> descriptors);
+  // `sent` may drop the connection.
+  void Send(Connection& connection, const internal::v1::MailboxReply& reply, std::vector<UniqueFd> descriptors,
+            std::function<void(const absl::Status&)> sent);
+  void OnInboxSent(int64_t number);
   void Drop(int64_t number);
-  // Those that wait for others to give something back.
+  // Of those that wait for room in the budget; soon.
   void RetryStalled();
   void Break(std::string detail);
   void CloseAll();
@@ -121,11 +131,10 @@ class HostMailbox final : public Mailbox {
   HostInbox inbox_{loop_, [this] {
                      if (observer_ != nullptr) observer_->OnInboxRoom();
                    }};
-  MailboxBudget budget_;
+  const std::shared_ptr<MailboxBudget> budget_ = std::make_shared<MailboxBudget>([this] { RetryStalled(); });
   int64_t last_number_ = 0;
   std::map<int64_t, Connection> connections_;
   bool posts_paused_ = false;
-  bool retry_posted_ = false;
   std::shared_ptr<char> alive_ = std::make_shared<char>();  // expires with the object
 };
 

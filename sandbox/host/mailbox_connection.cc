@@ -79,13 +79,14 @@ void MailboxConnection::OnReadable() {
   if (!is_stalled_) socket_.WaitReadable([this] { OnReadable(); });
 }
 
-void MailboxConnection::AwaitClose(std::function<void(bool)> function) {
+void MailboxConnection::AwaitClose(std::function<void(Close)> function) {
   socket_.WaitReadable([this, function = std::move(function)]() mutable {
     char byte;
     const ssize_t got = ::recv(socket_.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
     const bool is_nothing = got < 0 && (errno == EAGAIN || errno == EINTR);
     if (is_nothing) return AwaitClose(std::move(function));
-    function(/*is_closed=*/got <= 0);  // may destroy this
+    // The kernel says ECONNRESET where something was left to read.
+    function(got > 0 ? Close::kOutOfTurn : got == 0 ? Close::kInTurn : Close::kUnread);  // may destroy this
   });
 }
 
@@ -97,8 +98,15 @@ void MailboxConnection::Send(std::string frame, std::vector<UniqueFd> descriptor
   unsent_ = outgoing_;
   unsent_descriptors_ = std::move(descriptors);
   on_sent_ = std::move(sent);
-  ReleaseFrame();  // it was answered
   ContinueSend();
+}
+
+bool MailboxConnection::MakeRoomFor(size_t answer_bytes) {
+  ReleaseFrame();
+  if (answer_bytes <= kMaxLightBytes) return true;
+  if (!budget_.Take(answer_bytes)) return false;
+  held_bytes_ = answer_bytes;
+  return true;
 }
 
 ssize_t MailboxConnection::Put() {
@@ -129,12 +137,6 @@ void MailboxConnection::ContinueSend() {
     turn += static_cast<size_t>(put);
   }
   if (unsent_.empty()) return EndSend(absl::OkStatus());
-  if (held_bytes_ == 0) {
-    if (!budget_.Take(outgoing_.size())) {
-      return EndSend(absl::ResourceExhaustedError("answers that nobody reads"));
-    }
-    held_bytes_ = outgoing_.size();
-  }
   socket_.WaitWritable([this] { ContinueSend(); });
 }
 

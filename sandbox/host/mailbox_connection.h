@@ -21,30 +21,17 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/fd_watcher.h"
+#include "sandbox/host/mailbox_budget.h"
 #include "sandbox/wire/frame.h"
 
 namespace cloister::sandbox {
-
-// What all connections of a mailbox hold of frames, theirs and the host's.
-class MailboxBudget {
- public:
-  static constexpr size_t kMaxBytes = size_t{32} << 20;
-
-  bool Take(size_t bytes) {
-    if (bytes > kMaxBytes - held_) return false;
-    held_ += bytes;
-    return true;
-  }
-  void Give(size_t bytes) { held_ -= bytes; }
-
- private:
-  size_t held_ = 0;
-};
 
 class MailboxConnection {
  public:
   // The longest frame each way: a message, and a little.
   static constexpr size_t kMaxFrameBytes = (size_t{16} << 20) + (size_t{64} << 10);
+  // What an answer may have that nothing is held for: the socket takes it at once.
+  static constexpr size_t kMaxLightBytes = size_t{64} << 10;
 
   // One frame's bytes, or OUT_OF_RANGE (the guest's end is closed), or DATA_LOSS (it broke the protocol).
   using FrameOrError = absl::StatusOr<std::string>;
@@ -67,16 +54,23 @@ class MailboxConnection {
   // Calls `function` once, never inline, with the next frame or error.
   void AwaitFrame(FrameFunction function);
   void CancelAwait();
-  // Whether a frame waits until others have given back what they hold; then AwaitFrame goes on with Retry, inline.
+  // Whether a frame waits for room in the budget; then AwaitFrame goes on with Retry, inline.
   bool is_stalled() const { return is_stalled_; }
   void Retry();
 
-  // Calls `function` once, never inline: the guest's end is closed (true), or says something out of turn (false).
-  void AwaitClose(std::function<void(bool is_closed)> function);
+  enum class Close {
+    kInTurn,     // having read all that was sent
+    kUnread,     // without that
+    kOutOfTurn,  // not at all: the guest says something
+  };
+  // Calls `function` once, never inline, when the guest closes its end.
+  void AwaitClose(std::function<void(Close how)> function);
 
-  // Sends an encoded frame, as fast as the guest takes it; `sent` follows, inline where that is at once. Once.
-  // `descriptors`, kMaxFrameDescriptors at most, go with the first byte. RESOURCE_EXHAUSTED: the guest takes it too slowly for what
-  // it has open beside it.
+  // Gives back what the request held. False where there is no room for an answer of so many bytes.
+  bool MakeRoomFor(size_t answer_bytes);
+
+  // Sends an encoded frame that there is room for, as fast as the guest takes it; `sent` follows, inline where that is at
+  // once. Once. `descriptors`, kMaxFrameDescriptors at most, go with the first byte. OUT_OF_RANGE: the guest has closed its end.
   void Send(std::string frame, std::vector<UniqueFd> descriptors, std::function<void(absl::Status)> sent);
 
  private:

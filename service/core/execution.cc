@@ -304,6 +304,7 @@ void Execution::End() {
       .status = result_.status,
       .setup_error = setup_error_,
       .outcome = result_.outcome,
+      .is_inner = request_.is_inner,
   });
 }
 

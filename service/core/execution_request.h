@@ -34,6 +34,8 @@ struct ExecutionRequest {
   sandbox::GuestProgram program;
   // Resolved; in a live interpreter not before it is found.
   sandbox::Limits limits;
+  // Asked for by code in the sandbox itself, as often as it likes.
+  bool is_inner = false;
   // What the request holds of the server's memory until it starts.
   RequestMemory::Share memory;
   ExecutionMode mode = ExecutionMode::kCollect;

@@ -44,6 +44,7 @@ void InterpreterCall::Start(ExecutionManager& executions, const std::string& int
                             internal::v1::CallInterpreter call) {
   ExecutionRequest request;
   request.interpreter = interpreter;
+  request.is_inner = true;
   v1::Program& program = request.program.program;
   std::string function = call.name();
   if (call.has_source()) {

@@ -125,27 +125,27 @@ void InterpreterMail::Leave(MessageConnection* connection) {
   context_.on_used();
 }
 
-bool InterpreterMail::OnPost(std::string clone) {
-  waiting_bytes_ += clone.size();
-  waiting_.push_back(std::move(clone));
+bool InterpreterMail::OnPost(std::string clone, std::shared_ptr<void> held) {
+  waiting_bytes_ += clone.size() + sandbox::Mailbox::kMessageOverheadBytes;
+  waiting_.push_back({std::move(clone), std::move(held)});
   if (connection_ != nullptr) connection_->listener_->OnMessages();
   posts_paused_ = waiting_bytes_ >= kMaxWaitingBytes;
   return !posts_paused_;
 }
 
-std::optional<std::string> InterpreterMail::TakeWaiting() {
+std::optional<PostedMessage> InterpreterMail::TakeWaiting() {
   if (waiting_.empty()) return std::nullopt;
-  std::string clone = std::move(waiting_.front());
+  PostedMessage message = std::move(waiting_.front());
   waiting_.pop_front();
-  waiting_bytes_ -= clone.size();
-  context_.observer->OnMessage(MessageDirection::kOut, clone.size());
+  waiting_bytes_ -= message.clone.size() + sandbox::Mailbox::kMessageOverheadBytes;
+  context_.observer->OnMessage(MessageDirection::kOut, message.clone.size());
   // Not already when it was posted: code alone must not keep its sandbox from being idle.
   context_.on_used();
   if (posts_paused_ && waiting_bytes_ < kMaxWaitingBytes && mailbox_ != nullptr) {
     posts_paused_ = false;
     mailbox_->ResumePosts();
   }
-  return clone;
+  return message;
 }
 
 // ---- requests -----------------------------------------------------------------------------------

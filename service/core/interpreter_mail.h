@@ -77,14 +77,14 @@ class InterpreterMail final : public sandbox::MailboxObserver,
   friend class MessageConnection;
 
   void Leave(MessageConnection* connection);
-  std::optional<std::string> TakeWaiting();
+  std::optional<PostedMessage> TakeWaiting();
   bool HasRoomFor(size_t bytes) { return mailbox_ != nullptr && mailbox_->HasRoomFor(bytes); }
   void AnswerHostCall(int64_t request, internal::v1::MailboxReply reply);
   void PassOn(int64_t number, internal::v1::MailboxRequest request);
   absl::Status CheckBegun() const;
 
   // sandbox::MailboxObserver
-  bool OnPost(std::string clone) override;
+  bool OnPost(std::string clone, std::shared_ptr<void> held) override;
   void OnRequest(int64_t number, internal::v1::MailboxRequest request) override;
   void OnRequestGone(int64_t number) override;
   void OnInboxRoom() override;
@@ -93,7 +93,7 @@ class InterpreterMail final : public sandbox::MailboxObserver,
   sandbox::Mailbox* mailbox_ = nullptr;  // of the start under way
   uint64_t start_ = 0;
   MessageConnection* connection_ = nullptr;
-  std::deque<std::string> waiting_;  // posts, for a client
+  std::deque<PostedMessage> waiting_;  // posts, for a client
   size_t waiting_bytes_ = 0;
   bool posts_paused_ = false;
   std::map<int64_t, GuestRequests::AbandonFunction> passed_on_;  // what is to be answered

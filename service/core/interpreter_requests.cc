@@ -182,6 +182,25 @@ GuestRequests::AbandonFunction InterpreterRequests::Spawn(
   request.spec.profile = *ProfileOf(wish.profile());
   request.spec.memory_bytes = wish.memory_limit_bytes();
   request.spec.imports = {wish.imports().begin(), wish.imports().end()};
+  const std::string sandbox = request.sandbox;
+  auto abandon = spawns_.Enter(
+      sandbox, [this, request = std::move(request), answer](std::function<void()> over) {
+        return Make(request, [answer, over = std::move(over)](
+                                 MailboxReply reply, std::vector<sandbox::UniqueFd> descriptors) {
+          answer(std::move(reply), std::move(descriptors));
+          over();
+        });
+      });
+  if (abandon == nullptr) {
+    answer(FailureReply(MailboxFailure::REASON_TOO_MANY,
+                        "as many interpreters as may wait are to be started already"),
+           {});
+  }
+  return abandon;
+}
+
+GuestRequests::AbandonFunction InterpreterRequests::Make(CreateInterpreterRequest request,
+                                                         AnswerFunction answer) {
   const auto answered = std::make_shared<bool>(false);
   const auto creation = context_.interpreters->Create(
       std::move(request), [answer, answered](const absl::StatusOr<v1::Interpreter>& made) {

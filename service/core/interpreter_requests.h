@@ -15,6 +15,7 @@
 #include "service/core/interpreter_call.h"
 #include "service/core/interpreter_manager.h"
 #include "service/core/sandbox_manager.h"
+#include "service/core/spawn_turns.h"
 
 namespace cloister::core {
 
@@ -39,11 +40,14 @@ class InterpreterRequests final : public GuestRequests {
                      const AnswerFunction& answer);
   AbandonFunction Call(const std::string& from, internal::v1::CallInterpreter call,
                        AnswerFunction answer);
+  // In its turn.
   AbandonFunction Spawn(const std::string& from, const internal::v1::SpawnInterpreter& wish,
                         AnswerFunction answer);
+  AbandonFunction Make(CreateInterpreterRequest request, AnswerFunction answer);
   void End(const std::string& from, const std::string& id, AnswerFunction answer);
 
   const Context context_;
+  SpawnTurns spawns_;
 };
 
 }  // namespace cloister::core

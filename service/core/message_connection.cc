@@ -26,13 +26,13 @@ MessageConnection::~MessageConnection() {
 std::optional<MessageEvent> MessageConnection::Take() {
   if (!end_.ok()) {
     if (left_.empty()) return std::nullopt;
-    PostedMessage message{std::move(left_.front())};
+    PostedMessage message = std::move(left_.front());
     left_.pop_front();
     return message;
   }
   if (returned_credit_ >= kLeastCredit) return PostCredit{std::exchange(returned_credit_, 0)};
   if (auto cancelled = calls_.TakeCancelled()) return *cancelled;
-  if (auto clone = mail_->TakeWaiting()) return PostedMessage{*std::move(clone)};
+  if (auto message = mail_->TakeWaiting()) return *std::move(message);
   if (auto call = calls_.Take()) return *std::move(call);
   return std::nullopt;
 }
@@ -70,7 +70,7 @@ absl::Status MessageConnection::Answer(int64_t number, internal::v1::MailboxRepl
 
 void MessageConnection::CloseCalls() { calls_.Close("the client answers no calls any more"); }
 
-void MessageConnection::End(const absl::Status& why, std::deque<std::string> left) {
+void MessageConnection::End(const absl::Status& why, std::deque<PostedMessage> left) {
   calls_.Drop();
   posts_.clear();
   end_ = why;

@@ -17,6 +17,7 @@
 
 #include "absl/status/status.h"
 #include "cloister/internal/v1/mailbox.pb.h"
+#include "sandbox/mailbox.h"
 #include "service/core/host_calls.h"
 #include "service/core/request_memory.h"
 
@@ -24,9 +25,10 @@ namespace cloister::core {
 
 class InterpreterMail;
 
-// A clone with inline buffers, fit for a Value.
+// A clone with inline buffers, fit for a Value, and what is held for it of the server's memory.
 struct PostedMessage {
   std::string clone;
+  std::shared_ptr<void> held = {};
 };
 // So much of the client's posts has gone into the inbox.
 struct PostCredit {
@@ -58,7 +60,7 @@ class MessageConnection {
   // The client's credit at first. One post, however large, may go past it.
   static constexpr int64_t kPostCreditBytes = int64_t{1} << 20;
   // What each post takes beside the bytes of its Value: about what it takes in memory.
-  static constexpr int64_t kPostOverheadBytes = 128;
+  static constexpr int64_t kPostOverheadBytes = sandbox::Mailbox::kMessageOverheadBytes;
 
   ~MessageConnection();
   MessageConnection(const MessageConnection&) = delete;
@@ -89,13 +91,13 @@ class MessageConnection {
   // What there is room for.
   absl::Status PostWaiting();
   // The interpreter has ended; these messages of it are left.
-  void End(const absl::Status& why, std::deque<std::string> left);
+  void End(const absl::Status& why, std::deque<PostedMessage> left);
 
   const std::shared_ptr<InterpreterMail> mail_;
   MessageListener* const listener_;
   HostCalls calls_;
   absl::Status end_;
-  std::deque<std::string> left_;
+  std::deque<PostedMessage> left_;
   std::deque<ClientPost> posts_;  // that wait for room
   int64_t waiting_credit_ = 0;    // what they take of it
   int64_t returned_credit_ = 0;   // not told yet

@@ -63,13 +63,15 @@ struct ExecutionRecord {
   int64_t sandbox_id = 0;  // 0: never had one
   v1::StartKind start_kind = v1::START_KIND_UNSPECIFIED;
   // Admission until the sandbox was leased, or until the request failed.
-  absl::Duration queued;
+  absl::Duration queued = absl::ZeroDuration();
   // OK: `outcome` says how it ended. Otherwise the service could not run it.
   const absl::Status& status;
   // What callers are not told of a sandbox that could not be made ready: may name paths of the
   // host.
   const std::string& setup_error;
   const v1::Outcome& outcome;
+  // As ExecutionRequest.
+  bool is_inner = false;
 };
 
 // Thread-safety: called on the loop thread only; must return quickly and must not call back.

@@ -120,35 +120,38 @@ void ServiceLog::OnInterpreterLost(const std::string& interpreter,
 }
 
 void ServiceLog::OnExecutionEnded(const core::ExecutionRecord& record) {
+  // Code that calls other interpreters of its sandbox could fill the disk.
+  const Severity severity = record.is_inner ? Severity::kDebug : Severity::kInfo;
   if (!record.status.ok()) {
-    log_.Info("execution not run", {{"execution", record.name},
-                                    {"request_id", record.request_id},
-                                    {"template", record.template_name},
-                                    {"interpreter", record.interpreter},
-                                    {"reason", core::ReasonName(core::ReasonOf(record.status))},
-                                    {"queued_s", record.queued},
-                                    {"error", std::string(record.status.message())},
-                                    {"cause", record.setup_error}});
+    log_.Write(severity, "execution not run",
+               {{"execution", record.name},
+                {"request_id", record.request_id},
+                {"template", record.template_name},
+                {"interpreter", record.interpreter},
+                {"reason", core::ReasonName(core::ReasonOf(record.status))},
+                {"queued_s", record.queued},
+                {"error", std::string(record.status.message())},
+                {"cause", record.setup_error}});
     return;
   }
   const v1::Outcome& outcome = record.outcome;
   const v1::Usage& usage = outcome.usage();
-  log_.Info("execution ended",
-            {{"execution", record.name},
-             {"request_id", record.request_id},
-             {"template", record.template_name},
-             {"interpreter", record.interpreter},
-             {"sandbox", record.sandbox_id},
-             {"start", Lower(v1::StartKind_Name(record.start_kind), "START_KIND_")},
-             {"outcome", Lower(v1::Outcome::Kind_Name(outcome.kind()), "KIND_")},
-             {"exit_code", outcome.exit_code()},
-             {"signal", outcome.signal()},
-             {"queued_s", record.queued},
-             {"wall_s", base::FromProto(usage.wall_time())},
-             {"cpu_s", base::FromProto(usage.cpu_time())},
-             {"peak_memory_bytes", usage.peak_memory_bytes()},
-             {"stdout_bytes", usage.stdout_bytes()},
-             {"stderr_bytes", usage.stderr_bytes()}});
+  log_.Write(severity, "execution ended",
+             {{"execution", record.name},
+              {"request_id", record.request_id},
+              {"template", record.template_name},
+              {"interpreter", record.interpreter},
+              {"sandbox", record.sandbox_id},
+              {"start", Lower(v1::StartKind_Name(record.start_kind), "START_KIND_")},
+              {"outcome", Lower(v1::Outcome::Kind_Name(outcome.kind()), "KIND_")},
+              {"exit_code", outcome.exit_code()},
+              {"signal", outcome.signal()},
+              {"queued_s", record.queued},
+              {"wall_s", base::FromProto(usage.wall_time())},
+              {"cpu_s", base::FromProto(usage.cpu_time())},
+              {"peak_memory_bytes", usage.peak_memory_bytes()},
+              {"stdout_bytes", usage.stdout_bytes()},
+              {"stderr_bytes", usage.stderr_bytes()}});
 }
 
 // Executions have a line of their own, so only what never became one, or broke, is told here.

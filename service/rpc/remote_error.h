@@ -13,8 +13,8 @@ namespace cloister::rpc {
 // A cloister.RemoteError that says this.
 v1::Value RemoteError(const std::string& text);
 
-// The clone of what an execution raised: of its class where that is one of Python's own, else a
-// RemoteError.
+// The clone of what an execution raised: of its class where that is one of Python's own and its text tells the
+// arguments it had, else a RemoteError.
 std::string CloneOfException(const v1::Exception& exception);
 
 }  // namespace cloister::rpc

@@ -22,7 +22,9 @@ namespace cloister::testing {
 class FakeMailbox final : public sandbox::Mailbox {
  public:
   // What the guest does. Requests have the numbers 1, 2 and so on.
-  bool SayPost(std::string clone) { return observer_->OnPost(std::move(clone)); }
+  bool SayPost(std::string clone, std::shared_ptr<void> kept = nullptr) {
+    return observer_->OnPost(std::move(clone), std::move(kept));
+  }
   int64_t Say(internal::v1::MailboxRequest request) {
     observer_->OnRequest(++last_request, std::move(request));
     return last_request;

@@ -43,7 +43,8 @@ inline std::pair<UniqueFd, UniqueFd> MakePair(int type) {
 
 class RecordingMailbox final : public MailboxObserver {
  public:
-  bool OnPost(std::string clone) override {
+  bool OnPost(std::string clone, std::shared_ptr<void> kept) override {
+    held.push_back(std::move(kept));
     posts.push_back(ValueFromClone(clone, kResultCloneLimits)->string_value());
     return !holds_back;
   }
@@ -57,6 +58,7 @@ class RecordingMailbox final : public MailboxObserver {
 
   bool holds_back = false;
   std::vector<std::string> posts;
+  std::vector<std::shared_ptr<void>> held;
   std::vector<size_t> order;  // of each request, how many posts had come
   std::vector<int64_t> numbers;
   std::vector<internal::v1::MailboxRequest> requests;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -93,12 +94,25 @@ TEST_F(HostMailboxTest, PostsAreHeldBack) {
   RunUntil(&loop_, [&] { return observed_.posts.size() == 2; });
 }
 
+TEST_F(HostMailboxTest, PostsAreHeldBackOnceOneIsRefusedHalfWay) {
+  OpenMailbox();
+  const UniqueFd posts = OpenPosts();
+  Settle();
+  observed_.holds_back = true;
+  Post(posts, "first");
+  const UniqueFd call = Call("f");  // reads posts before it is told
+  RunUntil(&loop_, [&] { return !observed_.requests.empty(); });
+  Post(posts, "second");
+  Settle();
+  EXPECT_THAT(observed_.posts, SizeIs(1));
+}
+
 TEST_F(HostMailboxTest, TheInboxIsHandedOutOnce) {
   OpenMailbox();
   ASSERT_TRUE(mailbox().Post(CloneOf("early"), nullptr).ok());
   MailboxRequest request;
   request.mutable_open_inbox();
-  const UniqueFd opening = Ask(request);
+  UniqueFd opening = Ask(request);
   std::vector<UniqueFd> fds;
   EXPECT_TRUE(ReadReply(opening, &fds).has_descriptor_sent());
   ASSERT_THAT(fds, SizeIs(1));
@@ -107,8 +121,29 @@ TEST_F(HostMailboxTest, TheInboxIsHandedOutOnce) {
   EXPECT_EQ(std::string(packet + sizeof(InboxPacketHeader),
                         static_cast<size_t>(got) - sizeof(InboxPacketHeader)),
             CloneOf("early"));
+  opening.reset();
+  Settle();
   const UniqueFd again = Ask(request);
   EXPECT_EQ(ReadReply(again).failure().reason(), MailboxFailure::REASON_REFUSED);
+}
+
+TEST_F(HostMailboxTest, AnInboxWhoseOpeningWasNotReadIsHandedOutAgain) {
+  OpenMailbox();
+  ASSERT_TRUE(mailbox().Post(CloneOf("early"), nullptr).ok());
+  MailboxRequest request;
+  request.mutable_open_inbox();
+  UniqueFd opening = Ask(request);
+  char byte;
+  RunUntil(&loop_,
+           [&] { return ::recv(opening.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1; });
+  opening.reset();  // interrupted
+  Settle();
+  std::vector<UniqueFd> fds;
+  const UniqueFd again = Ask(request);
+  EXPECT_TRUE(ReadReply(again, &fds).has_descriptor_sent());
+  ASSERT_THAT(fds, SizeIs(1));
+  char packet[1024];
+  EXPECT_GT(::recv(fds[0].get(), packet, sizeof(packet), MSG_DONTWAIT), 0) << "and nothing is lost";
 }
 
 TEST_F(HostMailboxTest, PortsGoAlong) {
@@ -195,9 +230,9 @@ TEST_F(HostMailboxTest, MoreCallsThanMayBeOpenWaitForOneToEnd) {
 
 TEST_F(HostMailboxTest, WhatIsHeldOfFramesIsBounded) {
   OpenMailbox();
-  // Three frames that are announced, of which two fit.
+  // Four frames that are announced, of which three fit.
   std::vector<UniqueFd> calls;
-  for (int i = 0; i < 3; ++i) {
+  for (int i = 0; i < 4; ++i) {
     calls.push_back(Connect());
     const char header[] = {0, 0, 0, 1};  // 16 MiB
     ASSERT_EQ(::write(calls.back().get(), header, 4), 4);
@@ -205,13 +240,75 @@ TEST_F(HostMailboxTest, WhatIsHeldOfFramesIsBounded) {
   }
   const std::string piece(64 << 10, 'x');
   for (int i = 0; i < 20; ++i) {
-    (void)::send(calls[2].get(), piece.data(), piece.size(), MSG_DONTWAIT);
+    (void)::send(calls[3].get(), piece.data(), piece.size(), MSG_DONTWAIT);
     Settle();
   }
-  EXPECT_EQ(::send(calls[2].get(), "x", 1, MSG_DONTWAIT), -1) << "the host reads no more of it";
+  EXPECT_EQ(::send(calls[3].get(), "x", 1, MSG_DONTWAIT), -1) << "the host reads no more of it";
   calls[0].reset();
-  RunUntil(&loop_, [&] { return ::send(calls[2].get(), "x", 1, MSG_DONTWAIT) == 1; });
+  RunUntil(&loop_, [&] { return ::send(calls[3].get(), "x", 1, MSG_DONTWAIT) == 1; });
   EXPECT_FALSE(session_.lost.has_value());
+}
+
+TEST_F(HostMailboxTest, AFrameWaitsForPostsThatNobodyHasTaken) {
+  OpenMailbox();
+  const UniqueFd posts = OpenPosts();
+  const std::string large(15 << 20, 'x');
+  for (int i = 0; i < 3; ++i) {
+    std::thread writer([&] { Post(posts, large); });
+    RunUntil(&loop_, [&] { return observed_.posts.size() == static_cast<size_t>(i) + 1; });
+    writer.join();
+  }
+  // 45 MiB are kept, so that of 48 there is no room for one more.
+  std::thread writer([&] { Post(posts, large); });
+  Settle();
+  EXPECT_THAT(observed_.posts, SizeIs(3));
+  observed_.held.erase(observed_.held.begin());
+  RunUntil(&loop_, [&] { return observed_.posts.size() == 4; });
+  writer.join();
+}
+
+TEST_F(HostMailboxTest, AnAnswerThatHasNoRoomIsAFailureAndNotAHalf) {
+  OpenMailbox();
+  const UniqueFd call = Call("f");
+  const UniqueFd other = Call("g");
+  RunUntil(&loop_, [&] { return observed_.requests.size() == 2; });
+  const UniqueFd posts = OpenPosts();
+  const std::string large(15 << 20, 'x');
+  for (int i = 0; i < 3; ++i) {
+    std::thread writer([&] { Post(posts, large); });
+    RunUntil(&loop_, [&] { return observed_.posts.size() == static_cast<size_t>(i) + 1; });
+    writer.join();
+  }
+  MailboxReply reply;
+  reply.set_value(CloneOf(std::string(5 << 20, 'y')));
+  mailbox().Answer(observed_.numbers[0], reply);
+  EXPECT_EQ(ReadReply(call).failure().reason(), MailboxFailure::REASON_TOO_MANY);
+  observed_.held.clear();
+  mailbox().Answer(observed_.numbers[1], reply);
+  std::thread reader([&] {
+    MailboxReply whole;
+    EXPECT_TRUE(ReadFrame(other.get(), &whole, kMaxMailboxFrame).ok());
+    EXPECT_EQ(whole.value().size(), reply.value().size());
+    loop_.Post([&] { observed_.rooms = -1; });
+  });
+  RunUntil(&loop_, [&] { return observed_.rooms == -1; });
+  reader.join();
+}
+
+TEST_F(HostMailboxTest, AllMailboxesTogetherHaveAShareOfTheDescriptors) {
+  HostMailbox::max_connections_of_all = 3;
+  OpenMailbox();
+  std::vector<UniqueFd> taken;
+  for (int i = 0; i < 3; ++i) {
+    taken.push_back(Call("f"));
+    Settle();
+  }
+  EXPECT_FALSE(HasOne(line_));
+  taken.pop_back();
+  RunUntil(&loop_, [&] { return observed_.gone.size() == 1; });
+  const UniqueFd next = Call("f");
+  RunUntil(&loop_, [&] { return observed_.requests.size() == 4; });
+  HostMailbox::max_connections_of_all = 0;
 }
 
 TEST_F(HostMailboxTest, WhatWasPostedBeforeAnEndIsTold) {

@@ -230,6 +230,32 @@ TEST_F(InterpreterRequestsTest, AsManyAsASandboxMayHave) {
   EXPECT_EQ(Ask(NewSpawn("")).failure().reason(), MailboxFailure::REASON_TOO_MANY);
 }
 
+TEST_F(InterpreterRequestsTest, SpawnsTakeTurns) {
+  factory_.answer_interpreters = false;
+  const int64_t first = main().Say(NewSpawn("first"));
+  const int64_t second = main().Say(NewSpawn("second"));
+  const int64_t third = main().Say(NewSpawn("third"));
+  loop_.Run();
+  EXPECT_TRUE(interpreters_.Get(home_ + "/interpreters/first").ok());
+  EXPECT_FALSE(interpreters_.Get(home_ + "/interpreters/second").ok()) << "it waits";
+  main().SayGone(second);
+  main().SayGone(first);
+  EXPECT_THAT(guest_->abandoned_interpreters, SizeIs(1)) << "the second was not begun";
+  EXPECT_TRUE(interpreters_.Get(home_ + "/interpreters/third").ok()) << "and so it is its turn";
+  EXPECT_FALSE(main().answers.contains(third));
+}
+
+TEST_F(InterpreterRequestsTest, SpawnsThatWaitAreBounded) {
+  factory_.answer_interpreters = false;
+  for (size_t i = 0; i <= SpawnTurns::kMaximumWaiting; ++i) {
+    const int64_t number = main().Say(NewSpawn(""));
+    EXPECT_FALSE(main().answers.contains(number));
+  }
+  EXPECT_EQ(Ask(NewSpawn("")).failure().reason(), MailboxFailure::REASON_TOO_MANY);
+  EXPECT_TRUE(sandboxes_.Delete(home_).ok());
+  loop_.Run();
+}
+
 TEST_F(InterpreterRequestsTest, ASpawnNobodyWaitsForIsCalledBack) {
   factory_.answer_interpreters = false;
   const int64_t number = main().Say(NewSpawn("other"));

@@ -102,6 +102,24 @@ TEST_F(LogTest, HasOneLineForEachExecution) {
   EXPECT_THAT(text, Not(HasSubstr("what the guest said")));
 }
 
+TEST_F(LogTest, CallsOfCodeInsideAreForThoseWhoLookForThem) {
+  Log log = Make(LogFormat::kText, Severity::kInfo);
+  ServiceLog observer(&log);
+  const std::string none;
+  for (const absl::Status& status : {absl::OkStatus(), absl::UnavailableError("gone")}) {
+    core::ExecutionRecord record{.name = none,
+                                 .request_id = none,
+                                 .template_name = none,
+                                 .interpreter = none,
+                                 .status = status,
+                                 .setup_error = none,
+                                 .outcome = v1::Outcome::default_instance(),
+                                 .is_inner = true};
+    observer.OnExecutionEnded(record);
+    EXPECT_EQ(Text(), "");
+  }
+}
+
 TEST_F(LogTest, TellsOurFaultsFromCallers) {
   Log log = Make(LogFormat::kText);
   ServiceLog observer(&log);

@@ -1,5 +1,7 @@
 // MessageService through a real gRPC server; the interpreter's mailbox is the test's.
 
+#include <sys/socket.h>
+
 #include <functional>
 #include <memory>
 #include <string>
@@ -8,6 +10,8 @@
 #include <vector>
 
 #include "gmock/gmock.h"
+#include "grpcpp/create_channel_posix.h"
+#include "grpcpp/server_posix.h"
 #include "gtest/gtest.h"
 #include "sandbox/clone/value.h"
 #include "tests/unit/service_rpc/test_server.h"
@@ -448,8 +452,54 @@ TEST_F(ImpatientMessageServiceTest, AClientThatIsRefusedAndDoesNotReadIsCutOff) 
   EXPECT_EQ(server_.calls().statuses().back(), absl::StatusCode::kInvalidArgument);
 }
 
-// What gRPC does with a read that is begun after the end: the loop may vote for one and then end
-// the call before the second vote is given.
+// The loop may vote for a read and then end the call before the second vote is given, so gRPC has to take a
+// read that is begun after the end: it ends at once, and so does the call.
+TEST(ReadAfterTheEndTest, IsTakenByGrpc) {
+  class Late final : public grpc::ServerBidiReactor<ConnectRequest, ConnectResponse> {
+   public:
+    Late() { StartRead(&request_); }
+    void OnReadDone(bool ok) override {
+      reads.push_back(ok);
+      if (!ok) return;
+      Finish(grpc::Status::OK);
+      StartRead(&request_);
+    }
+    void OnDone() override { done.Notify(); }
+    absl::Notification done;
+    std::vector<bool> reads;
+
+   private:
+    ConnectRequest request_;
+  } late;
+  class Service final : public v1::MessageService::CallbackService {
+   public:
+    explicit Service(Late* late) : late_(late) {}
+    grpc::ServerBidiReactor<ConnectRequest, ConnectResponse>* Connect(
+        grpc::CallbackServerContext*) override {
+      return late_;
+    }
+
+   private:
+    Late* const late_;
+  } service(&late);
+  grpc::ServerBuilder builder;
+  builder.RegisterService(&service);
+  const std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  int ends[2];
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends), 0);
+  grpc::AddInsecureChannelFromFd(server.get(), ends[0]);
+  const auto stub = v1::MessageService::NewStub(grpc::CreateInsecureChannelFromFd("test", ends[1]));
+  grpc::ClientContext context;
+  const auto stream = stub->Connect(&context);
+  EXPECT_TRUE(stream->Write(ConnectRequest()));
+  EXPECT_TRUE(late.done.WaitForNotificationWithTimeout(absl::Seconds(10)));
+  EXPECT_THAT(late.reads, ElementsAre(true, false));
+  ConnectResponse response;
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+  server->Shutdown();
+}
+
 TEST_F(MessageServiceTest, EndsThatMeetReadsLeaveNothing) {
   for (int i = 0; i < 200; ++i) {
     auto stream = Connect();
