@@ -112,15 +112,18 @@ absl::StatusOr<UniqueFd> HostInbox::OpenReceiver() {
   return copy;
 }
 
+void HostInbox::OnReceiverTaken() {
+  if (!receiver_) return;
+  // It may be the last one, and others in the sandbox may have sent into it whatever they like.
+  std::vector<UniqueFd> closed;
+  closed.push_back(std::move(receiver_));
+  CloseBeside(std::move(closed));
+}
+
 void HostInbox::Close() {
   is_closed_ = true;
   sender_.reset();
-  if (receiver_) {
-    // Nobody has opened it, and others in the sandbox may have sent into it whatever they like.
-    std::vector<UniqueFd> last;
-    last.push_back(std::move(receiver_));
-    CloseBeside(std::move(last));
-  }
+  OnReceiverTaken();
   queue_.clear();
   queued_bytes_ = 0;
 }

@@ -40,7 +40,7 @@ class HostInbox {
 
   // The receiving end, for the interpreter: again and again until it is known to have it. FAILED_PRECONDITION then.
   absl::StatusOr<UniqueFd> OpenReceiver();
-  void OnReceiverTaken() { receiver_.reset(); }
+  void OnReceiverTaken();
 
   // Whoever sends learns that nobody reads.
   void Close();

@@ -15,7 +15,7 @@ using internal::v1::MailboxReply;
 
 }  // namespace
 
-void HostCalls::Begin(int64_t request, internal::v1::CallHost call) {
+void HostCalls::Begin(int64_t request, internal::v1::CallHost call, uint64_t posts) {
   if (!options_.functions.contains(call.function())) {
     context_.observer->OnHostCall(HostCallResult::kNotOffered, absl::ZeroDuration());
     return context_.answer(request,
@@ -25,6 +25,7 @@ void HostCalls::Begin(int64_t request, internal::v1::CallHost call) {
   }
   Call& begun = calls_[request];
   begun.call = std::move(call);
+  begun.posts = posts;
   begun.since = context_.loop->Now();
   begun.timer = context_.loop->CallAfter(options_.timeout, [this, request] { OnTimeout(request); });
   waiting_.push_back(request);
@@ -38,13 +39,14 @@ std::optional<HostCallCancelled> HostCalls::TakeCancelled() {
   return cancelled;
 }
 
-std::optional<HostCall> HostCalls::Take() {
+std::optional<HostCall> HostCalls::Take(uint64_t posts) {
   if (waiting_.empty() || open_.size() >= static_cast<size_t>(options_.maximum)) {
     return std::nullopt;
   }
   const int64_t request = waiting_.front();
-  waiting_.pop_front();
   Call& call = calls_.at(request);
+  if (call.posts > posts) return std::nullopt;
+  waiting_.pop_front();
   call.number = ++last_number_;
   open_.emplace(call.number, request);
   return HostCall{call.number, std::move(call.call)};

@@ -67,8 +67,8 @@ class HostCalls {
   HostCalls& operator=(const HostCalls&) = delete;
   ~HostCalls() { Close("the client has gone"); }
 
-  // From the interpreter.
-  void Begin(int64_t request, internal::v1::CallHost call);
+  // From the interpreter. `posts` of its messages come before it.
+  void Begin(int64_t request, internal::v1::CallHost call, uint64_t posts);
   void Abandon(int64_t request);
 
   // From the client. HOST_CALL_UNKNOWN; an answer that crossed its cancellation is dropped.
@@ -76,7 +76,8 @@ class HostCalls {
 
   // What the client is to be told next, of each kind.
   std::optional<HostCallCancelled> TakeCancelled();
-  std::optional<HostCall> Take();
+  // Of calls, one behind no more than so many messages.
+  std::optional<HostCall> Take(uint64_t posts);
 
   // No answer will come any more: offers nothing from here on.
   void Close(const std::string& why);
@@ -86,6 +87,7 @@ class HostCalls {
  private:
   struct Call {
     int64_t number = 0;  // 0 while it waits
+    uint64_t posts = 0;
     internal::v1::CallHost call;
     absl::Time since;
     sandbox::Loop::TimerId timer = 0;

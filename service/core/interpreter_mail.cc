@@ -35,6 +35,7 @@ void InterpreterMail::Begin(sandbox::Mailbox* mailbox) {
   // What an earlier start posted is nobody's any more.
   waiting_.clear();
   waiting_bytes_ = 0;
+  taken_posts_ = posts_;
   posts_paused_ = false;
   mailbox_->SetObserver(this);
   if (connection_ != nullptr) connection_->OnInboxRoom();
@@ -127,6 +128,7 @@ void InterpreterMail::Leave(MessageConnection* connection) {
 
 bool InterpreterMail::OnPost(std::string clone, std::shared_ptr<void> held) {
   waiting_bytes_ += clone.size() + sandbox::Mailbox::kMessageOverheadBytes;
+  ++posts_;
   waiting_.push_back({std::move(clone), std::move(held)});
   if (connection_ != nullptr) connection_->listener_->OnMessages();
   posts_paused_ = waiting_bytes_ >= kMaxWaitingBytes;
@@ -137,6 +139,7 @@ std::optional<PostedMessage> InterpreterMail::TakeWaiting() {
   if (waiting_.empty()) return std::nullopt;
   PostedMessage message = std::move(waiting_.front());
   waiting_.pop_front();
+  ++taken_posts_;
   waiting_bytes_ -= message.clone.size() + sandbox::Mailbox::kMessageOverheadBytes;
   context_.observer->OnMessage(MessageDirection::kOut, message.clone.size());
   // Not already when it was posted: code alone must not keep its sandbox from being idle.
@@ -153,7 +156,7 @@ std::optional<PostedMessage> InterpreterMail::TakeWaiting() {
 void InterpreterMail::OnRequest(int64_t number, MailboxRequest request) {
   if (!request.has_call_host()) return PassOn(number, std::move(request));
   if (connection_ != nullptr) {
-    return connection_->calls_.Begin(number, std::move(*request.mutable_call_host()));
+    return connection_->calls_.Begin(number, std::move(*request.mutable_call_host()), posts_);
   }
   context_.observer->OnHostCall(HostCallResult::kNotOffered, absl::ZeroDuration());
   mailbox_->Answer(number, FailureReply(MailboxFailure::REASON_NOT_FOUND,

@@ -95,6 +95,9 @@ class InterpreterMail final : public sandbox::MailboxObserver,
   MessageConnection* connection_ = nullptr;
   std::deque<PostedMessage> waiting_;  // posts, for a client
   size_t waiting_bytes_ = 0;
+  // Of all starts; those that waited at the end of one are taken.
+  uint64_t posts_ = 0;
+  uint64_t taken_posts_ = 0;
   bool posts_paused_ = false;
   std::map<int64_t, GuestRequests::AbandonFunction> passed_on_;  // what is to be answered
 };

@@ -32,8 +32,9 @@ std::optional<MessageEvent> MessageConnection::Take() {
   }
   if (returned_credit_ >= kLeastCredit) return PostCredit{std::exchange(returned_credit_, 0)};
   if (auto cancelled = calls_.TakeCancelled()) return *cancelled;
+  // Behind what was posted before it, and not behind what is posted all the time.
+  if (auto call = calls_.Take(mail_->taken_posts_)) return *std::move(call);
   if (auto message = mail_->TakeWaiting()) return *std::move(message);
-  if (auto call = calls_.Take()) return *std::move(call);
   return std::nullopt;
 }
 

@@ -66,7 +66,7 @@ class MessageConnection {
   MessageConnection(const MessageConnection&) = delete;
   MessageConnection& operator=(const MessageConnection&) = delete;
 
-  // What the client is to be told next, in order: credit, cancellations, messages, calls.
+  // What the client is to be told next, in order: credit, cancellations, messages and calls.
   std::optional<MessageEvent> Take();
   // Why nothing will come any more, once all that waited has been taken.
   bool AtEnd() const { return !end_.ok() && left_.empty(); }

@@ -207,6 +207,16 @@ TEST_F(MessageTest, AHostCallIsAnswered) {
   EXPECT_THAT(observer_.host_calls, ElementsAre(HostCallResult::kReturned));
 }
 
+TEST_F(MessageTest, ACallIsToldBehindWhatWasPostedBeforeItAndNothingElse) {
+  const auto connection = Connect();
+  EXPECT_TRUE(mailbox().SayPost("before"));
+  mailbox().SayCallHost("f");
+  EXPECT_TRUE(mailbox().SayPost("after"));
+  EXPECT_EQ(Expect<PostedMessage>(connection->Take()).clone, "before");
+  EXPECT_EQ(Expect<HostCall>(connection->Take()).call.function(), "f");
+  EXPECT_EQ(Expect<PostedMessage>(connection->Take()).clone, "after");
+}
+
 TEST_F(MessageTest, OnlyWhatIsOfferedIsCalled) {
   EXPECT_EQ(FailureOf(mailbox().SayCallHost("f")), MailboxFailure::REASON_NOT_FOUND);
   const auto connection = Connect();
