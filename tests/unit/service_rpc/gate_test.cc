@@ -47,7 +47,9 @@ grpc::Status Call(const std::shared_ptr<grpc::Channel>& channel, const std::stri
   bool ok = false;
   call->StartCall(nullptr);
   queue.Next(&tag, &ok);
-  call->WriteLast(grpc::ByteBuffer(), grpc::WriteOptions(), nullptr);
+  // A ByteBuffer without a slice is no message at all.
+  const grpc::Slice empty;
+  call->WriteLast(grpc::ByteBuffer(&empty, 1), grpc::WriteOptions(), nullptr);
   queue.Next(&tag, &ok);
   grpc::Status status;
   call->Finish(&status, nullptr);
