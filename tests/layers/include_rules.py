@@ -34,7 +34,7 @@ MESSAGES = ("cloister/v1/", "cloister/internal/v1/", "google/rpc/")
 
 # What service/ sees of sandbox/.
 SEAM = (
-    "sandbox/guest_program.h", "sandbox/interpreter.h", "sandbox/mailbox.h", "sandbox/program_runner.h",
+    "sandbox/guest_program.h", "sandbox/interpreter.h", "sandbox/mailbox.h", "sandbox/named_channel.h", "sandbox/program_runner.h",
     "sandbox/sandbox.h",
 )  # fmt: skip
 

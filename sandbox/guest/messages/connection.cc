@@ -118,7 +118,8 @@ HostConnection::Reading HostConnection::ReadSome() {
     problem_ = is_gone ? kGone : std::string(SyscallError("read a reply").message());
     return Reading::kEnd;
   }
-  if (message.msg_controllen > 0 && descriptors_.empty()) descriptors_ = TakeDescriptors(&message);
+  if (message.msg_controllen > 0 && descriptors_.empty())
+    descriptors_ = sandbox::TakeDescriptors(&message);
   std::string_view bytes(piece, static_cast<size_t>(size));
   while (!bytes.empty() && !reply_.has_value()) {
     if (!decoder_.Consume(&bytes).ok()) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cloister/internal/v1/mailbox.pb.h"
@@ -47,6 +48,7 @@ class HostConnection {
   bool ReadReply(const Deadline& deadline, internal::v1::MailboxReply* reply);
   // What came with it; -1 where nothing did.
   UniqueFd TakeDescriptor();
+  std::vector<UniqueFd> TakeDescriptors() { return std::exchange(descriptors_, {}); }
 
  private:
   enum class Sending { kDone, kGone, kFailed };

@@ -9,6 +9,7 @@
 #include "sandbox/guest/messages/call_type.h"
 #include "sandbox/guest/messages/connection.h"
 #include "sandbox/guest/messages/message_errors.h"
+#include "sandbox/guest/messages/named_channel.h"
 #include "sandbox/guest/messages/port_clones.h"
 #include "sandbox/guest/messages/port_types.h"
 
@@ -154,7 +155,8 @@ PyMethodDef functions[] = {{"port_end", PortEnd, METH_VARARGS, nullptr},
                            {"close_mailbox", CloseMailbox, METH_NOARGS, nullptr},
                            {"forget_other_threads", ForgetOtherThreads, METH_NOARGS, nullptr},
                            {"new_channel", NewChannelOf, METH_VARARGS, nullptr},
-                           {"register_port", RegisterPort, METH_VARARGS, nullptr}};
+                           {"register_port", RegisterPort, METH_VARARGS, nullptr},
+                           {"remove_named_channel", RemoveNamedChannel, METH_O, nullptr}};
 
 }  // namespace
 

@@ -14,6 +14,7 @@ namespace cloister::sandbox {
 //   open_inbox(class), open_port(class, interpreter, timeout): a port of a class of messages.py
 //   post_to_client(value, timeout, lock): a lock of threads, which it holds while it sends
 //   close_mailbox(), forget_other_threads(): of what a fork has inherited
+//   remove_named_channel(name)
 //   register_ports((channel_class, sender_class, receiver_class)), which clones are made of
 PyObject* MessageFunctions(PyObject*, PyObject*);
 

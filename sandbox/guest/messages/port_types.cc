@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "sandbox/guest/messages/arguments.h"
 #include "sandbox/guest/messages/loop_waits.h"
 #include "sandbox/guest/messages/message_errors.h"
+#include "sandbox/guest/messages/named_channel.h"
 
 namespace cloister::sandbox {
 namespace {
@@ -215,34 +217,39 @@ PyObject* GetClosed(PyObject* self, void*) {
 
 // ---- types --------------------------------------------------------------------------------------
 
-PyObject* MakeChannel(PyTypeObject* type, long capacity) {
-  if (capacity > kMaxChannelCapacity) {
-    PyErr_Format(PyExc_ValueError, "a Channel is for at most %lld messages",
-                 static_cast<long long>(kMaxChannelCapacity));
+// False with a Python exception set; `bound` is what it says, and nothing where it is to be
+// whatever the channel of that name has.
+bool ParseBound(PyObject* capacity, bool is_named, std::optional<uint32_t>* bound) {
+  if (capacity == nullptr || (capacity == Py_None && is_named)) return true;
+  const long wished = PyLong_AsLong(capacity);
+  if (wished == -1 && PyErr_Occurred() != nullptr) return false;
+  if (wished > kMaxChannelCapacity) {
+    PyErr_Format(PyExc_ValueError, "a Channel is for at most %u messages", kMaxChannelCapacity);
+    return false;
+  }
+  // Below 0 is how queues say that they are without bound.
+  *bound = static_cast<uint32_t>(std::max(wished, 0L));
+  return true;
+}
+
+// As Channel(capacity), or with the name that queues have for that; one with a name is the host's.
+PyObject* NewChannel(PyTypeObject* type, PyObject* arguments, PyObject* names) {
+  static const char* const keywords[] = {"capacity", "name", "maxsize", nullptr};
+  PyObject* capacity = nullptr;
+  PyObject* maxsize = nullptr;
+  const char* name = nullptr;
+  std::optional<uint32_t> bound;
+  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|Oz$O:Channel", const_cast<char**>(keywords),
+                                   &capacity, &name, &maxsize) ||
+      !ParseBound(maxsize != nullptr ? maxsize : capacity, name != nullptr, &bound)) {
     return nullptr;
   }
   PyRef self = PyRef::Steal(NewPort(type));
-  // Below 0 is how queues say that they are without bound.
-  if (!self || !PortOf(self.get()).Open(static_cast<uint32_t>(std::max(capacity, 0L)))) {
-    return nullptr;
-  }
-  return self.release();
-}
-
-// As Channel(capacity), or with the name that queues have for it.
-PyObject* NewChannel(PyTypeObject* type, PyObject* arguments, PyObject* names) {
-  static const char* const keywords[] = {"capacity", "maxsize", nullptr};
-  long capacity = 0;
-  PyObject* maxsize = nullptr;
-  if (!PyArg_ParseTupleAndKeywords(arguments, names, "|l$O:Channel", const_cast<char**>(keywords),
-                                   &capacity, &maxsize)) {
-    return nullptr;
-  }
-  if (maxsize != nullptr) {
-    capacity = PyLong_AsLong(maxsize);
-    if (capacity == -1 && PyErr_Occurred() != nullptr) return nullptr;
-  }
-  return MakeChannel(type, capacity);
+  if (!self) return nullptr;
+  Port& port = PortOf(self.get());
+  const bool is_there =
+      name == nullptr ? port.Open(bound.value_or(0)) : OpenNamedChannel(name, bound, &port);
+  return is_there ? self.release() : nullptr;
 }
 
 PyObject* RefuseNew(PyTypeObject* type, PyObject*, PyObject*) {
@@ -376,12 +383,14 @@ bool AddPortTypes(PyObject* names) {
 
 PyObject* NewChannelOf(PyObject*, PyObject* arguments) {
   PyObject* type;
-  long capacity;
-  if (!PyArg_ParseTuple(arguments, "O!l:new_channel", &PyType_Type, &type, &capacity) ||
-      !CheckPortClass(type)) {
+  PyObject* capacity;
+  std::optional<uint32_t> bound;
+  if (!PyArg_ParseTuple(arguments, "O!O:new_channel", &PyType_Type, &type, &capacity) ||
+      !CheckPortClass(type) || !ParseBound(capacity, false, &bound)) {
     return nullptr;
   }
-  return MakeChannel(reinterpret_cast<PyTypeObject*>(type), capacity);
+  PyRef self = PyRef::Steal(NewPort(reinterpret_cast<PyTypeObject*>(type)));
+  return self && PortOf(self.get()).Open(bound.value_or(0)) ? self.release() : nullptr;
 }
 
 PyObject* PortEnd(PyObject*, PyObject* arguments) {

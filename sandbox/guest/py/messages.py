@@ -122,7 +122,11 @@ class Channel(_Receives, ChannelType):
     Of `capacity` messages at most; 0: as many as the kernel's buffer holds, some hundred small ones. A Channel, and
     its single ends, can be sent in messages, and the receiver has the very same channel then. It is closed for
     receivers when nobody has a Channel or `sender` of it any more, and for senders when nobody has a Channel or
-    `receiver`."""
+    `receiver`.
+
+    With a `name` it is the one of that name, in all interpreters of the sandbox: whoever asks first makes it, and
+    ValueError where it was made with another capacity than is asked for. It stays, with what is in it, until
+    remove_channel() or the sandbox's end, though all who have it close theirs."""
 
     __slots__ = ("__weakref__",)
 
@@ -135,6 +139,12 @@ class Channel(_Receives, ChannelType):
     def receiver(self):
         """A new Receiver of this Channel."""
         return port_end(Receiver, self, False)
+
+
+def remove_channel(name):
+    """Makes the name of a Channel free again. Who has that Channel goes on using it; LookupError where there is
+    none."""
+    remove_named_channel(name)
 
 
 for _class in (Sender, Receiver, Channel):

@@ -59,6 +59,7 @@ _LAZY = {
     "inbox": "messages",
     "on_message": "messages",
     "post": "messages",
+    "remove_channel": "messages",
     "spawn_interpreter": "calls",
     "start_call": "calls",
 }

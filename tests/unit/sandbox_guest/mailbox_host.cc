@@ -1,6 +1,7 @@
 #include "tests/unit/sandbox_guest/mailbox_host.h"
 
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -27,7 +28,7 @@ std::string Clone(const v1::Value& value) {
   return clone.value_or("");
 }
 
-void SendDescriptor(int socket, int descriptor) {
+bool SendDescriptor(int socket, int descriptor) {
   char byte = 0;
   iovec data = {&byte, 1};
   msghdr message = {};
@@ -35,7 +36,7 @@ void SendDescriptor(int socket, int descriptor) {
   message.msg_iovlen = 1;
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   AttachDescriptors({&descriptor, 1}, control, &message);
-  (void)sendmsg(socket, &message, MSG_NOSIGNAL);
+  return sendmsg(socket, &message, MSG_NOSIGNAL) >= 0;
 }
 
 }  // namespace
@@ -63,7 +64,7 @@ MailboxHost::MailboxHost(SessionClient* client) {
     int line[2];
     EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line), 0);
     const UniqueFd theirs(line[1]);
-    SendDescriptor(door.get(), theirs.get());
+    EXPECT_TRUE(SendDescriptor(door.get(), theirs.get()));
     line_ = Keep(UniqueFd(line[0]));
     for (int i = 0; i < 2; ++i) Offer();
   };
@@ -103,8 +104,10 @@ void MailboxHost::Offer() {
   int pair[2];
   EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
   const UniqueFd theirs(pair[1]);
-  const int ours = Keep(UniqueFd(pair[0]));
-  SendDescriptor(line_, theirs.get());
+  UniqueFd ours_fd(pair[0]);
+  // Who has ended needs no other one.
+  if (!SendDescriptor(line_, theirs.get())) return;
+  const int ours = Keep(std::move(ours_fd));
   Start([this, ours] { Serve(ours); });
 }
 
@@ -141,6 +144,8 @@ void MailboxHost::Serve(int connection) {
       reply.mutable_descriptor_sent();
       Answer(connection, reply, {fd});
     }
+  } else if (request.has_open_channel()) {
+    ServeChannel(connection, request.open_channel());
   } else if (Reply answered = answer(request); answered.has_value()) {
     Answer(connection, *answered);
   } else {
@@ -186,6 +191,25 @@ void MailboxHost::HoldAnswers(bool holds) {
   const std::lock_guard<std::mutex> lock(mutex_);
   holds_answers_ = holds;
   changed_.notify_all();
+}
+
+void MailboxHost::ServeChannel(int connection, const internal::v1::OpenChannel& wish) {
+  std::unique_lock<std::mutex> lock(mutex_);
+  std::vector<UniqueFd>& ends = channels_[wish.name()];
+  if (ends.empty()) {
+    int pair[2];
+    EXPECT_EQ(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    for (const int end : pair) ends.emplace_back(end);
+    if (wish.capacity() != 0) {
+      ends.emplace_back(eventfd(wish.capacity(), EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE));
+    }
+  }
+  std::vector<int> numbers;
+  for (const UniqueFd& end : ends) numbers.push_back(end.get());
+  MailboxReply reply;
+  reply.mutable_channel_sent()->set_capacity(numbers.size() == 2 ? 0 : wish.capacity());
+  lock.unlock();
+  Answer(connection, reply, numbers);
 }
 
 void MailboxHost::AddPeer(const std::string& name, MailboxHost* host) {

@@ -73,6 +73,7 @@ class MailboxHost {
   bool IsOver();
   void Serve(int connection);
   void ServePosts(int connection);
+  void ServeChannel(int connection, const internal::v1::OpenChannel& wish);
   bool Reads();
   void Answer(int connection, const internal::v1::MailboxReply& reply, std::vector<int> fds = {});
   void Start(std::function<void()> run);
@@ -83,6 +84,7 @@ class MailboxHost {
 
   std::mutex mutex_;
   std::map<std::string, int> peers_;  // their sending ends
+  std::map<std::string, std::vector<UniqueFd>> channels_;
   std::condition_variable changed_;
   std::vector<std::string> posts_;
   bool reads_posts_ = true;
