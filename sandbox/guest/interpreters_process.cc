@@ -17,6 +17,7 @@
 #include "sandbox/guest/interrupts.h"
 #include "sandbox/guest/memory_account.h"
 #include "sandbox/guest/python_object.h"
+#include "sandbox/guest/shared/offers.h"
 #include "sandbox/linux/rlimits.h"
 #include "sandbox/wire/frame.h"
 
@@ -47,6 +48,7 @@ absl::Status SetUp(const internal::v1::ServeInterpreters& request) {
   }
   mallopt(M_ARENA_MAX, kMallocArenas);
   CountMemory();
+  (void)Offers::OfProcess().Enable();
   CLOISTER_RETURN_IF_ERROR(InstallInterruptSignal());
   return ApplyProgramRlimits(request.limits());
 }
@@ -83,8 +85,10 @@ class InterpretersProcess {
         interpreter->Interrupt();
         is_any_ending = true;
       }
-      pollfd polled = {channel_, POLLIN, 0};
-      if (poll(&polled, 1, is_any_ending ? kEndingMilliseconds : -1) > 0) return absl::OkStatus();
+      pollfd polled[] = {{channel_, POLLIN, 0}, {Offers::OfProcess().descriptor(), POLLIN, 0}};
+      if (poll(polled, 2, is_any_ending ? kEndingMilliseconds : -1) <= 0) continue;
+      if (polled[0].revents != 0) return absl::OkStatus();
+      (void)Offers::OfProcess().Serve();
     }
   }
 

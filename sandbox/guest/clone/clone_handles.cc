@@ -10,10 +10,8 @@
 namespace cloister::sandbox {
 namespace {
 
-constexpr size_t kFirstKind = static_cast<size_t>(CloneKind::kSharedBuffer);
-
-// By kind; null for those that nobody has added.
-const CloneHandleType* types[kCloneKindCount - kFirstKind];
+// Null behind the last.
+const CloneHandleType* types[8];
 
 bool Refuse(PyObject* exception, Py_ssize_t index, const std::string& problem) {
   if (exception == nullptr) return false;
@@ -24,7 +22,9 @@ bool Refuse(PyObject* exception, Py_ssize_t index, const std::string& problem) {
 }  // namespace
 
 void AddCloneHandleType(const CloneHandleType* type) {
-  types[static_cast<size_t>(type->kind) - kFirstKind] = type;
+  size_t at = 0;
+  while (types[at] != nullptr) ++at;
+  types[at] = type;
 }
 
 const CloneHandleType* FindCloneHandleType(PyTypeObject* type) {
@@ -34,8 +34,14 @@ const CloneHandleType* FindCloneHandleType(PyTypeObject* type) {
   return nullptr;
 }
 
-const CloneHandleType* FindCloneHandleType(CloneKind kind) {
-  return IsHandle(kind) ? types[static_cast<size_t>(kind) - kFirstKind] : nullptr;
+const CloneHandleType* FindCloneHandleType(CloneKind kind, std::string_view name) {
+  const CloneHandleType* found = nullptr;
+  for (const CloneHandleType* handle : types) {
+    if (handle == nullptr || handle->kind != kind) continue;
+    if (handle->role != nullptr && name == handle->role) return handle;
+    if (handle->role == nullptr) found = handle;
+  }
+  return found;
 }
 
 CloneHandles::CloneHandles(std::vector<UniqueFd> received) {
@@ -98,7 +104,10 @@ bool CloneHandles::CheckComplete() const {
   const Here here;
   Py_ssize_t index = 0;
   for (const Handover& handover : handovers_) {
-    if (std::find(objects_.begin(), objects_.end(), handover.object.get(here)) == objects_.end()) {
+    const auto is_in = [object = handover.object.get(here)](const std::vector<PyObject*>& objects) {
+      return std::find(objects.begin(), objects.end(), object) != objects.end();
+    };
+    if (!is_in(objects_) && !is_in(contents_)) {
       return Refuse(PyExc_ValueError, index, "is not in the message");
     }
     ++index;

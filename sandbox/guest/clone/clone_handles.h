@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/base/unique_fd.h"
@@ -44,11 +45,16 @@ struct CloneHandle {
 // of an interpreter, from any.
 struct CloneHandleType {
   CloneKind kind = CloneKind::kSharedBuffer;
+  // Of a PORT: the only role that is its; null for all that are nobody else's.
+  const char* role = nullptr;
   // Whether it is a class of the calling interpreter for this kind; no exception.
   bool (*owns)(PyTypeObject* type) = nullptr;
   // What the object is. False with `problem` filled, which reads "Channel that was closed cannot be
   // cloned", and no exception. Runs no Python code.
   bool (*describe)(PyObject* object, CloneHandle* handle, std::string* problem) = nullptr;
+  // Null where all objects are handles. What is cloned in the object's place, borrowed, or null
+  // where it is a handle; no exception. Runs no Python code.
+  PyObject* (*content)(PyObject* object, bool is_handed_over) = nullptr;
   // An object of what a peer sent, of which nothing is trusted.
   PyRef (*make)(CloneHandle handle) = nullptr;
   // Null where objects cannot be handed over. From the first on, which may fail, nobody but that
@@ -57,12 +63,13 @@ struct CloneHandleType {
   void (*end_handover)(PyObject* object, bool was_sent) = nullptr;
 };
 
-// Once for each kind, before CPython starts. It lives as long as the process.
+// Once for each kind and role, before CPython starts. It lives as long as the process.
 void AddCloneHandleType(const CloneHandleType* type);
 
-// Null, without an exception, where the class is none of them, or the kind is nobody's.
+// Null, without an exception, where the class is none of them, or the kind, with the name in it, is
+// nobody's.
 const CloneHandleType* FindCloneHandleType(PyTypeObject* type);
-const CloneHandleType* FindCloneHandleType(CloneKind kind);
+const CloneHandleType* FindCloneHandleType(CloneKind kind, std::string_view name);
 
 class CloneHandles {
  public:
@@ -91,6 +98,10 @@ class CloneHandles {
   bool IsHandedOver(PyObject* object) const;
   void Add(PyObject* object, OpenDescriptor descriptor);
   void Truncate(size_t count);
+  // Of what is handed over, those whose content is in the clone.
+  void AddContent(PyObject* object) { contents_.push_back(object); }
+  size_t content_count() const { return contents_.size(); }
+  void TruncateContents(size_t count) { contents_.resize(count); }
   // Whether all that is handed over was added.
   bool CheckComplete() const;
 
@@ -108,7 +119,8 @@ class CloneHandles {
   void End(bool was_sent);
 
   std::vector<OpenDescriptor> descriptors_;
-  std::vector<PyObject*> objects_;  // of whom the descriptors are; the value holds them
+  std::vector<PyObject*> objects_;   // of whom the descriptors are; the value holds them
+  std::vector<PyObject*> contents_;  // handed over, as is the next
   std::vector<Handover> handovers_;
 };
 

@@ -43,13 +43,12 @@ bool CloneDecoder::HandleFields(CloneKind kind, uint64_t count, CloneHandle* han
 }
 
 PyRef CloneDecoder::Handle(CloneKind kind, uint64_t count) {
-  const CloneHandleType* type = FindCloneHandleType(kind);
-  if (handles_ == nullptr || type == nullptr) {
-    return PyRef::Steal(Damaged("a handle that cannot come from there"));
-  }
+  constexpr char kStrange[] = "a handle that cannot come from there";
+  if (handles_ == nullptr) return PyRef::Steal(Damaged(kStrange));
   CloneHandle handle;
   if (!HandleFields(kind, count, &handle)) return PyRef();
-  return type->make(std::move(handle));
+  const CloneHandleType* type = FindCloneHandleType(kind, handle.name);
+  return type == nullptr ? PyRef::Steal(Damaged(kStrange)) : type->make(std::move(handle));
 }
 
 }  // namespace cloister::sandbox

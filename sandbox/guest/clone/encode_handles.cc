@@ -23,13 +23,19 @@ size_t FieldCount(const CloneHandle& handle, CloneKind kind) {
 }  // namespace
 
 bool CloneEncoder::Handle(PyObject* object, const CloneHandleType& type) {
+  CloneHandle handle;
+  handle.is_handed_over = handles_ != nullptr && handles_->IsHandedOver(object);
+  if (type.content != nullptr) {
+    if (PyObject* content = type.content(object, handle.is_handed_over); content != nullptr) {
+      if (handle.is_handed_over) handles_->AddContent(object);
+      return Field(PyRef::Borrow(content));
+    }
+  }
   if (handles_ == nullptr) {
     return Refuse(absl::StrCat(TypeName(Py_TYPE(object)), " cannot leave its sandbox"));
   }
   const bool is_shared = Py_REFCNT(object) > 1;
-  CloneHandle handle;
   std::string problem;
-  handle.is_handed_over = handles_->IsHandedOver(object);
   if (!type.describe(object, &handle, &problem)) return Refuse(std::move(problem));
   const Start start = BeginObject(object, type.kind, FieldCount(handle, type.kind), Exists::kLater);
   if (start != Start::kNew) return start == Start::kReference;

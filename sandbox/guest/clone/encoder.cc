@@ -61,8 +61,13 @@ bool CloneEncoder::Exceeds(std::string problem) {
 }
 
 CloneEncoder::Mark CloneEncoder::Here() const {
-  return {out_.size(),   memo_.count(), values_, buffers_.size(), buffer_bytes_,
-          handles_ == nullptr ? 0 : handles_->count()};
+  return {out_.size(),
+          memo_.count(),
+          values_,
+          buffers_.size(),
+          buffer_bytes_,
+          handles_ == nullptr ? 0 : handles_->count(),
+          handles_ == nullptr ? 0 : handles_->content_count()};
 }
 
 bool CloneEncoder::GoBack(const Mark& mark) {
@@ -70,7 +75,10 @@ bool CloneEncoder::GoBack(const Mark& mark) {
   values_ = mark.values;
   buffers_.resize(mark.buffers);
   buffer_bytes_ = mark.buffer_bytes;
-  if (handles_ != nullptr) handles_->Truncate(mark.descriptors);
+  if (handles_ != nullptr) {
+    handles_->Truncate(mark.descriptors);
+    handles_->TruncateContents(mark.contents);
+  }
   path_.Clear();
   problem_.clear();
   if (memo_.Forget(mark.numbers)) return true;

@@ -168,6 +168,7 @@ class CloneEncoder {
     size_t buffers;
     size_t buffer_bytes;
     size_t descriptors;
+    size_t contents;
   };
   Mark Here() const;
   bool GoBack(const Mark& mark);

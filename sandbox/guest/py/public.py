@@ -42,6 +42,7 @@ _LAZY = {
     "Interpreter": "calls",
     "InterpreterPoolExecutor": "pool",
     "Lock": "shared",
+    "Movable": "shared",
     "Queue": "queues",
     "QueueEmpty": "queues",
     "QueueError": "queues",

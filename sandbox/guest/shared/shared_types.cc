@@ -21,9 +21,11 @@ PyType_Spec& SpecOf(SharedClass which) {
     case SharedClass::kCondition:
       return shared_condition_spec;
     case SharedClass::kSemaphore:
+      return shared_semaphore_spec;
+    case SharedClass::kMovable:
       break;
   }
-  return shared_semaphore_spec;
+  return movable_spec;
 }
 
 }  // namespace
@@ -57,6 +59,7 @@ PyObject* SharedClassByName(PyObject*, PyObject* name) {
 void AddSharedHandles() {
   AddCloneHandleType(&shared_buffer_handles);
   AddCloneHandleType(&shared_lock_handles);
+  AddCloneHandleType(&movable_handles);
 }
 
 }  // namespace cloister::sandbox

@@ -1,5 +1,6 @@
-// The classes for shared memory that `cloister` offers. Each interpreter has its own of each, made
-// when it is first needed: by a program that asks for it, or by a message with an object of it.
+// The classes for shared memory that `cloister` offers, and for what moves. Each interpreter has
+// its own of each, made when it is first needed: by a program that asks for it, or by a message
+// with an object of it.
 //
 // Thread-safety: the thread that holds the GIL.
 
@@ -13,8 +14,8 @@
 
 namespace cloister::sandbox {
 
-enum class SharedClass : uint8_t { kBuffer, kLock, kCondition, kSemaphore };
-inline constexpr int kSharedClassCount = 4;
+enum class SharedClass : uint8_t { kBuffer, kLock, kCondition, kSemaphore, kMovable };
+inline constexpr int kSharedClassCount = 5;
 
 // As proto/CLONE.md calls it, which is its name in `cloister` as well.
 const char* SharedClassName(SharedClass which);
@@ -36,8 +37,10 @@ extern PyType_Spec shared_buffer_spec;
 extern PyType_Spec shared_lock_spec;
 extern PyType_Spec shared_condition_spec;
 extern PyType_Spec shared_semaphore_spec;
+extern PyType_Spec movable_spec;
 extern const CloneHandleType shared_buffer_handles;
 extern const CloneHandleType shared_lock_handles;
+extern const CloneHandleType movable_handles;
 
 }  // namespace cloister::sandbox
 

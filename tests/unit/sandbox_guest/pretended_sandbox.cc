@@ -32,9 +32,14 @@ PretendedSandbox::~PretendedSandbox() {
 }
 
 GuestInterpreter& PretendedSandbox::Add(const std::string& name) {
+  return Add(name, process_.Request());
+}
+
+GuestInterpreter& PretendedSandbox::Add(const std::string& name,
+                                        const internal::v1::CreateInterpreter& request) {
   const std::lock_guard<std::mutex> lock(mutex_);
   auto member = std::make_shared<Member>();
-  member->interpreter = process_.Create();
+  member->interpreter = process_.Create(request);
   member->host = std::make_unique<MailboxHost>(member->interpreter.get());
   member->host->answer = [this](const MailboxRequest& request) { return Answer(request); };
   for (auto& [other, known] : members_) {
@@ -48,12 +53,12 @@ GuestInterpreter& PretendedSandbox::Add(const std::string& name) {
   return interpreter;
 }
 
-void PretendedSandbox::End(const std::string& name) {
+internal::v1::InterpreterEnded PretendedSandbox::End(const std::string& name) {
   const std::lock_guard<std::mutex> lock(mutex_);
   Member& member = *members_.at(name);
-  if (std::exchange(member.is_ended, true)) return;
+  if (std::exchange(member.is_ended, true)) return {};
   ++ended_;
-  member.interpreter->End();
+  return member.interpreter->End();
 }
 
 std::shared_ptr<PretendedSandbox::Member> PretendedSandbox::Find(const std::string& name) {

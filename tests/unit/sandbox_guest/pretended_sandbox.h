@@ -25,9 +25,11 @@ class PretendedSandbox {
 
   // A new one, that lives as long as the sandbox.
   GuestInterpreter& Add(const std::string& name);
+  GuestInterpreter& Add(const std::string& name, const internal::v1::CreateInterpreter& request);
+  GuestInterpreter& Get(const std::string& name) { return *members_.at(name)->interpreter; }
 
   // Ends it as if something had, while it may be called.
-  void End(const std::string& name);
+  internal::v1::InterpreterEnded End(const std::string& name);
 
   // Called before an interpreter is spawned, on a thread of its own.
   std::function<void()> before_spawn;
