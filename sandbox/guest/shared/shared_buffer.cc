@@ -11,8 +11,6 @@
 namespace cloister::sandbox {
 namespace {
 
-constexpr char kFileName[] = "cloister.SharedBuffer";
-
 SharedBufferState& StateOf(PyObject* self) { return AsSharedBuffer(self)->state; }
 
 // An object without memory yet.
@@ -46,11 +44,9 @@ PyObject* New(PyTypeObject*, PyObject* arguments, PyObject* names) {
     PyErr_SetString(PyExc_ValueError, "a SharedBuffer has one byte at least");
     return nullptr;
   }
-  auto file = MakeSharedFile(kFileName, static_cast<size_t>(size));
+  auto file = MakeSharedFile(kSharedBufferName, static_cast<size_t>(size));
   if (!file.ok()) return RaiseStatus(file.status());
-  return NewBuffer(*std::move(file), 0, static_cast<uint64_t>(size),
-                   SharedMemory::Access::kReadWrite, true)
-      .release();
+  return NewSharedBuffer(*std::move(file), static_cast<uint64_t>(size)).release();
 }
 
 // ---- methods ------------------------------------------------------------------------------------
@@ -172,6 +168,10 @@ PyMethodDef methods[] = {
      "Lets go of the memory. BufferError while views of it exist, or waits on it."},
     {"read_only", ReadOnly, METH_NOARGS,
      "One more object of the same memory, which refuses to be written to."},
+    {"from_file", SharedBufferFromFile, METH_O | METH_CLASS,
+     "from_file(path): a new one with the content of a file, which is copied by the kernel alone."},
+    {"save", SharedBufferSave, METH_O,
+     "save(path): writes its content to a file, which is replaced, by the kernel alone."},
     {"atomic_load", AsMethod(AtomicLoad), METH_VARARGS | METH_KEYWORDS,
      "atomic_load(offset, width=8): the word there."},
     {"atomic_store", AsMethod(AtomicStore), METH_VARARGS | METH_KEYWORDS,
@@ -228,6 +228,10 @@ PyType_Slot slots[] = {{Py_tp_doc, const_cast<char*>(kDocumentation)},
                        {0, nullptr}};
 
 }  // namespace
+
+PyRef NewSharedBuffer(OpenDescriptor file, uint64_t size) {
+  return NewBuffer(std::move(file), 0, size, SharedMemory::Access::kReadWrite, true);
+}
 
 PyType_Spec shared_buffer_spec = {.name = "cloister.SharedBuffer",
                                   .basicsize = sizeof(SharedBuffer),

@@ -18,6 +18,7 @@
 #define CLOISTER_SANDBOX_GUEST_SHARED_SHARED_BUFFER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 
 #include "sandbox/guest/memory_account.h"
@@ -69,6 +70,16 @@ class SharedBufferState {
 struct SharedBuffer {
   PyObject_HEAD SharedBufferState state;
 };
+
+// A new object, which its interpreter pays for, of a file that was made for it.
+PyRef NewSharedBuffer(OpenDescriptor file, uint64_t size);
+
+// In shared_buffer_files.cc, as CPython calls methods.
+PyObject* SharedBufferFromFile(PyObject* type, PyObject* path);
+PyObject* SharedBufferSave(PyObject* self, PyObject* path);
+
+// The name of the memory, for people.
+inline constexpr char kSharedBufferName[] = "cloister.SharedBuffer";
 
 inline SharedBuffer* AsSharedBuffer(PyObject* self) {
   return reinterpret_cast<SharedBuffer*>(self);

@@ -37,7 +37,8 @@ TEST_P(SharedFileTest, Passes) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shared, SharedFileTest,
-                         testing::Values("buffers", "handles", "atomics", "locks", "conditions"),
+                         testing::Values("buffers", "files", "handles", "atomics", "locks",
+                                         "conditions"),
                          [](const auto& info) { return std::string(info.param); });
 
 // Nothing of it is made for programs that only have the module.
