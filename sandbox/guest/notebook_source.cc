@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sandbox/guest/cell_context.h"
+#include "sandbox/guest/clone/clone_c_api.h"
 #include "sandbox/guest/clone/clone_functions.h"
 #include "sandbox/guest/interpreter_local.h"
 #include "sandbox/guest/interruptible_waits.h"
@@ -154,6 +155,7 @@ PyMethodDef functions[] = {
     {"encode_handles", EncodeHandles, METH_VARARGS, nullptr},
     {"decode_handles", DecodeHandles, METH_VARARGS, nullptr},
     {"register_clone", RegisterClone, METH_VARARGS, nullptr},
+    {"clone_c_api", CloneCApi, METH_NOARGS, nullptr},
     {"shared_class", SharedClassByName, METH_O, nullptr},
     {"message_functions", MessageFunctions, METH_NOARGS, nullptr},
     {"is_main_interpreter", IsMainInterpreter, METH_NOARGS, nullptr},

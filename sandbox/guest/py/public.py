@@ -68,6 +68,9 @@ __all__ += [name for name in _LAZY if name[0] != "_"]
 
 
 def __getattr__(name):
+    if name == "_C_API":  # cloister_clone.h
+        globals()[name] = _clone_c_api()
+        return globals()[name]
     part = _LAZY.get(name)
     if part is None:
         raise AttributeError(f"module 'cloister' has no attribute {name!r}")
