@@ -316,10 +316,14 @@ class Pool:
                 if self.receive(worker, _GLANCE if seconds is None else min(seconds, _GLANCE)):
                     self.take(worker)
                 elif seconds is not None and seconds <= _GLANCE:
-                    return
-        finally:
+                    break
+        except BaseException:
             with self.lock:
                 self.give_back(thread)
+                self.wake()  # for what is left to be told
+            raise
+        with self.lock:
+            self.give_back(thread)
         self.tell()
 
     def give_back(self, thread):
@@ -330,7 +334,7 @@ class Pool:
         worker.has_receiver = False
         if self.is_closed():
             return
-        if worker.received or self.ended:
+        if worker.received:
             self.wake()
         if worker.task is not None:
             self.watch(worker)
