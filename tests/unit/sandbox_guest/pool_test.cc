@@ -267,6 +267,31 @@ TEST_F(PoolTest, LeavesNothingBehind) {
       "SystemExit(3) 1\nSystemExit(3) 1\nSystemExit(3) 1\nSystemExit(3) 1\n0\nfunction None\n");
 }
 
+TEST_F(PoolTest, EndsWithItsObjectWhenAllIsDone) {
+  ExpectPrints(
+      "import cloister, gc, threading, time\n"
+      "def nap(seconds): import time; time.sleep(seconds); return seconds\n"
+      "pool = cloister.InterpreterPoolExecutor(1)\n"
+      "futures = [pool.submit(nap, 0.05) for _ in range(3)]\n"
+      "del pool\n"
+      "gc.collect()\n"
+      "while threading.active_count() > 1: time.sleep(0.01)\n"
+      "print([future.done() and future.result() for future in futures])",
+      "[0.05, 0.05, 0.05]\n");
+  EXPECT_EQ(sandbox_->ended(), 1);
+}
+
+TEST_F(PoolTest, EndsTheInterpreterThatCannotBePrepared) {
+  ExpectPrints(
+      "import cloister\n"
+      "with cloister.InterpreterPoolExecutor(1, print, (open('/dev/null'),)) as pool:\n"
+      "    exc = pool.submit(abs, -1).exception()\n"
+      "    print(type(exc).__name__, type(exc.__cause__).__name__)",
+      "BrokenInterpreterPool DataCloneError\n");
+  EXPECT_EQ(sandbox_->made(), 2);
+  EXPECT_EQ(sandbox_->ended(), 1);
+}
+
 TEST_F(PoolTest, IsBrokenWhenAWorkerEnds) {
   ExpectPrints(
       "import cloister\n"
