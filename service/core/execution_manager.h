@@ -57,6 +57,7 @@ class ExecutionManager {
   // Call once.
   void Drain(absl::Duration timeout, std::function<void()> drained);
 
+  sandbox::Loop* loop() const { return loop_; }
   bool draining() const { return draining_; }
   // Queued or running.
   int active_count() const { return static_cast<int>(active_.size()); }

@@ -3,8 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "service/core/error.h"
+
 namespace cloister::core {
 namespace {
+
+constexpr absl::Duration kFirstDelay = absl::Milliseconds(20);
+constexpr absl::Duration kLongestDelay = absl::Seconds(1);
 
 bool IsFailure(const ExecutionResult& result) {
   if (!result.status.ok()) return true;
@@ -50,15 +55,17 @@ class ProgramMap::Run final : public ExecutionListener {
 ProgramMap::ProgramMap(ExecutionManager* manager, ProgramMapOptions options,
                        std::optional<ExecutionRequest> compilation,
                        std::function<ExecutionRequest(int)> request_for,
-                       std::function<void()> on_progress)
+                       std::function<void()> on_progress, std::function<void(int)> on_started)
     : manager_(manager),
       options_(options),
       request_for_(std::move(request_for)),
       on_progress_(std::move(on_progress)),
+      on_started_(std::move(on_started)),
       compilation_(std::move(compilation)),
-      end_(options.count) {}
+      end_(options.count),
+      retry_delay_(kFirstDelay) {}
 
-ProgramMap::~ProgramMap() = default;
+ProgramMap::~ProgramMap() { manager_->loop()->Cancel(retry_timer_); }
 
 MapCounts ProgramMap::counts() const {
   return {
@@ -88,8 +95,12 @@ bool ProgramMap::HasRoom() const {
 void ProgramMap::Start() {
   if (!compilation_.has_value()) return StartMore();
   compiling_ = std::make_unique<Run>(this, kCompilation);
-  failure_ = compiling_->Start(*std::exchange(compilation_, std::nullopt));
-  if (!failure_.ok()) compiling_.reset();
+  const absl::Status started = compiling_->Start(*std::exchange(compilation_, std::nullopt));
+  if (started.ok()) return;
+  compiling_.reset();
+  // Then each compiles for itself, when there is room for it.
+  if (ReasonOf(started) == v1::ERROR_REASON_OVERLOADED) return StartMore();
+  failure_ = started;
 }
 
 // Where it failed, for whatever reason, each run meets that reason by itself and tells of it.
@@ -105,18 +116,46 @@ void ProgramMap::OnCompiled() {
 }
 
 void ProgramMap::StartMore() {
-  while (!MayNotStart() && HasRoom()) StartNext();
+  while (!MayNotStart() && HasRoom() && StartNext()) {
+  }
 }
 
-void ProgramMap::StartNext() {
-  const int index = next_++;
+bool ProgramMap::StartNext() {
+  const int index = next_;
   auto run = std::make_unique<Run>(this, index);
   Run* const started = run.get();
   running_.emplace(index, std::move(run));
   ExecutionRequest request = request_for_(index);
   request.program.compiled = compiled_;
-  failure_ = started->Start(std::move(request));
-  if (!failure_.ok()) running_.erase(index);
+  const absl::Status status = started->Start(std::move(request));
+  if (status.ok()) {
+    ++next_;
+    idle_since_ = absl::InfiniteFuture();
+    retry_delay_ = kFirstDelay;
+    if (on_started_ != nullptr) on_started_(index);
+    return true;
+  }
+  running_.erase(index);
+  if (running_.empty()) idle_since_ = std::min(idle_since_, manager_->loop()->Now());
+  // One that has not begun is refused as any other call is.
+  if (index > 0 && ReasonOf(status) == v1::ERROR_REASON_OVERLOADED &&
+      manager_->loop()->Now() < idle_since_ + kMaximumWait) {
+    TryLater();
+    return false;
+  }
+  failure_ = status;
+  return true;
+}
+
+void ProgramMap::TryLater() {
+  if (retry_timer_ != 0) return;
+  retry_timer_ = manager_->loop()->CallAfter(retry_delay_, [this] {
+    retry_timer_ = 0;
+    retry_delay_ = std::min(2 * retry_delay_, kLongestDelay);
+    StartMore();
+    // Perhaps that it has failed.
+    on_progress_();
+  });
 }
 
 void ProgramMap::OnProgress(int index) {

@@ -12,6 +12,8 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "sandbox/base/loop.h"
 #include "service/core/execution.h"
 #include "service/core/execution_manager.h"
 
@@ -42,18 +44,25 @@ struct MapCounts {
 // started beyond those taken, and none while kMaximumHeldBytes wait; what runs by then adds its
 // own.
 //
+// Where the server has no room for another execution (OVERLOADED), a map that has begun waits and
+// tries again: at once where something of its own ends, otherwise after 20 ms, and twice as long
+// each time up to a second. It gives up when for kMaximumWait nothing of its own has run, and its
+// caller when the call's deadline is over.
+//
 // Thread-safety: loop thread only. Ownership: `manager` must outlive it. Destroying it kills what
 // runs.
 class ProgramMap {
  public:
   static constexpr int64_t kMaximumHeldBytes = int64_t{32} << 20;
+  static constexpr absl::Duration kMaximumWait = absl::Minutes(1);
 
   // `compilation` is the request that compiles the program. `request_for` makes the request of an
-  // input, each once. `on_progress` is never called inline:
-  // look at Take and AtEnd after Start.
+  // input, again where it could not be started; `on_started` is told that it was. `on_progress` is
+  // never called inline: look at Take and AtEnd after Start.
   ProgramMap(ExecutionManager* manager, ProgramMapOptions options,
              std::optional<ExecutionRequest> compilation,
-             std::function<ExecutionRequest(int)> request_for, std::function<void()> on_progress);
+             std::function<ExecutionRequest(int)> request_for, std::function<void()> on_progress,
+             std::function<void(int)> on_started = nullptr);
   ProgramMap(const ProgramMap&) = delete;
   ProgramMap& operator=(const ProgramMap&) = delete;
   ~ProgramMap();
@@ -80,7 +89,9 @@ class ProgramMap {
   bool MayNotStart() const { return next_ >= end_ || !failure_.ok(); }
   bool HasRoom() const;
   void StartMore();
-  void StartNext();
+  // Whether it, or the map's end, was started.
+  bool StartNext();
+  void TryLater();
   void OnProgress(int index);
   void OnCompiled();
   void OnFailed(int index);
@@ -91,6 +102,7 @@ class ProgramMap {
   const ProgramMapOptions options_;
   const std::function<ExecutionRequest(int)> request_for_;
   const std::function<void()> on_progress_;
+  const std::function<void(int)> on_started_;
   std::optional<ExecutionRequest> compilation_;
   std::unique_ptr<Run> compiling_;
   std::shared_ptr<const std::string> compiled_;
@@ -104,6 +116,9 @@ class ProgramMap {
   int succeeded_ = 0;
   int failed_ = 0;
   absl::Status failure_;
+  sandbox::Loop::TimerId retry_timer_ = 0;
+  absl::Duration retry_delay_;
+  absl::Time idle_since_ = absl::InfiniteFuture();  // the first try since something of its own ran
 };
 
 }  // namespace cloister::core

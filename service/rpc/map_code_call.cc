@@ -39,7 +39,7 @@ void MapCodeCall::Begin() {
   map_ = std::make_unique<core::ProgramMap>(
       backend_.executions, plan_->options(), plan_->CompilationRequest(deadline),
       [this, deadline](int index) { return plan_->RequestFor(index, deadline); },
-      [this] { Pump(); });
+      [this] { Pump(); }, [this](int index) { plan_->Forget(index); });
   map_->Start();
   ScheduleKeepAlive();
   Pump();

@@ -130,13 +130,13 @@ std::optional<core::ExecutionRequest> MapPlan::CompilationRequest(absl::Time dea
   return request;
 }
 
-core::ExecutionRequest MapPlan::RequestFor(int index, absl::Time deadline) {
-  Input input = std::move(inputs_[static_cast<size_t>(index)]);
+core::ExecutionRequest MapPlan::RequestFor(int index, absl::Time deadline) const {
+  const Input& input = inputs_[static_cast<size_t>(index)];
   core::ExecutionRequest request = CommonRequest(deadline);
   request.program = program_;
-  if (!input.variables.empty()) request.program.clones.add_variables(std::move(input.variables));
-  if (!input.arguments.empty()) request.program.clones.set_arguments(std::move(input.arguments));
-  if (!input.stdin_bytes.empty()) request.program.program.set_stdin(std::move(input.stdin_bytes));
+  if (!input.variables.empty()) request.program.clones.add_variables(input.variables);
+  if (!input.arguments.empty()) request.program.clones.set_arguments(input.arguments);
+  if (!input.stdin_bytes.empty()) request.program.program.set_stdin(input.stdin_bytes);
   return request;
 }
 

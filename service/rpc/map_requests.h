@@ -35,8 +35,10 @@ class MapPlan {
   // own.
   std::optional<core::ExecutionRequest> CompilationRequest(absl::Time deadline) const;
 
-  // The request of an input, once: what is the input's own moves into it.
-  core::ExecutionRequest RequestFor(int index, absl::Time deadline);
+  // The request of an input that Forget was not told of.
+  core::ExecutionRequest RequestFor(int index, absl::Time deadline) const;
+  // It runs: what it has of its own is not needed any more.
+  void Forget(int index) { inputs_[static_cast<size_t>(index)] = {}; }
 
  private:
   // Lets no more run at a time than their copies of the program may take. What all of it may hold,

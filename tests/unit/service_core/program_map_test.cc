@@ -27,7 +27,7 @@ class ProgramMapTest : public CoreTest {
           asked_.push_back(index);
           return Request(ExecutionMode::kCollect);
         },
-        [this] { ++progress_; });
+        [this] { ++progress_; }, [this](int index) { started_.push_back(index); });
     map_->Start();
   }
   // All that wait get their sandboxes, in order.
@@ -46,6 +46,7 @@ class ProgramMapTest : public CoreTest {
 
   std::optional<ExecutionRequest> compilation_;
   std::vector<int> asked_;
+  std::vector<int> started_;
   std::vector<testing::FakeSandbox*> sandboxes_;
   int progress_ = 0;
   std::unique_ptr<ProgramMap> map_;
@@ -140,14 +141,75 @@ TEST_F(ProgramMapTest, AnInputThatCouldNotRunHasItsStatus) {
   EXPECT_EQ(map_->counts().failed, 1);
 }
 
-TEST_F(ProgramMapTest, ARefusalEndsTheMapAfterWhatRuns) {
+TEST_F(ProgramMapTest, WaitsWhileTheServerHasNoRoom) {
+  Begin({.count = 3, .concurrency = 1});
+  GrantAll();
+  source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_FALSE(map_->AtEnd());
+  const int progress = progress_;
+  loop_.Advance(absl::Seconds(50));
+  EXPECT_FALSE(map_->AtEnd());
+  EXPECT_LT(progress_, progress + 70) << "once a second at most";
+  source_.refusal = absl::OkStatus();
+  loop_.Advance(absl::Seconds(1));
+  GrantAll();
+  Finish(1);
+  EXPECT_THAT(TakeAll(), ElementsAre(1));
+  GrantAll();
+  Finish(2);
+  EXPECT_THAT(TakeAll(), ElementsAre(2));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(map_->counts().succeeded, 3);
+  EXPECT_THAT(started_, ElementsAre(0, 1, 2)) << "each is told once";
+}
+
+TEST_F(ProgramMapTest, GoesOnAtOnceWhereSomethingOfItsOwnEnds) {
+  Begin({.count = 4, .concurrency = 3});
+  GrantAll();
+  source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  // What runs may take as long as it likes.
+  loop_.Advance(absl::Minutes(10));
+  EXPECT_FALSE(map_->AtEnd());
+  source_.refusal = absl::OkStatus();
+  Finish(1);
+  EXPECT_THAT(started_, ElementsAre(0, 1, 2, 3));
+}
+
+TEST_F(ProgramMapTest, GivesUpWhereThereIsNoRoomForAMinute) {
   Begin({.count = 9, .concurrency = 1});
   GrantAll();
   source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
   Finish(0);
   EXPECT_THAT(TakeAll(), ElementsAre(0));
+  const int progress = progress_;
+  loop_.Advance(absl::Seconds(62));
+  EXPECT_GT(progress_, progress) << "its reader is told";
   EXPECT_TRUE(map_->AtEnd());
   EXPECT_EQ(ReasonOf(map_->failure()), v1::ERROR_REASON_OVERLOADED);
+  EXPECT_EQ(map_->counts().skipped, 8);
+}
+
+TEST_F(ProgramMapTest, MayBeDestroyedWhileItWaits) {
+  Begin({.count = 9, .concurrency = 1});
+  GrantAll();
+  source_.refusal = MakeError(v1::ERROR_REASON_OVERLOADED, "full");
+  Finish(0);
+  map_.reset();
+  loop_.Advance(absl::Minutes(2));
+}
+
+TEST_F(ProgramMapTest, AnotherRefusalEndsTheMapAfterWhatRuns) {
+  Begin({.count = 9, .concurrency = 1});
+  GrantAll();
+  source_.refusal = MakeError(v1::ERROR_REASON_SERVER_DRAINING, "soon gone");
+  Finish(0);
+  EXPECT_THAT(TakeAll(), ElementsAre(0));
+  EXPECT_TRUE(map_->AtEnd());
+  EXPECT_EQ(ReasonOf(map_->failure()), v1::ERROR_REASON_SERVER_DRAINING);
   EXPECT_EQ(map_->counts().skipped, 8);
 }
 
