@@ -36,7 +36,7 @@ for ((attempt = 0; attempt < 300; attempt++)); do
 done
 
 "$bin/cloister" --server "$address" info --json >"$output/info.json"
-for bench in echo fresh session fork parallel interrupt; do
+for bench in echo fresh session clone transfer fork parallel interrupt; do
   echo "== $bench"
   "$bin/cloister" --server "$address" bench "$bench" --duration "$duration" --json >"$output/$bench.json"
 done

@@ -25,6 +25,11 @@ Benchmarks:
   message  a message to code in a live sandbox and back (latency_…), then between two isolated interpreters and
            back (interpreters_…). Anchors: grpc_stream_echo, multiprocessing_pipe, interpreters_queue
   hostcall a call of the client's function from code in a live sandbox, measured there. Anchor: grpc_stream_echo
+  transfer SharedBuffers, and bytes that move by pointer or are copied, of several sizes, between two isolated
+           interpreters and between two processes and back; each size for a tenth of --duration. Anchor: processes
+           (multiprocessing.Pipe and multiprocessing.shared_memory)
+  clone    a message of 1,000 records through cloister.clone and through a Channel. Anchors: pickle, marshal, json in
+           the same interpreter
   fork     ForkSandbox of a sandbox with a heap of 100 MB: one at a time (latency_…), then a hundred in one call
   parallel CPU-bound Python in one isolated interpreter of a live sandbox, then in two at once. Anchors:
            process (the same in interpreters of that profile), threads_of_main
@@ -56,6 +61,8 @@ absl::StatusOr<Report> Measure(const BenchOptions& options) {
   if (options.name == "session") return BenchSession(options);
   if (options.name == "message") return BenchMessage(options);
   if (options.name == "hostcall") return BenchHostCall(options);
+  if (options.name == "transfer") return BenchTransfer(options);
+  if (options.name == "clone") return BenchClone(options);
   if (options.name == "fork") return BenchFork(options);
   if (options.name == "parallel") return BenchParallel(options);
   if (options.name == "interrupt") return BenchInterrupt(options);
@@ -70,9 +77,9 @@ void AddBenchOptions(CLI::App* app, BenchOptions* options, std::function<void()>
       app->add_subcommand("bench", "Measure this machine and server, beside floors and anchors");
   command
       ->add_option("NAME", options->name,
-                   "echo, fresh, session, message, hostcall, fork, parallel, interrupt, map or density")
+                   "echo, fresh, session, message, hostcall, transfer, clone, fork, parallel, interrupt, map or density")
       ->required()
-      ->check(CLI::IsMember({"echo", "fresh", "session", "message", "hostcall", "fork", "parallel",
+      ->check(CLI::IsMember({"echo", "fresh", "session", "message", "hostcall", "transfer", "clone", "fork", "parallel",
                              "interrupt", "map", "density"}));
   command->add_flag("--json", options->json, "one JSON object on stdout");
   command->add_option("--duration,--seconds", options->duration_text, "of each phase; default 10s")

@@ -24,6 +24,12 @@ absl::StatusOr<Report> BenchMessage(const BenchOptions& options);
 // A call of the client's function from code in a live sandbox.
 absl::StatusOr<Report> BenchHostCall(const BenchOptions& options);
 
+// SharedBuffers, moves and copies between two interpreters and back, by size.
+absl::StatusOr<Report> BenchTransfer(const BenchOptions& options);
+
+// A clone of 1,000 records and back.
+absl::StatusOr<Report> BenchClone(const BenchOptions& options);
+
 // ForkSandbox of a sandbox with a heap of 100 MB: one at a time, then a hundred in one call.
 absl::StatusOr<Report> BenchFork(const BenchOptions& options);
 
