@@ -36,7 +36,7 @@ class Offers {
  public:
   static Offers& OfProcess();
 
-  // What is smaller is copied in less time than it takes to offer it.
+  // What is smaller is copied.
   static constexpr size_t kMinBytes = size_t{64} << 10;
   static constexpr size_t kMaxOffers = 256;
 
