@@ -1,4 +1,4 @@
-"""An executor whose workers are interpreters of this sandbox (pool_tasks.py).
+"""An executor whose workers are interpreters of this sandbox (pool_workers.py).
 
 The loader adds to this namespace: `load`.
 """
@@ -10,9 +10,9 @@ from concurrent.futures import Executor, Future
 
 _calls = load("calls")
 _messages = load("messages")
-_tasks = load("pool_tasks")
-BrokenInterpreterPool = _tasks["BrokenInterpreterPool"]
-_Pool, _Task, _Worker = _tasks["Pool"], _tasks["Task"], _tasks["Worker"]
+_futures, _workers = load("pool_futures"), load("pool_workers")
+BrokenInterpreterPool, _Task = _futures["BrokenInterpreterPool"], _futures["Task"]
+_Pool, _Worker = _workers["Pool"], _workers["Worker"]
 
 
 class _Chunk:

@@ -72,7 +72,7 @@ MailboxHost::Reply PretendedSandbox::Answer(const MailboxRequest& request) {
   if (request.has_spawn_interpreter()) {
     if (before_spawn) std::exchange(before_spawn, nullptr)();
     std::string name = request.spawn_interpreter().interpreter_id();
-    if (name.empty()) name = "spawned" + std::to_string(made_);
+    if (name.empty()) name = "spawned" + std::to_string(++names_);
     Add(name);
     reply.set_interpreter(name);
     return reply;

@@ -4,6 +4,7 @@
 #ifndef CLOISTER_TESTS_UNIT_SANDBOX_GUEST_PRETENDED_SANDBOX_H_
 #define CLOISTER_TESTS_UNIT_SANDBOX_GUEST_PRETENDED_SANDBOX_H_
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -50,6 +51,7 @@ class PretendedSandbox {
   std::shared_ptr<Member> Find(const std::string& name);
 
   GuestInterpreters& process_;
+  std::atomic<int> names_ = 0;  // given
   std::mutex mutex_;  // of the rest
   std::map<std::string, std::shared_ptr<Member>> members_;
   int made_ = 0;

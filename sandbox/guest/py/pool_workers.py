@@ -1,4 +1,4 @@
-"""Tasks of an InterpreterPoolExecutor, and the workers that have them.
+"""The workers of an InterpreterPoolExecutor, and how tasks get there and results back.
 
 Each worker has a channel for tasks and one for results, and never more than one task. It serves them within calls
 (pool_worker.py), which are started when there is something to do. Whoever waits in result() receives what the worker
@@ -11,69 +11,16 @@ import os
 import select
 import threading
 from collections import deque
-from concurrent.futures import BrokenExecutor, Future, InvalidStateError
-from itertools import count
+from concurrent.futures import InvalidStateError
 
 _calls = load("calls")
 _messages = load("messages")
 ChannelClosed = _messages["ChannelClosed"]
-_time_left = _messages["time_left"]
-
-
-class BrokenInterpreterPool(BrokenExecutor):
-    """A worker ended, or its initializer failed: the executor is of no use any more."""
-
-
-BrokenInterpreterPool.__module__ = "cloister"
-
-
-class PoolFuture(Future):
-    task = None  # until it is done
-
-    def result(self, timeout=None):
-        left = _time_left(timeout)
-        _help(self, left)
-        return super().result(left())
-
-    def exception(self, timeout=None):
-        left = _time_left(timeout)
-        _help(self, left)
-        return super().exception(left())
-
-
-def _help(future, left):
-    task = future.task
-    if task is not None:
-        task.pool.receive_until(future, left)
-
-
-_numbers = count(1)
+_futures = load("pool_futures")
+_Broken, _End = _futures["BrokenInterpreterPool"], _futures["End"]
 
 # After so many seconds somebody who receives looks whether another has received for him.
 _GLANCE = 1.0
-
-
-class Task:
-    __slots__ = ("future", "message", "number", "pool", "worker")
-
-    def __init__(self, pool, *message):
-        self.pool = pool
-        self.future = PoolFuture()
-        self.future.task = self
-        self.number = next(_numbers)
-        self.message = (self.number, *message)
-        self.worker = None  # that has it
-
-
-class _End:
-    """What a future is to be told."""
-
-    __slots__ = ("future", "value", "exception")
-
-    def __init__(self, future, value, exception):
-        self.future = future
-        self.value = value
-        self.exception = exception
 
 
 class Worker:
@@ -213,7 +160,7 @@ class Pool:
             for task in tasks:
                 if not task.future.running() and not task.future.set_running_or_notify_cancel():
                     continue
-                error = BrokenInterpreterPool("a worker of the executor has ended")
+                error = _Broken("a worker of the executor has ended")
                 error.__cause__ = self.broken
                 self.ended.append(_End(task.future, None, error))
             self.wake()
