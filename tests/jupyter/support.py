@@ -30,7 +30,11 @@ class Server:
         self.config.write_text(config)
         self.address = f"unix:{self.directory}/socket"
         self.process = None
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def start(self):
         with open(self.directory / "log", "ab") as log:
@@ -45,7 +49,8 @@ class Server:
                     break
             except cloister.Unavailable:
                 pass
-            assert time.monotonic() < end and self.process.poll() is None, f"no server:\n{self.log()}"
+            if time.monotonic() >= end or self.process.poll() is not None:
+                raise AssertionError(f"no server:\n{self.log()}")
             time.sleep(0.05)  # until it listens there is nothing to wait on
         client.close()
 

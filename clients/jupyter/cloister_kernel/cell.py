@@ -60,7 +60,6 @@ class CellRunner:
         content = request.content
         silent = bool(content.get("silent"))
         store_history = not silent and bool(content.get("store_history", True))
-        self._snapshots.cell_begins()
         self._running.open()
         try:
             reply = self._execute(request, str(content.get("code", "")), silent, store_history)
@@ -72,8 +71,6 @@ class CellRunner:
         finally:
             self._running.close()
             self._stdin.withdraw()
-        if store_history and self.number:
-            self._snapshots.cell_ended(self.number + 1)
         return {"execution_count": self.number, "payload": [], "user_expressions": {}, **reply}
 
     def _execute(self, request: Message, code: str, silent: bool, store_history: bool) -> Reply:
@@ -90,7 +87,11 @@ class CellRunner:
             self._run_magic(request, name, argument)
         if found and not rest:
             return {"status": "ok"}
-        return self._run(request, code, rest, silent, store_history)
+        self._snapshots.cell_begins()
+        try:
+            return self._run(request, code, rest, silent, store_history)
+        finally:
+            self._snapshots.cell_ended(self.number + 1)
 
     # ---- for the kernel ----------------------------------------------------------------------------------
 
@@ -242,11 +243,13 @@ class CellRunner:
             self._iopub.drop_traceback(exception.traceback)
         if not outcome.state_preserved:
             return self._lost(_title(outcome.kind.name), outcome.detail)
-        if exception is not None:
-            return CellError(exception.type, exception.message, exception.traceback)
         if outcome.kind.name == "EXITED":
             return CellError("SystemExit", str(outcome.exit_code))
-        return CellError(_title(outcome.kind.name), f"{outcome.detail}; variables and files are kept")
+        if exception is not None and outcome.kind.name in ("RAISED", "INTERRUPTED"):
+            return CellError(exception.type, exception.message, exception.traceback)
+        name, text = _title(outcome.kind.name), f"{outcome.detail}; variables and files are kept"
+        where = exception.traceback if exception is not None else ""
+        return CellError(name, text, f"{where}{name}: {text}")
 
     def _lost(self, name: str, why: str) -> CellError:
         self._remote.lose(_FRESH)

@@ -44,7 +44,7 @@ class Snapshots:
     def cell_ended(self, next_number: int) -> None:
         """The state is that before cell `next_number`."""
         with self._changed:
-            if self._keep and not self._closed:
+            if self._keep and not self._closed and next_number > 1:
                 self._wanted, self._due = next_number, time.monotonic() + _QUIET
                 self._changed.notify_all()
 
