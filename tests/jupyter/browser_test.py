@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import unittest
 import zlib
 
 from selenium import webdriver
+from selenium.common.exceptions import TimeoutException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -46,8 +48,8 @@ class BrowserTest(KernelTest):
     def start_notebook(self):
         environment = {**os.environ, "HOME": str(self.home), "JUPYTER_RUNTIME_DIR": str(self.home / "runtime")}
         self.notebook = subprocess.Popen(
-            [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", "--port=0", "--port-retries=50",
-             f"--notebook-dir={self.home}"],
+            [sys.executable, "-m", "notebook", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={free_port()}",
+             "--port-retries=50", f"--notebook-dir={self.home}"],
             env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.addCleanup(self.stop_notebook)
         seen = []
@@ -78,7 +80,11 @@ class BrowserTest(KernelTest):
                       " && Jupyter.notebook.kernel.is_connected())", "the kernel is connected")
 
     def wait_for(self, script, what, *arguments):
-        WebDriverWait(self.browser, TIMEOUT).until(lambda browser: browser.execute_script(script, *arguments), what)
+        try:
+            WebDriverWait(self.browser, TIMEOUT).until(lambda browser: browser.execute_script(script, *arguments))
+        except TimeoutException:
+            self.browser.save_screenshot(str(self.screenshots / "failure.png"))
+            self.fail(f"not within {TIMEOUT} s: {what}\n{self.browser.get_log('browser')}")
 
     def type_cell(self, code):
         """Into the last cell, by keys, and Shift-Enter. Returns its index."""
@@ -156,6 +162,13 @@ class BrowserTest(KernelTest):
         self.wait_until(lambda: any(each.current_execution for each in self.sandboxes()), "it runs in the server")
         self.browser.execute_async_script("Jupyter.notebook.kernel.kill(arguments[0], arguments[0])")
         self.wait_until(lambda: not self.sandboxes(), "the sandbox ends with the kernel")
+
+
+def free_port():
+    """Where something may come between, the notebook takes another and says which."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 def picture(png):
