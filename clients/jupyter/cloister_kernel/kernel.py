@@ -145,7 +145,7 @@ class Kernel:
             return
         answer = self._answers.get(message.kind)
         self._iopub.publish("status", {"execution_state": "busy"}, message.header)
-        reply = None
+        reply: Dict[str, Any] | None = None
         try:
             if abort and message.kind == "execute_request":
                 reply = {"status": "aborted"}

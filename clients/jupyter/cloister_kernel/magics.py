@@ -44,7 +44,7 @@ def split(code: str) -> Tuple[List[Tuple[str, str]], str]:
         if text.startswith("!"):
             raise MagicError("there is no shell in a sandbox; `subprocess` works where its template allows processes")
         if not text.startswith("%"):
-            if text or not magics:
+            if text:
                 break
             continue
         match = _MAGIC.fullmatch(line)

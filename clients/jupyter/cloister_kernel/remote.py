@@ -56,7 +56,7 @@ class Remote:
 
     @property
     def address(self) -> str:
-        return self.client.address
+        return str(self.client.address)
 
     @property
     def info(self) -> cloister.ServerInfo:
