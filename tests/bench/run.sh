@@ -45,6 +45,10 @@ site=$root/build/release/python/site
 [[ -d $site ]] || /usr/bin/python3 "$root/tests/python/build_package.py" "$root" "$root/build/release/python"
 PYTHONPATH=$site /usr/bin/python3 "$root/tests/bench/python_bench.py" --server "$address" --cloister "$bin/cloister" \
   --duration "$duration" --json >"$output/python.json"
+echo "== jupyter"
+kernel=$root/build/release/jupyter/site
+[[ -d $kernel ]] || /usr/bin/python3 "$root/tests/jupyter/build_package.py" "$root" "$root/build/release/jupyter"
+PYTHONPATH=$kernel:$site /usr/bin/python3 "$root/tests/bench/jupyter_bench.py" --server "$address" --json >"$output/jupyter.json"
 stop
 echo "== density"
 "$bin/cloister" bench density --json >"$output/density.json"

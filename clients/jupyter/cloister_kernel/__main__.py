@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import List
 
@@ -18,6 +19,8 @@ def main(arguments: List[str]) -> int:
     except SettingsError as error:
         print(f"cloister_kernel: {error}", file=sys.stderr)
         return 2
+    # A start is imports, and collecting amid them is a seventh of it; Remote ends this when it has them all.
+    gc.disable()
     # Before anything makes threads: what ends the sandbox should this process be killed is a fork of it.
     from .reaper import Reaper
 

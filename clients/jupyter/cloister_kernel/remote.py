@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from typing import TYPE_CHECKING, Any, List
 
@@ -43,6 +44,8 @@ class Remote:
                 self.sandbox()
             except Exception:
                 pass  # the first cell tries again, and tells
+        gc.freeze()
+        gc.enable()
 
     @property
     def client(self) -> cloister.Client:
