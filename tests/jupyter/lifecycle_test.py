@@ -1,5 +1,6 @@
 """Kernels and servers that end under one another, and two notebooks at once."""
 
+import json
 import os
 import signal
 import subprocess
@@ -82,6 +83,25 @@ class LifecycleTest(KernelTest):
         error = notebook.run("1").of("error")[0]
         self.assertEqual(error["ename"], "Unavailable")
         self.assertIn("/nowhere/socket", error["evalue"])
+
+    def test_settings_that_the_server_refuses(self):
+        for name, value, word in (("TEMPLATE", "nope", "nope"), ("LIMITS", "memory=900G", "memory_bytes"),
+                                  ("IDLE_TIMEOUT", "900h", "idle_timeout"), ("SANDBOX", "sandboxes/nope", "nope")):
+            notebook = self.kernel(env={**os.environ, f"CLOISTER_KERNEL_{name}": value})
+            self.assertIn(word, notebook.run("1").of("error")[0]["evalue"])
+        self.assertEqual(notebook.run("1").value, "1")  # without the sandbox that was not there
+
+    def test_another_front_end(self):
+        path = self.server.directory / "cells.ipynb"
+        cell = {"cell_type": "code", "metadata": {}, "execution_count": None, "outputs": [], "source": "print(6 * 7)"}
+        path.write_text(json.dumps({
+            "cells": [cell], "nbformat": 4, "nbformat_minor": 4,
+            "metadata": {"kernelspec": {"name": "cloister", "display_name": "Python (Cloister)", "language": "python"}}}))
+        subprocess.run([sys.executable, "-m", "nbconvert", "--execute", "--to", "notebook", "--inplace", path], check=True,
+                       stderr=subprocess.DEVNULL, timeout=200, env={**os.environ, "HOME": str(self.server.directory)})
+        (done,) = json.loads(path.read_text())["cells"]
+        self.assertEqual(done["outputs"][0]["text"], ["42\n"])
+        self.wait_for_nothing()
 
     def test_a_server_restarted_in_mid_cell(self):
         notebook = self.kernel()

@@ -97,6 +97,14 @@ class IoPubTest(unittest.TestCase):
         self.iopub.publish("error", {}, self.parent)
         self.assertEqual([each.get("text", each["kind"]) for each in self.sent()], ["own\n", "error"])
 
+    def test_a_traceback_that_was_cut_and_what_comes_behind_one(self):
+        whole = "Traceback (most recent call last):\n" + "".join(f"  line {number}\n" for number in range(5000))
+        self.iopub.stream("stderr", "own\n" + whole, self.parent)
+        self.iopub.drop_traceback(whole[:8000] + " ... " + whole[-8000:])
+        self.iopub.stream("stderr", "Traceback (most recent call last):\nE\nbehind\n", self.parent)
+        self.iopub.drop_traceback("Traceback (most recent call last):\nE\n")
+        self.assertEqual("".join(each["text"] for each in self.sent()), "own\nbehind\n")
+
     def test_a_traceback_that_a_program_writes(self):
         self.iopub.stream("stderr", "Traceback (most recent call last):\nKeyError\n", self.parent)
         self.iopub.drop_traceback("Traceback (most recent call last):\nValueError\n")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _FRESH = "Cloister: this is a fresh sandbox; variables and files from before are gone.\n"
 _LOST = ("The sandbox has ended, and all variables and files with it. The next cell runs in a fresh one"
          "{}.")
+# What says that the sandbox is gone, and not something else that was named.
+_GONE = frozenset(["SANDBOX_NOT_FOUND", "SANDBOX_EXPIRED", "SANDBOX_LOST", "INTERPRETER_NOT_FOUND", "INTERPRETER_LOST"])
 # Executions whose late output still finds its cell.
 _MAX_PARENTS = 64
 _MAX_EXPRESSIONS = 64
@@ -116,9 +118,9 @@ class CellRunner:
 
         try:
             return action()
-        except (cloister.Lost, cloister.NotFound) as error:
-            raise self._lost("SandboxLost", f"{error}") from None
         except (cloister.CloisterError, OSError, ValueError) as error:
+            if getattr(error, "reason", "") in _GONE:
+                raise self._lost("SandboxLost", str(error)) from None
             raise CellError(type(error).__name__, str(error)) from None
 
     def _show_input(self, request: Message, code: str, silent: bool, number: int) -> None:
@@ -139,15 +141,13 @@ class CellRunner:
                     self._snapshots.forget()
                     self._iopub.stream("stderr", note, request.header)
                 result = self._follow(sandbox, request, code, rest, silent, store_history)
-            except (cloister.Lost, cloister.NotFound) as error:
-                lost = self._lost("SandboxLost", f"{error}; this cell was not run")
-                if is_doubtful and not isinstance(error, cloister.Lost):
-                    continue  # as the cell before has told; nothing of this one ran
-                raise lost from None
-            except (cloister.Unavailable, cloister.Disconnected) as error:
-                self._is_doubtful = True
-                raise CellError(type(error).__name__, str(error)) from None
             except (cloister.CloisterError, OSError, ValueError) as error:
+                if getattr(error, "reason", "") in _GONE:
+                    lost = self._lost("SandboxLost", f"{error}; this cell was not run")
+                    if is_doubtful and isinstance(error, cloister.NotFound):
+                        continue  # as the cell before has told; nothing of this one ran
+                    raise lost from None
+                self._is_doubtful = isinstance(error, (cloister.Unavailable, cloister.Disconnected))
                 raise CellError(type(error).__name__, str(error)) from None
             if result is None:
                 raise CellError("KernelStopped", "the kernel was stopped while the cell ran")

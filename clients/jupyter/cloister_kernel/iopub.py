@@ -17,6 +17,8 @@ _QUIET = 0.05
 # What looks like the traceback of the cell's end waits this long for that end, see drop_traceback().
 _HELD = 1.0
 _MAX_PIECE = 256 << 10
+# Longer strings of an exception may have been cut by the sandbox.
+_CUT = 4096
 _TRACEBACK = re.compile(r"^(Traceback \(most recent call last\):|  \+ Exception Group Traceback|  File \")", re.M)
 
 
@@ -69,10 +71,14 @@ class IoPub:
             if self._name != "stderr" or not self._pieces or not traceback:
                 return
             text = "".join(self._pieces)
-            # A long one is cut in the middle in one place and not in the other.
-            start = len(text) - len(traceback) if text.endswith(traceback) else text.rfind(traceback[:1024])
+            start, end = text.rfind(traceback), len(text)
             if start >= 0:
-                self._pieces, self._size = [text[:start]] if start else [], start
+                end = start + len(traceback)  # a thread may have written behind it
+            elif len(traceback) > _CUT:  # it was cut in the middle there, and not here
+                start = text.rfind(traceback[:_CUT // 2])
+            if start >= 0:
+                rest = text[:start] + text[end:]
+                self._pieces, self._size = [rest] if rest else [], len(rest)
 
     def close(self) -> None:
         """Sends what waits; the caller closes the ZeroMQ context, which gives it a second to go."""

@@ -90,8 +90,13 @@ def _attach(argument: str, notebook: Notebook) -> str:
     """%attach NAME: go on in that sandbox; the one before is ended, and this one with the kernel"""
     if not argument.startswith("sandboxes/"):
         raise MagicError("%attach needs the name of a sandbox, as %fork says it: sandboxes/...")
-    sandbox = notebook.remote.client.open_sandbox(argument)
-    info = sandbox.update(**notebook.remote.life())
+    import cloister
+
+    try:
+        sandbox = notebook.remote.client.open_sandbox(argument)
+        info = sandbox.update(**notebook.remote.life())
+    except cloister.NotFound as error:  # which is not the one we have
+        raise MagicError(f"{error}; this notebook goes on in its own sandbox") from None
     notebook.snapshots.forget()
     notebook.remote.replace(sandbox)
     notebook.number = info.execution_count
