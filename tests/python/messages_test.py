@@ -90,12 +90,28 @@ class MessagesTest(ServerTest):
             self.assertEqual([len(connection.receive(20)) for _ in range(64)], [1 << 20] * 64)
             self.assertTrue(execution.result().ok)
 
+    def test_a_full_inbox_makes_post_wait_and_holds_up_no_answers(self):
+        connection = self.live.connect(double)
+        with connection:
+            with self.assertRaises(TimeoutError):
+                for _ in range(100):
+                    connection.post(b"x" * (1 << 20), timeout=1)
+            self.assertEqual(self.live.run("cloister.host.double(4)").value, 8)
+            waiting = threading.Thread(target=connection.post, args=(b"last",))
+            waiting.start()
+            self.assertEqual(self.live.run("m = None\nwhile m != b'last': m = cloister.inbox.get(timeout=20)\nm", limits=LONG).value, b"last")
+            waiting.join(20)
+
     def test_a_message_that_cannot_be_made_here(self):
         with self.live.connect() as connection:
             self.live.run("import re\ncloister.post(re.compile('a' * 20000)); cloister.post(1)")
             with self.assertRaises(cloister.CloneError):
                 connection.receive(10)
             self.assertEqual(connection.receive(10), 1)
+
+
+def double(n):
+    return n * 2
 
 
 class HostFunctionsTest(ServerTest):

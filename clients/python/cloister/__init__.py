@@ -37,5 +37,16 @@ from .values import CloneError, EnumRecord, Name, RawArray, Record, RegisteredRe
 
 __version__ = "0.1.0"
 
-__all__ = [name for name, thing in list(globals().items())
-           if not name.startswith("_") and getattr(thing, "__module__", "").startswith("cloister.")]
+__all__ = [
+    "AlreadyExists", "AsyncClient", "AsyncConnection", "AsyncExecution", "AsyncFunction", "AsyncInterpreter",
+    "AsyncMap", "AsyncSandbox", "AsyncSnapshot", "Cancelled", "ClearOutput", "Client", "CloisterError", "CloneError",
+    "Completeness", "Completion", "Connection", "DeadlineExceeded", "Died", "Disconnected", "Display", "EnumRecord",
+    "Event", "ExceptionInfo", "Execution", "Executor", "Exited", "FieldProblem", "FileInfo", "FileKind", "Finished",
+    "Frame", "Function", "Input", "InputRequested", "Inspection", "InternalError", "Interpreter", "InterpreterInfo",
+    "Interrupted", "InvalidRequest", "LateOutput", "LayerInfo", "LimitExceeded", "Limits", "Loss", "Lost", "Map",
+    "MimeBundle", "Name", "NotFound", "NotPortable", "Outcome", "OutcomeError", "OutcomeKind", "Output", "Profile",
+    "Prompt", "Raised", "RawArray", "Record", "Refused", "RegisteredRecord", "RemoteError", "ResourceExhausted",
+    "Result", "ReturnedFile", "Sandbox", "SandboxInfo", "ServerInfo", "ServiceError", "Snapshot", "SnapshotInfo",
+    "StageTimes", "Started", "State", "TemplateInfo", "TupleRecord", "Unauthenticated", "Unavailable", "Usage",
+    "Verdict",
+]

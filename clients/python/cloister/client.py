@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Generator, Iterable, List, Mapping, Sequence, Tuple
+from typing import Any, Callable, Generator, Iterable, List, Mapping, Sequence, Tuple
 
 
 from . import methods
@@ -169,7 +169,7 @@ class Client(ClientBase, Runner):
         return Execution(self._caller, None, timeout, execution, after_sequence)
 
     def map(
-        self, code: Content | FunctionMaker, inputs: Iterable[Any], *, function: str = "",
+        self, code: Content | Callable[..., Any] | FunctionMaker, inputs: Iterable[Any], *, function: str = "",
         variables: Mapping[str, Any] | None = None, files: Mapping[str, Content] | None = None,
         return_files: Iterable[str] = (), limits: Limits | None = None, template: str = "", concurrency: int = 0,
         ordered: bool = True, stop_on_failure: bool = False, value: bool = True, progress: bool = False,
@@ -260,7 +260,7 @@ class AsyncClient(ClientOperations, AsyncRunner):
         return AsyncExecution(self._caller, None, timeout, execution, after_sequence)
 
     def map(
-        self, code: Content | FunctionMaker, inputs: Iterable[Any], *, function: str = "",
+        self, code: Content | Callable[..., Any] | FunctionMaker, inputs: Iterable[Any], *, function: str = "",
         variables: Mapping[str, Any] | None = None, files: Mapping[str, Content] | None = None,
         return_files: Iterable[str] = (), limits: Limits | None = None, template: str = "", concurrency: int = 0,
         ordered: bool = True, stop_on_failure: bool = False, value: bool = True, progress: bool = False,

@@ -15,6 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Bytes of messages that nobody has received yet; beyond that the stream is not read, and `cloister.post` waits.
 _UNREAD_BYTES = 4 << 20
+# Of each, beside its content.
+_MESSAGE_BYTES = 1 << 10
 # Of the credit, beside the message's own bytes.
 _POST_BYTES = 128
 # Ends the queue of messages.
@@ -50,16 +52,15 @@ class _Link:
     async def _take(self, response: pb.ConnectResponse) -> None:
         kind = response.WhichOneof("response")
         if kind == "opened":
-            credit = getattr(response.opened, "post_credit_bytes", 0)
-            if credit > 0:
-                self.credit.give(credit)
+            if response.opened.post_credit_bytes > 0:
+                self.credit.give(response.opened.post_credit_bytes)
             else:
                 self.credit.close()  # a server that gives none
             self.opened.put(None)
         elif kind == "post_credit":
             self.credit.give(response.post_credit.bytes)
         elif kind == "message":
-            self.messages.put(response.message, response.message.ByteSize())
+            self.messages.put(response.message, response.message.ByteSize() + _MESSAGE_BYTES)
             await self.messages.wait_for_room(_UNREAD_BYTES)
         elif kind == "host_call":
             self.calls.begin(response.host_call, self.stream)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List
 
 from . import methods
 from .caller import Caller, Handle, duration, time_left, was_cut
@@ -23,6 +23,8 @@ _ATTEMPTS = 8
 _LONGEST_DELAY = 2.0
 # A program may show without end; what is beyond this comes as events only.
 _KEPT_DISPLAY_BYTES = 64 << 20
+# Of each, beside its content.
+_DISPLAY_BYTES = 1 << 10
 
 
 class Prompt(str):
@@ -59,7 +61,8 @@ class ExecutionBase(Handle):
         self._stream: Stream[Any] | None
         self._reader = EventReader()
         self._response = pb.RunCodeResponse(execution=name)
-        self._output: Tuple[List[bytes], List[bytes]] = ([], [])
+        # Not lists of pieces: a program decides how small those are.
+        self._stdout, self._stderr = bytearray(), bytearray()
         self._displays: List[Display] = []
         self._displayed_bytes = 0
         self._result: Result | None = None
@@ -133,7 +136,7 @@ class ExecutionBase(Handle):
         if kind == "finished":
             self._response.outcome.CopyFrom(message.finished.outcome)
             self._response.files.extend(message.finished.files)
-            self._response.stdout, self._response.stderr = b"".join(self._output[0]), b"".join(self._output[1])
+            self._response.stdout, self._response.stderr = bytes(self._stdout), bytes(self._stderr)
             self._result = Result(self._response, self._caller.classes, tuple(self._displays))
             self._stream = None  # nothing of it is to be cancelled
             return Finished(message.sequence, message.time.ToDatetime(datetime.timezone.utc), self._result)
@@ -144,11 +147,11 @@ class ExecutionBase(Handle):
             self._response.execution_count = started.execution_count
             self._response.effective_limits.CopyFrom(started.effective_limits)
         elif kind == "stdout":
-            self._output[0].append(message.stdout)
+            self._stdout += message.stdout
         elif kind == "stderr":
-            self._output[1].append(message.stderr)
+            self._stderr += message.stderr
         elif isinstance(event, Display):
-            self._displayed_bytes += sum(map(len, event.bundle.data.values()))
+            self._displayed_bytes += sum(map(len, event.bundle.data.values())) + _DISPLAY_BYTES
             if self._displayed_bytes <= _KEPT_DISPLAY_BYTES:
                 self._displays.append(event)
         return event
