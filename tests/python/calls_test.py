@@ -17,7 +17,9 @@ import grpc
 import cloister
 from cloister import caller, channel, status
 from cloister.google_rpc import error_details_pb2, status_pb2
+from cloister.blocking_io import BlockingCredit, BlockingQueue
 from cloister.io import drive
+from cloister.v1 import message_service_pb2 as message_pb
 
 
 def with_details(code, *details):
@@ -233,6 +235,88 @@ class AddressTest(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "unencrypted"):
             channel.metadata_with_token((), "t", "example.org:443", False)
         self.assertEqual(channel.metadata_with_token((), "t", "example.org:443", True), header("t"))
+
+
+class FakeDuplex:
+    """A Connect stream whose server is the test."""
+
+    def __init__(self):
+        self.incoming = BlockingQueue()
+        self.sent = []
+
+    async def read(self):
+        return await self.incoming.get(20)
+
+    async def write(self, message):
+        self.sent.append(message)
+
+    def cancel(self):
+        self.incoming.put(None)
+
+
+class FakeConnectIo:
+    def __init__(self):
+        self.stream = FakeDuplex()
+
+    def duplex(self, method, timeout):
+        return self.stream
+
+    def queue(self):
+        return BlockingQueue()
+
+    def credit(self):
+        return BlockingCredit()
+
+    def spawn(self, name, coroutine):
+        threading.Thread(target=drive, args=(coroutine,), daemon=True).start()
+
+
+class CreditTest(unittest.TestCase):
+    def connect(self, credit):
+        io = FakeConnectIo()
+        connection = cloister.Connection(caller.Caller(io, 60.0, 5, {}), "sandboxes/x")
+        io.stream.incoming.put(message_pb.ConnectResponse(opened={"post_credit_bytes": credit}))
+        connection.open()
+        self.addCleanup(connection.cancel)
+        return connection, io.stream
+
+    def test_posts_wait_for_credit_and_go_on_with_it(self):
+        connection, stream = self.connect(1000)
+        connection.post(b"x" * 5000, timeout=1)  # of any size, while there is some
+        with self.assertRaises(TimeoutError):
+            connection.post(b"y", timeout=0.05)
+        size = stream.sent[-1].post.ByteSize() + 128
+        stream.incoming.put(message_pb.ConnectResponse(post_credit={"bytes": size - 1000}))
+        with self.assertRaises(TimeoutError):  # none is left, and none is owed
+            connection.post(b"y", timeout=0.05)
+        waiting = threading.Thread(target=connection.post, args=(b"y",))
+        waiting.start()
+        stream.incoming.put(message_pb.ConnectResponse(post_credit={"bytes": 1}))
+        waiting.join(20)
+        self.assertEqual([message.WhichOneof("request") for message in stream.sent], ["open", "post", "post"])
+
+    def test_a_server_that_gives_none_sets_no_bound(self):
+        connection, stream = self.connect(0)
+        for _ in range(10):
+            connection.post(b"x" * 100_000, timeout=1)
+        self.assertEqual(len(stream.sent), 11)
+
+    def test_who_waits_for_credit_learns_of_the_end(self):
+        connection, stream = self.connect(1)
+        connection.post(1)
+        ended = []
+
+        def post():
+            try:
+                connection.post(2)
+            except cloister.Disconnected:
+                ended.append(True)
+
+        waiting = threading.Thread(target=post)
+        waiting.start()
+        stream.incoming.put(None)
+        waiting.join(20)
+        self.assertEqual(ended, [True])
 
 
 class BlockingTest(unittest.TestCase):
