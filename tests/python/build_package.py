@@ -24,7 +24,8 @@ def main():
     root, out = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
     shutil.rmtree(out, ignore_errors=True)
     checkout = out / "checkout"
-    shutil.copytree(root / "clients/python", checkout / "clients/python")
+    leftovers = shutil.ignore_patterns("build", "*.egg-info", "__pycache__")  # of who installs from the checkout
+    shutil.copytree(root / "clients/python", checkout / "clients/python", ignore=leftovers)
     shutil.copytree(root / "proto", checkout / "proto")
 
     run([sys.executable, "setup.py", "-q", "sdist", "--dist-dir", out / "dist"], checkout / "clients/python")
