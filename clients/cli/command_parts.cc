@@ -4,8 +4,8 @@
 
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/signal_watcher.h"
-#include "clients/cpp/channel.h"
-#include "clients/cpp/token.h"
+#include "cloister/client/channel.h"
+#include "cloister/client/token.h"
 
 namespace cloister::cli {
 namespace {

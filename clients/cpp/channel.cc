@@ -1,4 +1,4 @@
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 
 #include <cstdint>
 #include <cstdlib>

@@ -1,9 +1,9 @@
-#include "clients/cpp/execution_follower.h"
+#include "cloister/client/execution_follower.h"
 
 #include <algorithm>
 #include <utility>
 
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 
 namespace cloister::client {
 namespace {

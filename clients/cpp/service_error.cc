@@ -1,5 +1,6 @@
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 
+#include "absl/strings/cord.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -68,7 +69,25 @@ std::string TransportErrorText(const ServiceError& error, const std::string& add
   }
 }
 
+// A google.rpc.Status, as gRPC carries it.
+constexpr char kDetailsUrl[] = "type.googleapis.com/google.rpc.Status";
+
 }  // namespace
+
+ServiceError ParseServiceError(const absl::Status& status) {
+  const absl::optional<absl::Cord> details = status.GetPayload(kDetailsUrl);
+  return ParseServiceError(grpc::Status(static_cast<grpc::StatusCode>(status.code()),
+                                        std::string(status.message()),
+                                        details.has_value() ? std::string(*details) : ""));
+}
+
+absl::Status ToStatus(const grpc::Status& status) {
+  absl::Status same(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  if (!status.ok() && !status.error_details().empty()) {
+    same.SetPayload(kDetailsUrl, absl::Cord(status.error_details()));
+  }
+  return same;
+}
 
 ServiceError ParseServiceError(const grpc::Status& status) {
   ServiceError error;

@@ -1,4 +1,4 @@
-#include "clients/cpp/token.h"
+#include "cloister/client/token.h"
 
 #include <algorithm>
 #include <cerrno>

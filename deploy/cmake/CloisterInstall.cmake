@@ -46,4 +46,26 @@ if(CLOISTER_BUILD_GUESTS)
   endforeach()
 endif()
 
+# The C++ client. Static libraries; what they need is found by the package's configuration.
+install(TARGETS cloister_api cloister_api_grpc cloister_client cloister_options EXPORT cloister
+  ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client
+  INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} ${CMAKE_INSTALL_INCLUDEDIR}/cloister-proto)
+foreach(target api api_grpc client)
+  set_target_properties(cloister_${target} PROPERTIES EXPORT_NAME ${target})
+endforeach()
+install(DIRECTORY clients/cpp/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT client)
+# In a directory of their own: other packages may bring google/rpc as well.
+install(DIRECTORY ${CMAKE_BINARY_DIR}/proto/gen/cloister/v1 DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cloister-proto/cloister
+  COMPONENT client FILES_MATCHING PATTERN "*.h")
+install(DIRECTORY ${CMAKE_BINARY_DIR}/proto/gen/google DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cloister-proto
+  COMPONENT client FILES_MATCHING PATTERN "*.h")
+install(EXPORT cloister NAMESPACE cloister:: FILE cloister-targets.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/cloister COMPONENT client)
+include(CMakePackageConfigHelpers)
+configure_package_config_file(clients/cpp/cmake/cloister-config.cmake.in ${CMAKE_CURRENT_BINARY_DIR}/cloister-config.cmake
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/cloister)
+write_basic_package_version_file(${CMAKE_CURRENT_BINARY_DIR}/cloister-config-version.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cloister-config.cmake ${CMAKE_CURRENT_BINARY_DIR}/cloister-config-version.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/cloister COMPONENT client)
+
 include(CloisterPackages)

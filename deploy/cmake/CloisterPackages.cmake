@@ -1,4 +1,5 @@
-# Debian packages: cloister (programs, configuration, service) and one cloister-image-NAME per image.
+# Debian packages: cloister (programs, configuration, service), libcloister-dev (the C++ client), and one
+# cloister-image-NAME per image.
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME cloister)
@@ -9,7 +10,7 @@ set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}/packages)
 set(CPACK_PACKAGING_INSTALL_PREFIX ${CMAKE_INSTALL_PREFIX})
 set(CPACK_STRIP_FILES ON)
 set(CPACK_COMPONENTS_GROUPING IGNORE)
-set(CPACK_COMPONENTS_ALL server ${image_components})
+set(CPACK_COMPONENTS_ALL server client ${image_components})
 
 set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
@@ -27,6 +28,11 @@ set(CPACK_DEBIAN_SERVER_PACKAGE_CONTROL_EXTRA
   ${scripts}/conffiles ${scripts}/postinst ${scripts}/prerm ${scripts}/postrm)
 set(CPACK_COMPONENT_SERVER_DESCRIPTION
   "sandboxed Python interpreters as a gRPC service\n Runs untrusted Python in sandboxes that start in under a millisecond.")
+
+set(CPACK_DEBIAN_CLIENT_PACKAGE_NAME libcloister-dev)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_CLIENT_PACKAGE_DEPENDS "libabsl-dev, libgrpc++-dev, libprotobuf-dev, pkg-config")
+set(CPACK_COMPONENT_CLIENT_DESCRIPTION "C++ client of Cloister\n Headers and a static library, found as CMake package cloister.")
 
 foreach(component IN LISTS image_components)
   string(TOUPPER ${component} key)

@@ -64,7 +64,7 @@ function(cloister_guest_program name image)
   cloister_compile_for_image(${name} ${image})
   set(files)
   foreach(target cloister_guest_runtime_${image} cloister_sandbox_clone cloister_sandbox_files cloister_sandbox_zygote cloister_sandbox_linux
-      cloister_sandbox_wire cloister_sandbox_base cloister_proto)
+      cloister_sandbox_wire cloister_sandbox_base cloister_proto cloister_api)
     list(APPEND files $<TARGET_FILE:${target}>)
     add_dependencies(${name} ${target})
   endforeach()

@@ -35,7 +35,7 @@ class LayersTest(Tree):
             ("service/rpc/info.cc", "<grpcpp/grpcpp.h>", '"cloister/v1/info_service.grpc.pb.h"'),
             ("service/observability/metrics.cc", "<prometheus/counter.h>"),
             ("service/main.cc", '"service/server/server.h"', '"sandbox/host/spawner_client.h"'),
-            ("clients/cli/run.cc", '"clients/cpp/channel.h"', "<CLI/CLI.hpp>"),
+            ("clients/cli/run.cc", '"cloister/client/channel.h"', "<CLI/CLI.hpp>"),
             ("tests/unit/service_core/execution_test.cc", '"service/core/execution.h"', "<gtest/gtest.h>"),
         ):
             with self.subTest(path):

@@ -80,15 +80,15 @@ RULES = {
     "service/server": rule(["service/", "sandbox/"], ALL_EXTERNAL - {"prometheus", "cpython"}),
     "service/main.cc": rule(["service/", "sandbox/"], ALL_EXTERNAL - {"prometheus", "cpython"}),
     # Clients know the public protos only.
-    "clients/cpp": Rule(("cloister/v1/", "google/rpc/"), frozenset(["grpc", "kernel"])),
+    "clients/cpp": Rule(("cloister/client/", "cloister/v1/", "google/rpc/"), frozenset(["grpc", "kernel"])),
     "clients/cli": Rule(
-        ("clients/cpp/", "clients/cli/bench/", "cloister/v1/", "google/rpc/"),
+        ("cloister/client/", "clients/cli/bench/", "cloister/v1/", "google/rpc/"),
         frozenset(["grpc", "kernel", "cli"]),
     ),
     # Benchmarks start servers of their own: they know the configuration, and the echo that is the floor.
     "clients/cli/bench": Rule(
-        ("clients/cpp/", "clients/cli/", "cloister/v1/", "cloister/internal/v1/config", "cloister/internal/v1/echo"),
+        ("cloister/client/", "clients/cli/", "cloister/v1/", "cloister/internal/v1/config", "cloister/internal/v1/echo"),
         frozenset(["grpc", "kernel", "cli"]),
     ),
-    "tests": rule(["sandbox/", "service/", "clients/", "tests/"], ALL_EXTERNAL),
+    "tests": rule(["sandbox/", "service/", "clients/", "cloister/client/", "tests/"], ALL_EXTERNAL),
 }

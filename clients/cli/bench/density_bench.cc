@@ -6,7 +6,7 @@
 #include "clients/cli/bench/live_density.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cli/bench/own_server.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/internal/v1/config.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"
 

@@ -10,7 +10,7 @@
 #include "clients/cli/bench/cpu_meter.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cli/bench/scratch_directory.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/internal/v1/echo.grpc.pb.h"
 
 namespace cloister::cli::bench {

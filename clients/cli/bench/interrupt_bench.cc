@@ -11,8 +11,8 @@
 #include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cli/commands/units.h"
-#include "clients/cpp/channel.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/channel.h"
+#include "cloister/client/service_error.h"
 
 namespace cloister::cli::bench {
 namespace {

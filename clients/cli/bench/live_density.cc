@@ -14,8 +14,8 @@
 #include "absl/time/clock.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cli/bench/own_server.h"
-#include "clients/cpp/channel.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/channel.h"
+#include "cloister/client/service_error.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/sandbox_service.grpc.pb.h"
 

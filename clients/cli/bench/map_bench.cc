@@ -8,8 +8,8 @@
 #include "clients/cli/bench/closed_loop.h"
 #include "clients/cli/bench/cpu_meter.h"
 #include "clients/cli/bench/machine.h"
-#include "clients/cpp/channel.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/channel.h"
+#include "cloister/client/service_error.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 
 namespace cloister::cli::bench {

@@ -16,7 +16,7 @@
 #include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
 #include "clients/cli/bench/stream_echo.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/message_service.grpc.pb.h"
 

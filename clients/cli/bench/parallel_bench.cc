@@ -10,7 +10,7 @@
 #include "clients/cli/bench/latency_sample.h"
 #include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 
 namespace cloister::cli::bench {
 namespace {

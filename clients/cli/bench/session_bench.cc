@@ -13,7 +13,7 @@
 #include "clients/cli/bench/cpu_meter.h"
 #include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 
 namespace cloister::cli::bench {

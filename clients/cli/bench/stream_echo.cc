@@ -6,7 +6,7 @@
 #include "clients/cli/bench/anchors.h"
 #include "clients/cli/bench/child_process.h"
 #include "clients/cli/bench/scratch_directory.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/internal/v1/echo.grpc.pb.h"
 
 namespace cloister::cli::bench {

@@ -14,7 +14,7 @@
 #include "clients/cli/bench/child_process.h"
 #include "clients/cli/bench/live_sandboxes.h"
 #include "clients/cli/bench/machine.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 
 namespace cloister::cli::bench {

@@ -10,7 +10,7 @@
 
 #include "clients/cli/commands/execution_view.h"
 #include "clients/cli/commands/request_builder.h"
-#include "clients/cpp/execution_follower.h"
+#include "cloister/client/execution_follower.h"
 #include "cloister/v1/execution_service.grpc.pb.h"
 #include "cloister/v1/file_service.grpc.pb.h"
 #include "cloister/v1/info_service.grpc.pb.h"

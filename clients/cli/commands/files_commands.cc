@@ -22,7 +22,7 @@
 #include "clients/cli/commands/remote_path.h"
 #include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/utf8.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 
 namespace cloister::cli {
 namespace {

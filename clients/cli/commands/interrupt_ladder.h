@@ -7,7 +7,7 @@
 #include <string>
 
 #include "absl/synchronization/notification.h"
-#include "clients/cpp/execution_follower.h"
+#include "cloister/client/execution_follower.h"
 
 namespace cloister::cli {
 

@@ -19,7 +19,7 @@
 #include "clients/cli/commands/outcome_text.h"
 #include "clients/cli/commands/reply.h"
 #include "clients/cli/commands/signal_watcher.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 
 namespace cloister::cli {
 namespace {

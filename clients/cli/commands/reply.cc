@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "clients/cli/commands/exit_code.h"
 #include "clients/cli/commands/units.h"
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace cloister::cli {

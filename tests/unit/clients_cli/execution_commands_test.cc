@@ -13,7 +13,7 @@
 #include "absl/strings/str_split.h"
 #include "clients/cli/commands/commands.h"
 #include "clients/cli/commands/signal_watcher.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"

@@ -1,6 +1,6 @@
-#include "clients/cpp/execution_follower.h"
+#include "cloister/client/execution_follower.h"
 
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/clients_cli/fake_execution_service.h"

@@ -19,7 +19,7 @@
 #include "clients/cli/commands/json_value.h"
 #include "clients/cli/commands/local_command.h"
 #include "clients/cli/commands/value_json.h"
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "gmock/gmock.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"

@@ -1,8 +1,8 @@
-#include "clients/cpp/service_error.h"
+#include "cloister/client/service_error.h"
 
 #include <cstdlib>
 
-#include "clients/cpp/channel.h"
+#include "cloister/client/channel.h"
 #include "gmock/gmock.h"
 #include "google/rpc/error_details.pb.h"
 #include "gtest/gtest.h"

@@ -1,7 +1,7 @@
 // The token that calls are made with.
 
-#ifndef CLOISTER_CLIENTS_CPP_TOKEN_H_
-#define CLOISTER_CLIENTS_CPP_TOKEN_H_
+#ifndef CLOISTER_CLIENT_TOKEN_H_
+#define CLOISTER_CLIENT_TOKEN_H_
 
 #include <string>
 
@@ -23,4 +23,4 @@ absl::Status CheckTokenMayGoTo(const std::string& address);
 
 }  // namespace cloister::client
 
-#endif  // CLOISTER_CLIENTS_CPP_TOKEN_H_
+#endif  // CLOISTER_CLIENT_TOKEN_H_

@@ -1,7 +1,7 @@
 // Follows one execution from its start to its end, across lost streams.
 
-#ifndef CLOISTER_CLIENTS_CPP_EXECUTION_FOLLOWER_H_
-#define CLOISTER_CLIENTS_CPP_EXECUTION_FOLLOWER_H_
+#ifndef CLOISTER_CLIENT_EXECUTION_FOLLOWER_H_
+#define CLOISTER_CLIENT_EXECUTION_FOLLOWER_H_
 
 #include <cstdint>
 #include <functional>
@@ -81,4 +81,4 @@ class ExecutionFollower {
 
 }  // namespace cloister::client
 
-#endif  // CLOISTER_CLIENTS_CPP_EXECUTION_FOLLOWER_H_
+#endif  // CLOISTER_CLIENT_EXECUTION_FOLLOWER_H_

@@ -1,7 +1,7 @@
 // Where the server is and how to reach it.
 
-#ifndef CLOISTER_CLIENTS_CPP_CHANNEL_H_
-#define CLOISTER_CLIENTS_CPP_CHANNEL_H_
+#ifndef CLOISTER_CLIENT_CHANNEL_H_
+#define CLOISTER_CLIENT_CHANNEL_H_
 
 #include <memory>
 #include <string>
@@ -26,4 +26,4 @@ std::shared_ptr<grpc::Channel> CreateChannel(const std::string& address,
 
 }  // namespace cloister::client
 
-#endif  // CLOISTER_CLIENTS_CPP_CHANNEL_H_
+#endif  // CLOISTER_CLIENT_CHANNEL_H_

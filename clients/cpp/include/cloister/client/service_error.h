@@ -1,13 +1,14 @@
 // A failed call taken apart: the google.rpc details that Cloister puts beside every non-OK status.
 
-#ifndef CLOISTER_CLIENTS_CPP_SERVICE_ERROR_H_
-#define CLOISTER_CLIENTS_CPP_SERVICE_ERROR_H_
+#ifndef CLOISTER_CLIENT_SERVICE_ERROR_H_
+#define CLOISTER_CLIENT_SERVICE_ERROR_H_
 
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "grpcpp/support/status.h"
 
@@ -32,6 +33,11 @@ struct ServiceError {
 
 // Understands absent and damaged details: what cannot be read is left out.
 ServiceError ParseServiceError(const grpc::Status& status);
+// Of a status that ToStatus made.
+ServiceError ParseServiceError(const absl::Status& status);
+
+// The same code and message; the details are a payload, for ParseServiceError.
+absl::Status ToStatus(const grpc::Status& status);
 
 // One readable line per fact, the first of them the cause, no newline at the end. `address` names
 // the server in the text.
@@ -39,4 +45,4 @@ std::string ErrorText(const ServiceError& error, const std::string& address);
 
 }  // namespace cloister::client
 
-#endif  // CLOISTER_CLIENTS_CPP_SERVICE_ERROR_H_
+#endif  // CLOISTER_CLIENT_SERVICE_ERROR_H_
