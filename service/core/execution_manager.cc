@@ -61,6 +61,11 @@ absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Start(ExecutionRequ
         PlacingProblem(request.program.program.files(), request.limits.memory_bytes);
     if (!problem.empty()) return FieldInvalidError({{"program.files", problem}});
   }
+  CLOISTER_RETURN_IF_ERROR(options_.quota->CheckExecutions(active_count()));
+  TenantQuota::MemoryShare memory;
+  if (interpreter == nullptr) {
+    CLOISTER_ASSIGN_OR_RETURN(memory, options_.quota->TakeMemory(request.limits.memory_bytes));
+  }
   const ExecutionKind kind =
       interpreter == nullptr ? ExecutionKind::kOneShot : ExecutionKind::kCell;
   Execution::Context context{
@@ -69,7 +74,7 @@ absl::StatusOr<std::shared_ptr<Execution>> ExecutionManager::Start(ExecutionRequ
   auto execution = std::make_shared<Execution>(std::move(context), std::move(request));
   CLOISTER_RETURN_IF_ERROR(execution->Start());
   registry_.Add(execution);
-  active_.insert(execution.get());
+  active_.emplace(execution.get(), std::move(memory));
   observer_->OnExecutionAccepted(kind);
   return execution;
 }
@@ -136,7 +141,7 @@ void ExecutionManager::StopAll() {
   // Those that are still queued end inside Cancel and leave active_.
   std::vector<std::shared_ptr<Execution>> left;
   left.reserve(active_.size());
-  for (Execution* execution : active_) left.push_back(execution->shared_from_this());
+  for (const auto& [execution, memory] : active_) left.push_back(execution->shared_from_this());
   for (const auto& execution : left) execution->Cancel(sandbox::StopReason::kShutdown);
 }
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -17,6 +17,7 @@
 #include "service/core/execution_request.h"
 #include "service/core/observer.h"
 #include "service/core/sandbox_source.h"
+#include "service/core/tenant_quota.h"
 #include "service/core/turn_source.h"
 
 namespace cloister::core {
@@ -24,6 +25,8 @@ namespace cloister::core {
 struct ExecutionManagerOptions {
   RetentionOptions retention;
   EventStreamOptions stream;
+  // The tenant's own bounds.
+  std::shared_ptr<TenantQuota> quota = std::make_shared<TenantQuota>();
 };
 
 // Thread-safety: loop thread only.
@@ -38,7 +41,7 @@ class ExecutionManager {
 
   // Starts a program, or joins the execution that the same request_id started. Subscribe as an owner
   // before returning to the loop. Errors: REQUEST_ID_REUSED, SERVER_DRAINING, and those that
-  // SandboxSource::RequestLease, or InterpreterDirectory and TurnSource::RequestTurn, give at once; the
+  // TenantQuota, SandboxSource::RequestLease, or InterpreterDirectory and TurnSource::RequestTurn, give at once; the
   // later ones arrive as Execution::result().status.
   absl::StatusOr<std::shared_ptr<Execution>> Start(ExecutionRequest request);
 
@@ -76,7 +79,8 @@ class ExecutionManager {
   const ExecutionManagerOptions options_;
   InterpreterDirectory* const interpreters_;
   ExecutionRegistry registry_;
-  std::unordered_set<Execution*> active_;  // kept alive by the registry
+  // Kept alive by the registry.
+  std::unordered_map<Execution*, TenantQuota::MemoryShare> active_;
   bool draining_ = false;
   std::function<void()> drained_;
   sandbox::Loop::TimerId drain_timer_ = 0;

@@ -32,7 +32,7 @@ absl::StatusOr<std::shared_ptr<FileUse>> FileManager::Use(const std::string& san
     return room;
   }
   (is_stream ? counts.streams : counts.calls) += 1;
-  (is_stream ? streams_ : calls_) += 1;
+  *(is_stream ? options_.server_streams : options_.server_calls) += 1;
   std::shared_ptr<FileUse> use(new FileUse(this, live, ++last_handle_, is_stream));
   live->AwaitFiles([weak = std::weak_ptr<FileUse>(use)](const absl::Status& started) {
     if (const auto waiting = weak.lock()) waiting->Enter(started);
@@ -42,7 +42,7 @@ absl::StatusOr<std::shared_ptr<FileUse>> FileManager::Use(const std::string& san
 
 absl::Status FileManager::CheckRoom(const Counts& counts, bool is_stream) const {
   const int of_sandbox = is_stream ? counts.streams : counts.calls;
-  const int of_all = is_stream ? streams_ : calls_;
+  const int of_all = *(is_stream ? options_.server_streams : options_.server_calls);
   const int most_of_sandbox = is_stream ? options_.streams_per_sandbox : options_.calls_per_sandbox;
   const int most_of_all = is_stream ? options_.maximum_streams : options_.maximum_calls;
   if (of_sandbox < most_of_sandbox && of_all < most_of_all) return absl::OkStatus();
@@ -56,7 +56,7 @@ absl::Status FileManager::CheckRoom(const Counts& counts, bool is_stream) const 
 }
 
 void FileManager::OnUseEnded(const std::string& sandbox, bool is_stream) {
-  (is_stream ? streams_ : calls_) -= 1;
+  *(is_stream ? options_.server_streams : options_.server_calls) -= 1;
   const auto found = by_sandbox_.find(sandbox);
   Counts& counts = found->second;
   (is_stream ? counts.streams : counts.calls) -= 1;

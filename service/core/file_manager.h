@@ -17,17 +17,21 @@
 #include "service/core/file_use.h"
 #include "service/core/observer.h"
 #include "service/core/sandbox_manager.h"
+#include "service/core/tenant_quota.h"
 
 namespace cloister::core {
 
 struct FileManagerOptions {
   // Streams under way at once: of one sandbox, whose process holds as many files open, and of all.
-  // One holds up to 2 MiB of the server's memory for a moment.
+  // One holds up to 2 MiB of the server's memory for a moment. "All" are those of all managers that
+  // share the counts.
   int streams_per_sandbox = 8;
   int maximum_streams = 256;
+  SharedCount server_streams = std::make_shared<int>(0);
   // Other calls.
   int calls_per_sandbox = 64;
   int maximum_calls = 4096;
+  SharedCount server_calls = std::make_shared<int>(0);
   // How long a client may keep a stream waiting, which has a place and a file. People page through
   // what `cloister files get` writes, and pipes are slow.
   absl::Duration stream_idle_timeout = absl::Minutes(5);
@@ -38,7 +42,7 @@ class FileManager {
  public:
   FileManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer,
               FileManagerOptions options)
-      : loop_(loop), sandboxes_(sandboxes), observer_(observer), options_(options) {}
+      : loop_(loop), sandboxes_(sandboxes), observer_(observer), options_(std::move(options)) {}
   FileManager(const FileManager&) = delete;
   FileManager& operator=(const FileManager&) = delete;
 
@@ -52,7 +56,7 @@ class FileManager {
                                                 internal::v1::FileRequest request,
                                                 FileUse::Callback done);
 
-  int stream_count() const { return streams_; }
+  int stream_count() const { return *options_.server_streams; }
   const FileManagerOptions& options() const { return options_; }
 
  private:
@@ -76,8 +80,6 @@ class FileManager {
   SandboxManager* const sandboxes_;
   ServiceObserver* const observer_;
   const FileManagerOptions options_;
-  int streams_ = 0;
-  int calls_ = 0;
   std::unordered_map<std::string, Counts> by_sandbox_;
   int64_t last_handle_ = 0;
 };

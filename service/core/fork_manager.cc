@@ -14,11 +14,11 @@
 namespace cloister::core {
 
 ForkManager::ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer,
-                         int maximum_snapshots)
+                         ForkManagerOptions options)
     : loop_(loop),
       sandboxes_(sandboxes),
       observer_(observer),
-      maximum_snapshots_(maximum_snapshots),
+      options_(std::move(options)),
       fork_ids_(observer, kRememberedRequests),
       snapshot_ids_(observer, kRememberedRequests) {
   sandboxes_->SetSnapshots(this);
@@ -96,9 +96,11 @@ absl::Status ForkManager::Fork(ForkRequest request, ForkCallback done) {
                     done(names.ok() ? Forks(*names) : names.status());
                   });
   }
-  CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<Reservation> room, sandboxes_->Reserve(request.count));
+  CLOISTER_RETURN_IF_ERROR(sandboxes_->CheckNotDraining());
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.parent));
   const sandbox::ForkSpec spec{.limits = request.limits(parent->limits()), .count = request.count};
+  CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<SandboxManager::Room> room,
+                            sandboxes_->Reserve(request.count, spec.limits.memory_bytes));
   const absl::Time deadline = request.deadline;
   const std::string request_id = request.request_id;
   RequestIds::Hold hold = fork_ids_.Begin(request_id, request.payload_digest);
@@ -150,8 +152,9 @@ absl::Status ForkManager::NoSnapshotError(const std::string& name) {
 }
 
 absl::Status ForkManager::CheckRoomForSnapshot() const {
-  if (snapshot_count() + *reserved_snapshots_ < maximum_snapshots_) return absl::OkStatus();
-  const std::string maximum = absl::StrCat(maximum_snapshots_);
+  CLOISTER_RETURN_IF_ERROR(options_.quota->CheckSnapshots(snapshot_count() + *reserved_snapshots_));
+  if (*options_.server_snapshots < options_.maximum_snapshots) return absl::OkStatus();
+  const std::string maximum = absl::StrCat(options_.maximum_snapshots);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED,
                              absl::StrCat("there are ", maximum,
@@ -173,13 +176,14 @@ absl::Status ForkManager::CreateSnapshot(SnapshotRequest request, SnapshotCallba
   CLOISTER_ASSIGN_OR_RETURN(std::shared_ptr<LiveSandbox> parent, sandboxes_->Find(request.sandbox));
   CLOISTER_RETURN_IF_ERROR(CheckRoomForSnapshot());
   std::shared_ptr<Reservation> room = Reservation::Take(reserved_snapshots_, 1);
+  std::shared_ptr<Reservation> of_server = Reservation::Take(options_.server_snapshots, 1);
   const absl::Time deadline = request.deadline;
   const std::string request_id = request.request_id;
   RequestIds::Hold hold = snapshot_ids_.Begin(request_id, request.payload_digest);
   absl::Status asked = CopyInTurn(
       parent, {.limits = parent->limits(), .count = 1, .snapshot = true}, deadline,
       [this, parent, request = std::move(request), hold, room = std::move(room),
-       done = std::move(done)](Copies copies) mutable {
+       of_server = std::move(of_server), done = std::move(done)](Copies copies) mutable {
         room.reset();
         absl::Status made = copies.status();
         if (made.ok()) made = sandboxes_->CheckNotDraining();
@@ -189,6 +193,7 @@ absl::Status ForkManager::CreateSnapshot(SnapshotRequest request, SnapshotCallba
         }
         v1::Snapshot snapshot =
             AddSnapshot(*parent, std::move(copies->front()), request.ttl, hold);
+        snapshots_.rbegin()->second->of_server = std::move(of_server);
         snapshot_ids_.Complete(request.request_id, {snapshot.name()});
         done(std::move(snapshot));
       });

@@ -23,6 +23,7 @@
 #include "service/core/request_ids.h"
 #include "service/core/reservation.h"
 #include "service/core/sandbox_manager.h"
+#include "service/core/tenant_quota.h"
 
 namespace cloister::core {
 
@@ -54,12 +55,19 @@ struct SnapshotPage {
   std::string next_page_token;
 };
 
+struct ForkManagerOptions {
+  // Alive at once, of all managers that share `server_snapshots`.
+  int maximum_snapshots = 64;
+  SharedCount server_snapshots = std::make_shared<int>(0);
+  // The tenant's own bounds.
+  std::shared_ptr<TenantQuota> quota = std::make_shared<TenantQuota>();
+};
+
 // Thread-safety: loop thread only.
 // Ownership: `loop`, `sandboxes` and `observer` must outlive it. It makes itself the manager's source of
 // snapshots.
 class ForkManager final : public SnapshotSource {
  public:
-  static constexpr int kDefaultMaximumSnapshots = 64;
   // Requests whose forks and snapshots are all gone.
   static constexpr size_t kRememberedRequests = 10'000;
 
@@ -67,7 +75,7 @@ class ForkManager final : public SnapshotSource {
   using SnapshotCallback = std::function<void(absl::StatusOr<v1::Snapshot>)>;
 
   ForkManager(sandbox::Loop* loop, SandboxManager* sandboxes, ServiceObserver* observer,
-              int maximum_snapshots = kDefaultMaximumSnapshots);
+              ForkManagerOptions options = {});
   ~ForkManager() override;
   ForkManager(const ForkManager&) = delete;
   ForkManager& operator=(const ForkManager&) = delete;
@@ -100,6 +108,7 @@ class ForkManager final : public SnapshotSource {
     int64_t last_history = 0;
     sandbox::Loop::TimerId timer = 0;
     RequestIds::Hold request;
+    std::shared_ptr<Reservation> of_server;
   };
   using Copies = absl::StatusOr<std::vector<std::unique_ptr<sandbox::Sandbox>>>;
 
@@ -124,7 +133,7 @@ class ForkManager final : public SnapshotSource {
   sandbox::Loop* const loop_;
   SandboxManager* const sandboxes_;
   ServiceObserver* const observer_;
-  const int maximum_snapshots_;
+  const ForkManagerOptions options_;
   int64_t last_ordinal_ = 0;
   std::map<int64_t, std::unique_ptr<Snapshot>> snapshots_;
   std::unordered_map<std::string, int64_t> by_name_;

@@ -17,6 +17,13 @@ bool IsFailure(const ExecutionResult& result) {
   return result.outcome.kind() != v1::Outcome::KIND_SUCCEEDED;
 }
 
+// Of the server, or of the tenant.
+bool IsWantOfRoom(const absl::Status& status) {
+  const v1::ErrorReason reason = ReasonOf(status);
+  return reason == v1::ERROR_REASON_OVERLOADED || reason == v1::ERROR_REASON_CONCURRENCY_EXCEEDED ||
+         reason == v1::ERROR_REASON_TENANT_MEMORY_EXCEEDED;
+}
+
 int64_t BytesOf(const ExecutionResult& result) {
   auto bytes = static_cast<int64_t>(result.stdout_bytes.size() + result.stderr_bytes.size() +
                                     result.outcome.SpaceUsedLong());
@@ -99,7 +106,7 @@ void ProgramMap::Start() {
   if (started.ok()) return;
   compiling_.reset();
   // Then each compiles for itself, when there is room for it.
-  if (ReasonOf(started) == v1::ERROR_REASON_OVERLOADED) return StartMore();
+  if (IsWantOfRoom(started)) return StartMore();
   failure_ = started;
 }
 
@@ -138,7 +145,7 @@ bool ProgramMap::StartNext() {
   running_.erase(index);
   if (running_.empty()) idle_since_ = std::min(idle_since_, manager_->loop()->Now());
   // One that has not begun is refused as any other call is.
-  if (index > 0 && ReasonOf(status) == v1::ERROR_REASON_OVERLOADED &&
+  if (index > 0 && IsWantOfRoom(status) &&
       manager_->loop()->Now() < idle_since_ + kMaximumWait) {
     TryLater();
     return false;

@@ -44,7 +44,8 @@ struct MapCounts {
 // started beyond those taken, and none while kMaximumHeldBytes wait; what runs by then adds its
 // own.
 //
-// Where the server has no room for another execution (OVERLOADED), a map that has begun waits and
+// Where the server, or the tenant, has no room for another execution (OVERLOADED, CONCURRENCY_EXCEEDED,
+// TENANT_MEMORY_EXCEEDED), a map that has begun waits and
 // tries again: at once where something of its own ends, otherwise after 20 ms, and twice as long
 // each time up to a second. It gives up when for kMaximumWait nothing of its own has run, and its
 // caller when the call's deadline is over.

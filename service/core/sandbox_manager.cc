@@ -55,6 +55,8 @@ absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request,
     spec.added_environment = std::move(request.spec.environment);
     request.spec = std::move(spec);
   }
+  CLOISTER_ASSIGN_OR_RETURN(TenantQuota::MemoryShare memory,
+                            options_.quota->TakeMemory(request.spec.limits.memory_bytes));
   const int64_t ordinal = ++last_ordinal_;
   auto sandbox =
       std::make_shared<LiveSandbox>(MakeContext(), std::move(request.spec), ordinal);
@@ -78,7 +80,9 @@ absl::StatusOr<std::string> SandboxManager::Create(CreateSandboxRequest request,
   by_name_[name] = {.sandbox = std::move(sandbox),
                     .request_id = std::move(request.request_id),
                     .request = std::move(hold),
-                    .waiting = 1};
+                    .waiting = 1,
+                    .of_server = Reservation::Take(options_.server_count, 1),
+                    .memory = std::move(memory)};
   return name;
 }
 
@@ -130,23 +134,33 @@ LiveSandbox::Context SandboxManager::MakeContext() {
 
 v1::Sandbox SandboxManager::AddCopy(Copy copy) {
   const int64_t ordinal = ++last_ordinal_;
+  const int64_t memory_bytes = copy.spec.limits.memory_bytes;
   auto sandbox = std::make_shared<LiveSandbox>(MakeContext(), std::move(copy.spec), ordinal);
   by_ordinal_[ordinal] = sandbox;
-  by_name_[sandbox->name()] = {.sandbox = sandbox, .request = std::move(copy.request)};
+  by_name_[sandbox->name()] = {.sandbox = sandbox,
+                               .request = std::move(copy.request),
+                               .of_server = Reservation::Take(options_.server_count, 1),
+                               .memory = options_.quota->HoldMemory(memory_bytes)};
   sandbox->SetLifetime(copy.ttl);
   sandbox->SetIdleTimeout(copy.idle_timeout);
   sandbox->Adopt(std::move(copy.session), copy.parent);
   return sandbox->ToProto();
 }
 
-absl::StatusOr<std::shared_ptr<Reservation>> SandboxManager::Reserve(int count) {
+absl::StatusOr<std::shared_ptr<SandboxManager::Room>> SandboxManager::Reserve(
+    int count, int64_t memory_bytes_each) {
   if (draining_) return DrainingError();
   CLOISTER_RETURN_IF_ERROR(CheckRoom(count));
-  return Reservation::Take(reserved_, count);
+  CLOISTER_ASSIGN_OR_RETURN(TenantQuota::MemoryShare memory,
+                            options_.quota->TakeMemory(count * memory_bytes_each));
+  return std::make_shared<Room>(Room{.own = Reservation::Take(reserved_, count),
+                                     .of_server = Reservation::Take(options_.server_count, count),
+                                     .memory = std::move(memory)});
 }
 
 absl::Status SandboxManager::CheckRoom(int wanted) const {
-  if (count() + *reserved_ + wanted <= options_.maximum_count) return absl::OkStatus();
+  CLOISTER_RETURN_IF_ERROR(options_.quota->CheckSandboxes(count() + *reserved_, wanted));
+  if (*options_.server_count + wanted <= options_.maximum_count) return absl::OkStatus();
   const std::string maximum = absl::StrCat(options_.maximum_count);
   return WithQuotaFailure(
       WithMetadata(MakeError(v1::ERROR_REASON_SANDBOX_COUNT_EXCEEDED,

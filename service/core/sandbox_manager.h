@@ -24,13 +24,17 @@
 #include "service/core/request_memory.h"
 #include "service/core/reservation.h"
 #include "service/core/sandbox_source.h"
+#include "service/core/tenant_quota.h"
 #include "service/core/turn_source.h"
 
 namespace cloister::core {
 
 struct SandboxManagerOptions {
-  // Alive at once.
+  // Alive at once, of all managers that share `server_count`.
   int maximum_count = 256;
+  SharedCount server_count = std::make_shared<int>(0);
+  // The tenant's own bounds.
+  std::shared_ptr<TenantQuota> quota = std::make_shared<TenantQuota>();
   size_t maximum_queued = 64;
   // In one sandbox, `main` among them.
   int maximum_interpreters = 16;
@@ -109,8 +113,13 @@ class SandboxManager final : public InterpreterDirectory {
   void SetSnapshots(SnapshotSource* snapshots) { snapshots_ = snapshots; }
   // For code in the sandboxes made from here on; outlives it.
   void SetGuestRequests(GuestRequests* requests) { requests_ = requests; }
-  // For copies. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED.
-  absl::StatusOr<std::shared_ptr<Reservation>> Reserve(int count);
+  // For copies; to be held until they are added. Errors: SERVER_DRAINING, SANDBOX_COUNT_EXCEEDED,
+  // TENANT_MEMORY_EXCEEDED.
+  struct Room {
+    std::shared_ptr<Reservation> own, of_server;
+    TenantQuota::MemoryShare memory;
+  };
+  absl::StatusOr<std::shared_ptr<Room>> Reserve(int count, int64_t memory_bytes_each);
   absl::StatusOr<std::shared_ptr<LiveSandbox>> Find(const std::string& name) const;
   // A copy, ready.
   struct Copy {
@@ -140,6 +149,8 @@ class SandboxManager final : public InterpreterDirectory {
     std::string request_id = {};  // of its own creation
     RequestIds::Hold request = nullptr;
     int waiting = 0;  // callers of Create that wait for it
+    std::shared_ptr<Reservation> of_server = nullptr;
+    TenantQuota::MemoryShare memory = {};
   };
 
   absl::StatusOr<std::string> Repeat(const std::string& name, Callback done);

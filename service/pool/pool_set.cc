@@ -45,17 +45,13 @@ void PoolSet::Drain(std::function<void()> drained) {
 
 absl::StatusOr<PoolSet::Ticket> PoolSet::RequestLease(const std::string& template_name,
                                                       absl::Time deadline, LeaseCallback done) {
-  return RequestFrom(Find(template_name, /*for_sessions=*/false), template_name, deadline,
-                     std::move(done));
+  return RequestFor(Party(), /*for_sessions=*/false, template_name, deadline, std::move(done));
 }
 
 absl::StatusOr<PoolSet::Ticket> PoolSet::RequestSessionLease(const std::string& template_name,
                                                              absl::Time deadline,
                                                              LeaseCallback done) {
-  const auto pool = Find(template_name, /*for_sessions=*/true);
-  if (pool == pools_.end()) return RequestLease(template_name, deadline, std::move(done));
-  if (!draining_) (*pool)->Start();
-  return RequestFrom(pool, template_name, deadline, std::move(done));
+  return RequestFor(Party(), /*for_sessions=*/true, template_name, deadline, std::move(done));
 }
 
 PoolSet::Pools::iterator PoolSet::Find(const std::string& template_name, bool for_sessions) {
@@ -64,14 +60,18 @@ PoolSet::Pools::iterator PoolSet::Find(const std::string& template_name, bool fo
   });
 }
 
-absl::StatusOr<PoolSet::Ticket> PoolSet::RequestFrom(Pools::iterator pool,
-                                                     const std::string& template_name,
-                                                     absl::Time deadline, LeaseCallback done) {
-  if (pool == pools_.end()) return UnknownTemplateError(template_name);
+absl::StatusOr<PoolSet::Ticket> PoolSet::RequestFor(const Party& party, bool for_sessions,
+                                                    const std::string& template_name,
+                                                    absl::Time deadline, LeaseCallback done) {
+  auto pool = Find(template_name, for_sessions);
+  if (pool != pools_.end() && for_sessions && !draining_) (*pool)->Start();
+  // Where none is apart.
+  if (pool == pools_.end()) pool = Find(template_name, /*for_sessions=*/false);
+  if (pool == pools_.end()) return UnknownTemplateError(template_name, TemplateNames());
   // A ticket tells its pool by its remainder, and rises within each pool.
   const Ticket ticket =
       ++requests_ * pools_.size() + static_cast<Ticket>(pool - pools_.begin());
-  CLOISTER_RETURN_IF_ERROR((*pool)->RequestLease(ticket, deadline, std::move(done)));
+  CLOISTER_RETURN_IF_ERROR((*pool)->RequestLease(ticket, party, deadline, std::move(done)));
   return ticket;
 }
 
@@ -147,11 +147,16 @@ void PoolSet::CheckDrained() {
   if (drained_ && empty) loop_->Post(std::exchange(drained_, nullptr));
 }
 
-absl::Status PoolSet::UnknownTemplateError(const std::string& template_name) const {
+std::vector<std::string> PoolSet::TemplateNames() const {
   std::vector<std::string> names;
   for (const auto& pool : pools_) {
     if (!pool->for_sessions()) names.push_back(pool->name());
   }
+  return names;
+}
+
+absl::Status UnknownTemplateError(const std::string& template_name,
+                                  const std::vector<std::string>& names) {
   const std::string known = absl::StrJoin(names, ",");
   const absl::Status error =
       core::MakeError(v1::ERROR_REASON_TEMPLATE_UNKNOWN,

@@ -48,6 +48,11 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   // the executions first.
   void Drain(std::function<void()> drained);
 
+  // As the two of core::SandboxSource, on the account of `party`.
+  absl::StatusOr<Ticket> RequestFor(const Party& party, bool for_sessions,
+                                    const std::string& template_name, absl::Time deadline,
+                                    LeaseCallback done);
+
   // core::SandboxSource
   absl::StatusOr<Ticket> RequestLease(const std::string& template_name, absl::Time deadline,
                                       LeaseCallback done) override;
@@ -70,12 +75,10 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   using Pools = std::vector<std::unique_ptr<SandboxPool>>;
 
   Pools::iterator Find(const std::string& template_name, bool for_sessions);
-  absl::StatusOr<Ticket> RequestFrom(Pools::iterator pool, const std::string& template_name,
-                                     absl::Time deadline, LeaseCallback done);
   void Tick();
   void ShareIdleMemory();
   void CheckDrained();
-  absl::Status UnknownTemplateError(const std::string& template_name) const;
+  std::vector<std::string> TemplateNames() const;
 
   // sandbox::SandboxFactoryObserver
   void OnZygoteExited(int64_t zygote_id, const std::string& reason) override;
@@ -94,6 +97,10 @@ class PoolSet final : public core::SandboxSource, private sandbox::SandboxFactor
   bool draining_ = false;
   std::function<void()> drained_;  // empty once called
 };
+
+// TEMPLATE_UNKNOWN, for somebody to whom there are those of `names`.
+absl::Status UnknownTemplateError(const std::string& template_name,
+                                  const std::vector<std::string>& names);
 
 }  // namespace cloister::pool
 

@@ -45,7 +45,7 @@ SandboxPool::~SandboxPool() {
   loop_->Cancel(pause_timer_);
 }
 
-absl::Status SandboxPool::RequestLease(Ticket ticket, absl::Time deadline,
+absl::Status SandboxPool::RequestLease(Ticket ticket, const Party& party, absl::Time deadline,
                                        core::SandboxSource::LeaseCallback done) {
   if (!refusal_.ok()) return refusal_;
   const absl::Time now = loop_->Now();
@@ -62,21 +62,19 @@ absl::Status SandboxPool::RequestLease(Ticket ticket, absl::Time deadline,
                            "the template's configuration or image is broken; the server's log and "
                            "readiness say how");
   }
-  if (!ready_for_it && queue_.size() >= ready_.size() + options_.maximum_waiting) {
+  if (!ready_for_it && queue_.size() >= ready_.size() + options_.maximum_waiting &&
+      !queue_.Displace(party)) {
     observer_->OnAdmission(name(), core::Admission::kShed);
     observer_->OnLeaseFailed(name(), core::LeaseFailure::kOverloaded);
-    return core::WithRetryDelay(
-        core::MakeError(v1::ERROR_REASON_OVERLOADED,
-                        absl::StrCat("the queue for sandboxes is full (", options_.maximum_waiting,
-                                     " waiting); retry later")),
-        RetryDelay());
+    return OverloadedError(options_.maximum_waiting, RetryDelay());
   }
   observer_->OnAdmission(name(), ready_for_it ? core::Admission::kAccept : core::Admission::kQueue);
   queue_.Push(ticket, {.done = std::move(done),
                        .arrived = now,
                        .deadline = deadline,
                        .patience_end = now + options_.maximum_wait,
-                       .warm = ready_for_it});
+                       .warm = ready_for_it,
+                       .party = party});
   PumpSoon();
   return absl::OkStatus();
 }
@@ -288,7 +286,10 @@ void SandboxPool::NoteFailure(const std::string& what) {
 }
 
 void SandboxPool::OnWaiterExpired(LeaseQueue::Waiter waiter) {
-  if (waiter.deadline <= loop_->Now()) {
+  if (waiter.is_displaced) {
+    observer_->OnLeaseFailed(name(), core::LeaseFailure::kOverloaded);
+    waiter.done(OverloadedError(options_.maximum_waiting, RetryDelay()));
+  } else if (waiter.deadline <= loop_->Now()) {
     observer_->OnLeaseFailed(name(), core::LeaseFailure::kDeadline);
     waiter.done(core::MakeError(v1::ERROR_REASON_NOT_STARTED,
                                 "the deadline passed while the program waited for a sandbox; allow "

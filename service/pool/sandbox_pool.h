@@ -50,7 +50,7 @@ class SandboxPool final : private ZygoteKeeper::Listener {
   }
 
   // As core::SandboxSource; tickets are chosen by the caller, in rising order.
-  absl::Status RequestLease(Ticket ticket, absl::Time deadline,
+  absl::Status RequestLease(Ticket ticket, const Party& party, absl::Time deadline,
                             core::SandboxSource::LeaseCallback done);
   void AbandonRequest(Ticket ticket);
   // Ids of other pools are ignored.

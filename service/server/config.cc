@@ -134,7 +134,7 @@ void FillLiveSandboxes(LiveSandboxConfig* config) {
     config->set_maximum_interpreters(counts.maximum_interpreters);
   }
   if (config->maximum_snapshots() == 0) {
-    config->set_maximum_snapshots(core::ForkManager::kDefaultMaximumSnapshots);
+    config->set_maximum_snapshots(core::ForkManagerOptions().maximum_snapshots);
   }
   const rpc::LifetimePolicy times;
   SetIfUnset(config, &LiveSandboxConfig::has_maximum_ttl, &LiveSandboxConfig::mutable_maximum_ttl,

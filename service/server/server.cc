@@ -78,7 +78,10 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       spawner_watch_(std::make_unique<SpawnerWatch>(exit_events)),
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
       call_observers_({&service_metrics_, &service_log_}),
-      credentials_(config_, log, &metrics_) {
+      credentials_(config_, log, &metrics_),
+      request_memory_(config.queue().maximum_bytes(), &call_observers_),
+      map_memory_(config.queue().maximum_bytes(), &call_observers_),
+      message_memory_(config.queue().maximum_bytes(), &call_observers_) {
   log->SetCounter([this](observability::Severity severity) {
     metrics_.counter(observability::Metric::kLogMessages, static_cast<size_t>(severity))
         .Increment();
@@ -120,10 +123,12 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
                                            PoolOptionsOf(config_, images_, can_fork));
   tenants_ = std::make_unique<Tenants>(TenantContext{.config = &config_,
                                                      .loop = &loop_,
-                                                     .source = pools_.get(),
+                                                     .pools = pools_.get(),
                                                      .observer = &observers_,
-                                                     .call_observer = &call_observers_,
-                                                     .info = MakeInfo()});
+                                                     .info = MakeInfo(),
+                                                     .request_memory = &request_memory_,
+                                                     .map_memory = &map_memory_,
+                                                     .message_memory = &message_memory_});
   gate_ = std::make_unique<TenantGate>(tenants_.get(), credentials_.authenticator(),
                                        &call_observers_);
   if (!config_.metrics_listen().empty()) {

@@ -77,7 +77,10 @@ class Server {
   ServiceObservers observers_;
   CallObservers call_observers_;
   Credentials credentials_;
-  // Before the loop, which may hold what counts against a tenant's memory.
+  // Before the loop, which may hold what counts against them.
+  core::RequestMemory request_memory_;
+  core::RequestMemory map_memory_;
+  core::RequestMemory message_memory_;
   std::unique_ptr<Tenants> tenants_;
   std::unique_ptr<observability::MetricsEndpoint> metrics_endpoint_;
 

@@ -7,12 +7,13 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "cloister/internal/v1/config.pb.h"
 #include "cloister/v1/info_service.pb.h"
 #include "sandbox/base/loop.h"
-#include "service/core/call_observer.h"
 #include "service/core/execution_manager.h"
 #include "service/core/file_manager.h"
 #include "service/core/fork_manager.h"
@@ -20,9 +21,12 @@
 #include "service/core/interpreter_requests.h"
 #include "service/core/message_manager.h"
 #include "service/core/observer.h"
+#include "service/core/rate_limit.h"
 #include "service/core/request_memory.h"
 #include "service/core/sandbox_manager.h"
 #include "service/core/sandbox_source.h"
+#include "service/core/tenant_quota.h"
+#include "service/pool/pool_set.h"
 #include "service/rpc/backend.h"
 #include "service/rpc/request_validator.h"
 #include "service/rpc/sandbox_request_validator.h"
@@ -33,22 +37,34 @@ namespace cloister::server {
 struct TenantContext {
   const internal::v1::ServerConfig* config;
   sandbox::Loop* loop;
-  core::SandboxSource* source;
+  pool::PoolSet* pools;
   core::ServiceObserver* observer;
-  core::CallObserver* call_observer;
   // Of the server, without what is the tenant's. Called on the loop.
   std::function<v1::GetInfoResponse()> info;
+  // What requests of all of them hold.
+  core::RequestMemory* request_memory;
+  core::RequestMemory* map_memory;
+  core::RequestMemory* message_memory;
+  // What they have together.
+  core::SharedCount live_count = std::make_shared<int>(0);
+  core::SharedCount snapshot_count = std::make_shared<int>(0);
+  core::SharedCount file_stream_count = std::make_shared<int>(0);
+  core::SharedCount file_call_count = std::make_shared<int>(0);
 };
 
-// Thread-safety: loop thread only, but for backend(). Ownership: as TenantContext; must outlive the
-// calls it is used by, and what they have left to the loop.
+// Thread-safety: loop thread only, but for backend() and AdmitCall(). Ownership: as TenantContext;
+// must outlive the calls it is used by.
 class TenantBackend {
  public:
-  explicit TenantBackend(const TenantContext& context);
+  // `number`: no other tenant's.
+  TenantBackend(const TenantContext& context, const std::string& name, int number);
   TenantBackend(const TenantBackend&) = delete;
   TenantBackend& operator=(const TenantBackend&) = delete;
 
   const rpc::Backend& backend() const { return backend_; }
+
+  // One more call. Errors: RATE_EXCEEDED.
+  absl::Status AdmitCall() const;
 
   // Queued or running executions.
   int active_count() const { return executions_->active_count(); }
@@ -58,19 +74,20 @@ class TenantBackend {
   void Drain(absl::Duration timeout, std::function<void()> drained);
   // Ends all sandboxes and snapshots.
   void EndAll();
-  // Lets go of all but what memory requests hold, users before what they use. No calls come any
-  // more.
+  // Lets go of all, users before what they use. No calls come any more.
   void Close();
 
  private:
   v1::GetInfoResponse Info() const;
 
+  const std::string name_;
+  const internal::v1::TenantLimits limits_;
+  const std::shared_ptr<core::TenantQuota> quota_;
+  const std::unique_ptr<core::RateLimit> rate_;  // null: none
   const std::function<v1::GetInfoResponse()> server_info_;
   const rpc::RequestValidator validator_;
   const rpc::SandboxRequestValidator sandbox_validator_;
-  core::RequestMemory request_memory_;
-  core::RequestMemory map_memory_;
-  core::RequestMemory message_memory_;
+  std::unique_ptr<core::SandboxSource> source_;
   std::unique_ptr<core::SandboxManager> sandboxes_;
   std::unique_ptr<core::ForkManager> forks_;
   std::unique_ptr<core::InterpreterManager> interpreters_;

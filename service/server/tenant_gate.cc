@@ -38,13 +38,18 @@ rpc::Admission TenantGate::Admit(const grpc::CallbackServerContext& context,
 
 absl::StatusOr<const TenantBackend*> TenantGate::TenantOf(
     const grpc::CallbackServerContext& context) const {
-  if (authenticator_ == nullptr) return &tenants_.default_tenant();
-  CLOISTER_ASSIGN_OR_RETURN(const identity::Caller caller,
-                            authenticator_->Authenticate(PresentedBy(context)));
-  const TenantBackend* const tenant = tenants_.Find(caller.tenant);
-  if (tenant != nullptr) return tenant;
-  return core::MakeError(v1::ERROR_REASON_CREDENTIALS_INVALID,
-                         "the credentials are of a tenant that this server does not have");
+  const TenantBackend* tenant = &tenants_.default_tenant();
+  if (authenticator_ != nullptr) {
+    CLOISTER_ASSIGN_OR_RETURN(const identity::Caller caller,
+                              authenticator_->Authenticate(PresentedBy(context)));
+    tenant = tenants_.Find(caller.tenant);
+    if (tenant == nullptr) {
+      return core::MakeError(v1::ERROR_REASON_CREDENTIALS_INVALID,
+                             "the credentials are of a tenant that this server does not have");
+    }
+  }
+  CLOISTER_RETURN_IF_ERROR(tenant->AdmitCall());
+  return tenant;
 }
 
 }  // namespace cloister::server

@@ -6,8 +6,9 @@
 namespace cloister::server {
 
 Tenants::Tenants(const TenantContext& context) {
+  int number = 0;
   for (const std::string& name : TenantNames(*context.config)) {
-    tenants_.emplace(name, std::make_unique<TenantBackend>(context));
+    tenants_.emplace(name, std::make_unique<TenantBackend>(context, name, ++number));
   }
   default_ = tenants_.at(identity::kDefaultTenant).get();
 }

@@ -164,7 +164,7 @@ TEST_F(ForkManagerTest, ThereAreAtMostSoMany) {
 
 TEST_F(ForkManagerTest, SnapshotsUnderWayCount) {
   const std::string parent = MakeReady();
-  for (int i = 1; i < ForkManager::kDefaultMaximumSnapshots; ++i) (void)MakeSnapshot(parent);
+  for (int i = 1; i < ForkManagerOptions().maximum_snapshots; ++i) (void)MakeSnapshot(parent);
   Frozen last, raced;
   ASSERT_TRUE(Freeze(parent, &last).ok());
   EXPECT_EQ(ReasonOf(Freeze(parent, &raced)), v1::ERROR_REASON_SNAPSHOT_COUNT_EXCEEDED);
