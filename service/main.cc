@@ -80,6 +80,9 @@ int WaitForEnd(Server* server, ExitEvents* exit_events, observability::Log* log)
         draining = true;
         server->Drain();
         break;
+      case ExitEvent::kReload:
+        server->Reload();
+        break;
       case ExitEvent::kDrained:
         log->Info("drained");
         return 0;

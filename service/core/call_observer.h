@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -89,6 +90,20 @@ inline constexpr std::array<std::string_view, 35> kCallMethodNames = {
     "cloister.v1.MessageService/Connect",
 };
 
+// Who made a call, and about what: for a record of who did what. No code, no data, and never a
+// credential.
+struct CallParties {
+  std::string tenant;
+  // Which credential, not itself: "token:" and part of its hash, or "none".
+  std::string credential;
+  // As the transport names it.
+  std::string peer;
+  // Names of what the request is about, and of what the call has made, with commas; at most some
+  // hundred bytes.
+  std::string subject = {};
+  std::string made = {};
+};
+
 // Thread-safety: called on any thread; must return quickly.
 class CallObserver {
  public:
@@ -97,6 +112,9 @@ class CallObserver {
   // `status` is what the caller was told; CANCELLED where it had gone.
   virtual void OnCallEnded(CallMethod /*method*/, const absl::Status& /*status*/,
                            absl::Duration /*took*/) {}
+  // Of calls whose parties are recorded, beside OnCallEnded.
+  virtual void OnCallAudited(CallMethod /*method*/, const CallParties& /*parties*/,
+                             const absl::Status& /*status*/, absl::Duration /*took*/) {}
   // Requests that have not started hold so many bytes more, or less.
   virtual void OnRequestBytes(int64_t /*change*/) {}
 };

@@ -92,6 +92,8 @@ Log::Log(Severity least, LogFormat format, std::shared_ptr<spdlog::sinks::sink> 
       logger_(std::make_shared<spdlog::logger>(
           "cloister", sink ? std::move(sink) : std::make_shared<spdlog::sinks::stderr_sink_mt>())) {
   logger_->set_level(ToLevel(least));
+  // Nothing of what was told waits in memory. Standard error keeps nothing anyway.
+  logger_->flush_on(spdlog::level::trace);
   logger_->set_pattern(format == LogFormat::kText ? "%Y-%m-%dT%H:%M:%S.%eZ %v"
                                                   : R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
                        spdlog::pattern_time_type::utc);

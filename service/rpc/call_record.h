@@ -4,12 +4,16 @@
 #define CLOISTER_SERVICE_RPC_CALL_RECORD_H_
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "sandbox/base/monotonic_time.h"
 #include "service/core/call_observer.h"
+#include "service/rpc/call_subject.h"
 
 namespace cloister::rpc {
 
@@ -17,8 +21,13 @@ namespace cloister::rpc {
 // Finish and OnDone.
 class CallRecord {
  public:
-  CallRecord(core::CallObserver* observer, core::CallMethod method)
-      : observer_(observer), method_(method), started_(sandbox::MonotonicNanoseconds()) {
+  // `parties`: null where nobody wants to know.
+  CallRecord(core::CallObserver* observer, core::CallMethod method,
+             std::unique_ptr<core::CallParties> parties = nullptr)
+      : observer_(observer),
+        method_(method),
+        started_(sandbox::MonotonicNanoseconds()),
+        parties_(std::move(parties)) {
     observer_->OnCallStarted(method_);
   }
   // The call is that of the new one alone.
@@ -27,16 +36,32 @@ class CallRecord {
 
   void set_status(absl::Status status) { status_ = std::move(status); }
 
+  template <typename Request>
+  void NoteSubject(const Request& request) {
+    if (parties_ != nullptr) parties_->subject = SubjectOf(request);
+  }
+  // `response` is looked at when the call ends well.
+  template <typename Response>
+  void NoteResponse(const Response* response) {
+    if (parties_ != nullptr) made_ = [response] { return MadeBy(*response); };
+  }
+
   // Once, at the very end.
   void End() {
-    const int64_t took = sandbox::MonotonicNanoseconds() - started_;
-    observer_->OnCallEnded(method_, status_, absl::Nanoseconds(took));
+    const absl::Duration took = absl::Nanoseconds(sandbox::MonotonicNanoseconds() - started_);
+    if (parties_ != nullptr) {
+      if (made_ && status_.ok()) parties_->made = made_();
+      observer_->OnCallAudited(method_, *parties_, status_, took);
+    }
+    observer_->OnCallEnded(method_, status_, took);
   }
 
  private:
   core::CallObserver* const observer_;
   const core::CallMethod method_;
   const int64_t started_;
+  std::unique_ptr<core::CallParties> parties_;
+  std::function<std::string()> made_;
   absl::Status status_;
 };
 

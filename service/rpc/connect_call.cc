@@ -68,6 +68,7 @@ void ConnectCall::OnRequest() {
 }
 
 void ConnectCall::Open(TakenOpening opening) {
+  record_.NoteSubject(opening);
   core::MessageListener* const self = this;
   auto connection =
       backend_.messages->Connect(opening.interpreter, std::move(opening.options), self);

@@ -124,15 +124,16 @@ class SendInputCall final : public UnaryCall {
 grpc::ServerUnaryReactor* ExecutionService::RunCode(grpc::CallbackServerContext* context,
                                                     const v1::RunCodeRequest* request,
                                                     v1::RunCodeResponse* response) {
-  return Serve<RunCodeCall>(gate_.Admit(*context, core::CallMethod::kRunCode), context, request,
-                            response);
+  return Serve<RunCodeCall>(gate_.Admit(*context, core::CallMethod::kRunCode, request, response),
+                            context, request, response);
 }
 
 grpc::ServerUnaryReactor* ExecutionService::CallFunction(grpc::CallbackServerContext* context,
                                                          const v1::CallFunctionRequest* request,
                                                          v1::CallFunctionResponse* response) {
-  return Serve<CallFunctionCall>(gate_.Admit(*context, core::CallMethod::kCallFunction), context,
-                                 request, response);
+  return Serve<CallFunctionCall>(
+      gate_.Admit(*context, core::CallMethod::kCallFunction, request, response), context, request,
+      response);
 }
 
 grpc::ServerWriteReactor<v1::MapCodeResponse>* ExecutionService::MapCode(
@@ -142,25 +143,28 @@ grpc::ServerWriteReactor<v1::MapCodeResponse>* ExecutionService::MapCode(
 
 grpc::ServerWriteReactor<v1::ExecuteResponse>* ExecutionService::Execute(
     grpc::CallbackServerContext* context, const v1::ExecuteRequest* request) {
-  return Serve<ExecuteCall>(gate_.Admit(*context, core::CallMethod::kExecute), context, request);
+  return Serve<ExecuteCall>(gate_.Admit(*context, core::CallMethod::kExecute, request), context,
+                            request);
 }
 
 grpc::ServerWriteReactor<v1::AttachExecutionResponse>* ExecutionService::AttachExecution(
     grpc::CallbackServerContext* context, const v1::AttachExecutionRequest* request) {
-  return Serve<AttachCall>(gate_.Admit(*context, core::CallMethod::kAttachExecution), request);
+  return Serve<AttachCall>(gate_.Admit(*context, core::CallMethod::kAttachExecution, request),
+                           request);
 }
 
 grpc::ServerUnaryReactor* ExecutionService::InterruptExecution(
     grpc::CallbackServerContext* context, const v1::InterruptExecutionRequest* request,
     v1::InterruptExecutionResponse* response) {
-  return Serve<InterruptCall>(gate_.Admit(*context, core::CallMethod::kInterruptExecution), request,
-                              response);
+  return Serve<InterruptCall>(gate_.Admit(*context, core::CallMethod::kInterruptExecution, request),
+                              request, response);
 }
 
 grpc::ServerUnaryReactor* ExecutionService::SendInput(grpc::CallbackServerContext* context,
                                                       const v1::SendInputRequest* request,
                                                       v1::SendInputResponse* /*response*/) {
-  return Serve<SendInputCall>(gate_.Admit(*context, core::CallMethod::kSendInput), request);
+  return Serve<SendInputCall>(gate_.Admit(*context, core::CallMethod::kSendInput, request),
+                              request);
 }
 
 }  // namespace cloister::rpc

@@ -70,8 +70,8 @@ grpc::ServerUnaryReactor* FileService::StatFile(grpc::CallbackServerContext* con
   const auto answer = [response](const FileReply& reply) {
     *response->mutable_file() = ToFileInfo(reply.infos(0));
   };
-  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kStatFile), request->sandbox(),
-                         prepare, answer);
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kStatFile, request),
+                         request->sandbox(), prepare, answer);
 }
 
 grpc::ServerUnaryReactor* FileService::ListFiles(grpc::CallbackServerContext* context,
@@ -86,8 +86,8 @@ grpc::ServerUnaryReactor* FileService::ListFiles(grpc::CallbackServerContext* co
     for (const auto& info : reply.infos()) *response->add_files() = ToFileInfo(info);
     if (reply.is_partial()) response->set_next_page_token(PageTokenFor(reply.continue_after()));
   };
-  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kListFiles), request->sandbox(),
-                         prepare, answer);
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kListFiles, request),
+                         request->sandbox(), prepare, answer);
 }
 
 grpc::ServerUnaryReactor* FileService::RemoveFile(grpc::CallbackServerContext* context,
@@ -101,8 +101,8 @@ grpc::ServerUnaryReactor* FileService::RemoveFile(grpc::CallbackServerContext* c
     file_request.mutable_remove()->set_may_be_missing(request->allow_missing());
     return file_request;
   };
-  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kRemoveFile), request->sandbox(),
-                         prepare, [](const FileReply&) {});
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kRemoveFile, request),
+                         request->sandbox(), prepare, [](const FileReply&) {});
 }
 
 grpc::ServerUnaryReactor* FileService::MakeDirectory(grpc::CallbackServerContext* context,
@@ -118,7 +118,7 @@ grpc::ServerUnaryReactor* FileService::MakeDirectory(grpc::CallbackServerContext
   const auto answer = [response](const FileReply& reply) {
     *response->mutable_directory() = ToFileInfo(reply.infos(0));
   };
-  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kMakeDirectory),
+  return Serve<FileCall>(gate_.Admit(*context, core::CallMethod::kMakeDirectory, request),
                          request->sandbox(), prepare, answer);
 }
 

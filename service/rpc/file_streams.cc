@@ -78,6 +78,7 @@ class FileStreamCall : public Reactor,
     client_.Await();
   }
   IdleWatch& client() { return client_; }
+  CallRecord& record() { return record_; }
 
   bool ended() const { return ended_; }
   const Backend& backend() const { return backend_; }
@@ -147,6 +148,7 @@ class WriteFileCall final : public FileStreamCall<grpc::ServerReadReactor<v1::Wr
   }
 
   void Open() {
+    record().NoteSubject(message_);
     auto use = backend().files->OpenStream(message_.sandbox());
     if (!use.ok()) return End(use.status());
     use_ = *std::move(use);
@@ -275,7 +277,8 @@ grpc::ServerReadReactor<v1::WriteFileRequest>* FileService::WriteFile(
 
 grpc::ServerWriteReactor<v1::ReadFileResponse>* FileService::ReadFile(
     grpc::CallbackServerContext* context, const v1::ReadFileRequest* request) {
-  return Serve<ReadFileCall>(gate_.Admit(*context, core::CallMethod::kReadFile), context, request);
+  return Serve<ReadFileCall>(gate_.Admit(*context, core::CallMethod::kReadFile, request), context,
+                             request);
 }
 
 }  // namespace cloister::rpc

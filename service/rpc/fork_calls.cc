@@ -141,21 +141,23 @@ auto CheckNameOf(const Request* request) {
 grpc::ServerUnaryReactor* SandboxService::ForkSandbox(grpc::CallbackServerContext* context,
                                                       const v1::ForkSandboxRequest* request,
                                                       v1::ForkSandboxResponse* response) {
-  return Serve<ForkSandboxCall>(gate_.Admit(*context, core::CallMethod::kForkSandbox), context,
-                                request, response);
+  return Serve<ForkSandboxCall>(
+      gate_.Admit(*context, core::CallMethod::kForkSandbox, request, response), context, request,
+      response);
 }
 
 grpc::ServerUnaryReactor* SandboxService::CreateSnapshot(grpc::CallbackServerContext* context,
                                                          const v1::CreateSnapshotRequest* request,
                                                          v1::CreateSnapshotResponse* response) {
-  return Serve<CreateSnapshotCall>(gate_.Admit(*context, core::CallMethod::kCreateSnapshot),
-                                   context, request, response);
+  return Serve<CreateSnapshotCall>(
+      gate_.Admit(*context, core::CallMethod::kCreateSnapshot, request, response), context, request,
+      response);
 }
 
 grpc::ServerUnaryReactor* SandboxService::GetSnapshot(grpc::CallbackServerContext* context,
                                                       const v1::GetSnapshotRequest* request,
                                                       v1::GetSnapshotResponse* response) {
-  return Serve<SnapshotCall>(gate_.Admit(*context, core::CallMethod::kGetSnapshot),
+  return Serve<SnapshotCall>(gate_.Admit(*context, core::CallMethod::kGetSnapshot, request),
                              CheckNameOf(request),
                              [request, response](core::ForkManager& forks) -> absl::Status {
                                CLOISTER_ASSIGN_OR_RETURN(*response->mutable_snapshot(),
@@ -189,7 +191,7 @@ grpc::ServerUnaryReactor* SandboxService::DeleteSnapshot(grpc::CallbackServerCon
                                                          const v1::DeleteSnapshotRequest* request,
                                                          v1::DeleteSnapshotResponse* /*response*/) {
   return Serve<SnapshotCall>(
-      gate_.Admit(*context, core::CallMethod::kDeleteSnapshot), CheckNameOf(request),
+      gate_.Admit(*context, core::CallMethod::kDeleteSnapshot, request), CheckNameOf(request),
       [request](core::ForkManager& forks) { return forks.DeleteSnapshot(request->name()); });
 }
 

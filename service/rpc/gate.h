@@ -30,6 +30,22 @@ class Gate {
   virtual ~Gate() = default;
   // gRPC thread, once for each call, before its request is looked at.
   virtual Admission Admit(const grpc::CallbackServerContext& context, core::CallMethod method) = 0;
+
+  // The same, and notes what the call is about, and what it makes. `response` is that of the call.
+  template <typename Request>
+  Admission Admit(const grpc::CallbackServerContext& context, core::CallMethod method,
+                  const Request* request) {
+    Admission admission = Admit(context, method);
+    admission.record.NoteSubject(*request);
+    return admission;
+  }
+  template <typename Request, typename Response>
+  Admission Admit(const grpc::CallbackServerContext& context, core::CallMethod method,
+                  const Request* request, const Response* response) {
+    Admission admission = Admit(context, method, request);
+    admission.record.NoteResponse(response);
+    return admission;
+  }
 };
 
 // Ends a refused call without the loop, which may have much to do. Ownership: its own, until OnDone.

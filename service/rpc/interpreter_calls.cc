@@ -154,8 +154,9 @@ class LookUpCall final : public UnaryCall {
 grpc::ServerUnaryReactor* InterpreterService::CreateInterpreter(
     grpc::CallbackServerContext* context, const v1::CreateInterpreterRequest* request,
     v1::CreateInterpreterResponse* response) {
-  return Serve<CreateInterpreterCall>(gate_.Admit(*context, core::CallMethod::kCreateInterpreter),
-                                      context, request, response);
+  return Serve<CreateInterpreterCall>(
+      gate_.Admit(*context, core::CallMethod::kCreateInterpreter, request, response), context,
+      request, response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::GetInterpreter(
@@ -165,7 +166,7 @@ grpc::ServerUnaryReactor* InterpreterService::GetInterpreter(
     CLOISTER_ASSIGN_OR_RETURN(*response->mutable_interpreter(), interpreters.Get(request->name()));
     return absl::OkStatus();
   };
-  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kGetInterpreter),
+  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kGetInterpreter, request),
                            request->name(), "name", work);
 }
 
@@ -179,22 +180,23 @@ grpc::ServerUnaryReactor* InterpreterService::ListInterpreters(
     }
     return absl::OkStatus();
   };
-  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kListInterpreters),
+  return Serve<LookUpCall>(gate_.Admit(*context, core::CallMethod::kListInterpreters, request),
                            request->sandbox(), "sandbox", work);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::RestartInterpreter(
     grpc::CallbackServerContext* context, const v1::RestartInterpreterRequest* request,
     v1::RestartInterpreterResponse* response) {
-  return Serve<RestartInterpreterCall>(gate_.Admit(*context, core::CallMethod::kRestartInterpreter),
-                                       context, request, response);
+  return Serve<RestartInterpreterCall>(
+      gate_.Admit(*context, core::CallMethod::kRestartInterpreter, request), context, request,
+      response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::DeleteInterpreter(
     grpc::CallbackServerContext* context, const v1::DeleteInterpreterRequest* request,
     v1::DeleteInterpreterResponse* response) {
-  return Serve<DeleteInterpreterCall>(gate_.Admit(*context, core::CallMethod::kDeleteInterpreter),
-                                      request, response);
+  return Serve<DeleteInterpreterCall>(
+      gate_.Admit(*context, core::CallMethod::kDeleteInterpreter, request), request, response);
 }
 
 }  // namespace cloister::rpc

@@ -91,7 +91,7 @@ grpc::ServerUnaryReactor* InterpreterService::Complete(grpc::CallbackServerConte
                                                        const v1::CompleteRequest* request,
                                                        v1::CompleteResponse* response) {
   using Call = QuestionCall<v1::CompleteRequest, v1::CompleteResponse>;
-  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kComplete), context, request,
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kComplete, request), context, request,
                      response);
 }
 
@@ -99,15 +99,16 @@ grpc::ServerUnaryReactor* InterpreterService::Inspect(grpc::CallbackServerContex
                                                       const v1::InspectRequest* request,
                                                       v1::InspectResponse* response) {
   using Call = QuestionCall<v1::InspectRequest, v1::InspectResponse>;
-  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kInspect), context, request, response);
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kInspect, request), context, request,
+                     response);
 }
 
 grpc::ServerUnaryReactor* InterpreterService::CheckComplete(
     grpc::CallbackServerContext* context, const v1::CheckCompleteRequest* request,
     v1::CheckCompleteResponse* response) {
   using Call = QuestionCall<v1::CheckCompleteRequest, v1::CheckCompleteResponse>;
-  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kCheckComplete), context, request,
-                     response);
+  return Serve<Call>(gate_.Admit(*context, core::CallMethod::kCheckComplete, request), context,
+                     request, response);
 }
 
 }  // namespace cloister::rpc

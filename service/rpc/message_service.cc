@@ -35,7 +35,8 @@ class PostMessageCall final : public UnaryCall {
 grpc::ServerUnaryReactor* MessageService::PostMessage(grpc::CallbackServerContext* context,
                                                       const v1::PostMessageRequest* request,
                                                       v1::PostMessageResponse* /*response*/) {
-  return Serve<PostMessageCall>(gate_.Admit(*context, core::CallMethod::kPostMessage), request);
+  return Serve<PostMessageCall>(gate_.Admit(*context, core::CallMethod::kPostMessage, request),
+                                request);
 }
 
 grpc::ServerBidiReactor<v1::ConnectRequest, v1::ConnectResponse>* MessageService::Connect(

@@ -160,8 +160,9 @@ class NamedCall final : public UnaryCall {
 grpc::ServerUnaryReactor* SandboxService::CreateSandbox(grpc::CallbackServerContext* context,
                                                         const v1::CreateSandboxRequest* request,
                                                         v1::CreateSandboxResponse* response) {
-  return Serve<CreateSandboxCall>(gate_.Admit(*context, core::CallMethod::kCreateSandbox), context,
-                                  request, response);
+  return Serve<CreateSandboxCall>(
+      gate_.Admit(*context, core::CallMethod::kCreateSandbox, request, response), context, request,
+      response);
 }
 
 grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext* context,
@@ -171,8 +172,8 @@ grpc::ServerUnaryReactor* SandboxService::GetSandbox(grpc::CallbackServerContext
     CLOISTER_ASSIGN_OR_RETURN(*response->mutable_sandbox(), sandboxes.Get(request->name()));
     return absl::OkStatus();
   };
-  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kGetSandbox), request->name(),
-                          work);
+  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kGetSandbox, request),
+                          request->name(), work);
 }
 
 grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerContext* context,
@@ -185,8 +186,8 @@ grpc::ServerUnaryReactor* SandboxService::ListSandboxes(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* SandboxService::UpdateSandbox(grpc::CallbackServerContext* context,
                                                         const v1::UpdateSandboxRequest* request,
                                                         v1::UpdateSandboxResponse* response) {
-  return Serve<UpdateSandboxCall>(gate_.Admit(*context, core::CallMethod::kUpdateSandbox), request,
-                                  response);
+  return Serve<UpdateSandboxCall>(gate_.Admit(*context, core::CallMethod::kUpdateSandbox, request),
+                                  request, response);
 }
 
 grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerContext* context,
@@ -195,15 +196,16 @@ grpc::ServerUnaryReactor* SandboxService::DeleteSandbox(grpc::CallbackServerCont
   const auto work = [request](core::SandboxManager& sandboxes) {
     return sandboxes.Delete(request->name());
   };
-  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kDeleteSandbox), request->name(),
-                          work);
+  return Serve<NamedCall>(gate_.Admit(*context, core::CallMethod::kDeleteSandbox, request),
+                          request->name(), work);
 }
 
 grpc::ServerUnaryReactor* SandboxService::RestartSandbox(grpc::CallbackServerContext* context,
                                                          const v1::RestartSandboxRequest* request,
                                                          v1::RestartSandboxResponse* response) {
-  return Serve<RestartSandboxCall>(gate_.Admit(*context, core::CallMethod::kRestartSandbox),
-                                   context, request, response);
+  return Serve<RestartSandboxCall>(
+      gate_.Admit(*context, core::CallMethod::kRestartSandbox, request), context, request,
+      response);
 }
 
 }  // namespace cloister::rpc

@@ -20,6 +20,7 @@ absl::StatusOr<ExitEvents> ExitEvents::Create() {
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGTERM);
   ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGHUP);
   if (::pthread_sigmask(SIG_BLOCK, &signals, nullptr) != 0) return SyscallError("block signals");
   ::signal(SIGPIPE, SIG_IGN);  // a peer that has gone is an error of write(2), not of the process
   UniqueFd signal_fd(::signalfd(-1, &signals, SFD_CLOEXEC));
@@ -46,7 +47,9 @@ ExitEvent ExitEvents::Wait() {
     if (::poll(entries, 2, -1) < 0) continue;
     if (entries[0].revents != 0) {
       signalfd_siginfo info;
-      if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) return ExitEvent::kSignal;
+      if (::read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+        return info.ssi_signo == SIGHUP ? ExitEvent::kReload : ExitEvent::kSignal;
+      }
     }
     char byte = 0;
     if (entries[1].revents != 0 && ::read(read_end_.get(), &byte, 1) == 1) {

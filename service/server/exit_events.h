@@ -1,4 +1,4 @@
-// What makes the main thread end its wait: signals from outside, and events from within.
+// What the main thread waits for: signals from outside, and events from within.
 
 #ifndef CLOISTER_SERVICE_SERVER_EXIT_EVENTS_H_
 #define CLOISTER_SERVICE_SERVER_EXIT_EVENTS_H_
@@ -12,12 +12,13 @@ enum class ExitEvent {
   kSignal = 1,       // SIGTERM or SIGINT
   kDrained = 2,      // nothing is left to wait for
   kSpawnerLost = 3,  // nothing can be made or torn down any more
+  kReload = 4,       // SIGHUP
 };
 
 // Thread-safety: Notify from any thread, Wait from one.
 class ExitEvents {
  public:
-  // Blocks both signals in the calling thread; threads made later inherit that, so call it before
+  // Blocks these signals in the calling thread; threads made later inherit that, so call it before
   // there are any. Children inherit it as well.
   static absl::StatusOr<ExitEvents> Create();
 

@@ -20,7 +20,9 @@ constexpr char kDescription[] =
 
 constexpr char kFooter[] =
     "Signals: SIGTERM and SIGINT stop after running programs have ended (drain_timeout at most);\n"
-    "a second one stops at once.\n"
+    "a second one stops at once. SIGHUP reads the file of tokens again and opens the file of "
+    "audit\n"
+    "lines anew.\n"
     "Exit status: 0 after a stop, 1 where something failed (a lost spawner included), 2 for bad "
     "usage\n"
     "or configuration.\n"

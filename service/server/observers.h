@@ -147,6 +147,10 @@ class CallObservers final : public core::CallObserver {
                    absl::Duration took) override {
     for (auto* o : observers_) o->OnCallEnded(method, status, took);
   }
+  void OnCallAudited(core::CallMethod method, const core::CallParties& parties,
+                     const absl::Status& status, absl::Duration took) override {
+    for (auto* o : observers_) o->OnCallAudited(method, parties, status, took);
+  }
   void OnRequestBytes(int64_t change) override {
     for (auto* o : observers_) o->OnRequestBytes(change);
   }

@@ -77,7 +77,8 @@ Server::Server(const internal::v1::ServerConfig& config, std::vector<Image> imag
       readiness_(config.templates(0).name(), [this](bool ready) { OnReadyChanged(ready); }),
       spawner_watch_(std::make_unique<SpawnerWatch>(exit_events)),
       observers_({&service_metrics_, &service_log_, &readiness_, spawner_watch_.get()}),
-      call_observers_({&service_metrics_, &service_log_}),
+      audit_log_(log),
+      call_observers_({&service_metrics_, &service_log_, &audit_log_}),
       credentials_(config_, log, &metrics_),
       request_memory_(config.queue().maximum_bytes(), &call_observers_),
       map_memory_(config.queue().maximum_bytes(), &call_observers_),
@@ -114,6 +115,10 @@ Server::~Server() {
 
 absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners listeners) {
   CLOISTER_RETURN_IF_ERROR(credentials_.Load());
+  if (!config_.audit().file().empty()) {
+    CLOISTER_RETURN_IF_ERROR(audit_log_.Open(config_.audit().file(),
+                                             *observability::ParseLogFormat(config_.log_format())));
+  }
   CLOISTER_ASSIGN_OR_RETURN(
       factory_, sandbox::SpawnerClient::Connect(&loop_, std::move(spawner_socket), kSpawnerStart));
   SetInfoMetrics();
@@ -130,7 +135,7 @@ absl::Status Server::Start(sandbox::UniqueFd spawner_socket, UnixListeners liste
                                                      .map_memory = &map_memory_,
                                                      .message_memory = &message_memory_});
   gate_ = std::make_unique<TenantGate>(tenants_.get(), credentials_.authenticator(),
-                                       &call_observers_);
+                                       &call_observers_, config_.has_audit());
   if (!config_.metrics_listen().empty()) {
     CLOISTER_ASSIGN_OR_RETURN(metrics_endpoint_, observability::MetricsEndpoint::Start(
                                                      config_.metrics_listen(), metrics_));
@@ -195,6 +200,16 @@ void Server::Drain() {
       loop_.CallAfter(kTeardown, [this] { exit_events_.Notify(ExitEvent::kDrained); });
       pools_->Drain([this] { exit_events_.Notify(ExitEvent::kDrained); });
     });
+  });
+}
+
+void Server::Reload() {
+  loop_.Post([this] {
+    log_.Info("reloading");
+    credentials_.Reload();
+    if (const absl::Status opened = audit_log_.Reopen(); !opened.ok()) {
+      log_.Error("audit lines go to the file that was open", {{"reason", opened.ToString()}});
+    }
   });
 }
 

@@ -15,6 +15,7 @@
 #include "sandbox/base/unique_fd.h"
 #include "sandbox/host/asio_loop.h"
 #include "sandbox/host/spawner_client.h"
+#include "service/observability/audit_log.h"
 #include "service/observability/logging.h"
 #include "service/observability/metrics.h"
 #include "service/observability/metrics_endpoint.h"
@@ -35,7 +36,7 @@ namespace cloister::server {
 
 using UnixListeners = std::vector<std::unique_ptr<UnixListener>>;
 
-// Thread-safety: Start, Drain and the destructor from one thread, the main one.
+// Thread-safety: Start, Drain, Reload and the destructor from one thread, the main one.
 // Ownership: `log` and `exit_events` must outlive it.
 class Server {
  public:
@@ -53,6 +54,9 @@ class Server {
   // Refuses new work and says kDrained when what runs has ended, or has been stopped because
   // drain_timeout passed.
   void Drain();
+
+  // Reads tokens again, and opens the file of audit lines anew, as after it was moved away.
+  void Reload();
 
  private:
   absl::Status CheckFloor() const;
@@ -75,6 +79,7 @@ class Server {
   Readiness readiness_;
   const std::unique_ptr<core::ServiceObserver> spawner_watch_;
   ServiceObservers observers_;
+  observability::AuditLog audit_log_;
   CallObservers call_observers_;
   Credentials credentials_;
   // Before the loop, which may hold what counts against them.

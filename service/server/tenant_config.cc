@@ -173,6 +173,10 @@ int BurstOf(const TenantLimits& limits) {
 }
 
 void CheckIdentity(const ServerConfig& config, Violations* violations) {
+  const std::string& audit = config.audit().file();
+  if (!audit.empty() && audit.front() != '/') {
+    violations->Add("audit.file", "must be an absolute path");
+  }
   CheckAuthentication(config, violations);
   CheckTenants(config, violations);
   CheckLimits(config, config.default_tenant(), "default_tenant", violations);

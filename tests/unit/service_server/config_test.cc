@@ -158,6 +158,7 @@ const BadCase kBadCases[] = {
     {"ServiceUserUnknown", "service_user: 'no-such-user'", "service_user"},
     {"ServiceUserRoot", "service_user: 'root'", "service_user"},
     {"ServiceUserZero", "service_user: '0:0'", "service_user"},
+    {"AuditFile", "audit { file: 'audit.log' }", "audit.file"},
     {"NoTokenFile", "authentication { allow_anonymous: true }", "authentication.token_file"},
     {"RelativeTokenFile", "authentication { token_file: 'tokens' }", "authentication.token_file"},
     {"TenantsWithoutTokens", "tenants { name: 'a' }", "tenants"},
