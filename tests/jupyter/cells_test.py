@@ -1,6 +1,7 @@
 """Cells, as a front end sees them."""
 
 import json
+import signal
 import threading
 import unittest
 
@@ -114,6 +115,15 @@ class CellsTest(KernelTest):
         reply = self.run_cell("x = 2\nprint('begun')\nwhile True: pass", seen=seen)
         self.assertEqual(reply.of("error")[0]["ename"], "KeyboardInterrupt")
         self.assertEqual(self.run_cell("x").value, "2")
+
+    def test_an_interrupt_by_a_signal(self):
+        def seen(message):
+            if message["msg_type"] == "stream":
+                self.notebook.manager.signal_kernel(signal.SIGINT)
+
+        reply = self.run_cell("x = 3\nprint('begun')\nwhile True: pass", seen=seen)
+        self.assertEqual(reply.of("error")[0]["ename"], "KeyboardInterrupt")
+        self.assertEqual(self.run_cell("x").value, "3")
 
     def test_an_interrupt_of_a_cell_that_waits_for_input(self):
         def answer(prompt, password):

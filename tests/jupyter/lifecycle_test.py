@@ -124,13 +124,25 @@ class LifecycleTest(KernelTest):
 
 
 class SettingsTest(KernelTest):
-    options = ("--limits", "wall=1s memory=64M", "--snapshots=0", "--display-name", "Small")
+    options = ("--limits", "wall=20s memory=64M", "--snapshots=0", "--grace=1s", "--display-name", "Small")
 
     def test_of_the_kernelspec(self):
         notebook = self.kernel()
         self.assertRegex(notebook.run("%limits").text(), r"memory_bytes +67,108,864")
-        self.assertEqual(notebook.run("while True: pass").of("error")[0]["ename"], "WallTimeout")
+        self.assertEqual(notebook.run("%limits wall=1s\nwhile True: pass").of("error")[0]["ename"], "WallTimeout")
         self.assertIn("CLOISTER_KERNEL_SNAPSHOTS is 0", notebook.run("%rewind list").text())
+
+    def test_a_cell_that_does_not_answer_an_interrupt(self):
+        notebook = self.kernel()
+
+        def seen(message):
+            if message["msg_type"] == "stream":
+                notebook.manager.interrupt_kernel()
+
+        error = notebook.run("import time\nprint('begun')\nwhile True:\n  try: time.sleep(9)\n  except BaseException: pass",
+                             seen=seen).of("error")[0]
+        self.assertIn("The next cell runs in a fresh one", error["evalue"])
+        self.assertEqual(notebook.run("1").value, "1")
 
     def test_wrong_ones_are_told(self):
         for options in (["--limits=speed=9"], ["--grace=5h"], ["--snapshots=-1"], ["--nope=1"]):

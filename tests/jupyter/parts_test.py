@@ -4,6 +4,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -205,6 +206,13 @@ class SettingsTest(unittest.TestCase):
             with self.assertRaises(settings.SettingsError):
                 settings.read_settings(arguments, {})
         self.assertFalse(math.isnan(settings.parse_time("1.5h")))
+
+
+class ReadmeTest(unittest.TestCase):
+    def test_it_lists_what_there_is(self):
+        text = pathlib.Path(os.environ["CLOISTER_SOURCE"], "clients/jupyter/README.md").read_text()
+        self.assertEqual(set(re.findall(r"^\| `%(\w+)", text, re.M)) | {"matplotlib"}, set(magics.MAGICS))
+        self.assertEqual(set(re.findall(r"^\| `(--[\w-]+)`", text, re.M)), {*settings.OPTIONS, "--token-file"})
 
 
 class InstallTest(unittest.TestCase):
