@@ -52,15 +52,16 @@ class Kernel:
     def __init__(self, connection: Dict[str, Any], settings: Settings, reaper: Reaper) -> None:
         self._connection = connection
         self._wire = Wire(connection.get("key", ""), connection.get("signature_scheme") or "hmac-sha256")
-        self._remote = Remote(settings, reaper)  # the slow part of a start runs beside the rest
         # Readable from the moment the kernel is to end, and never read: all threads see it.
         self._stop_reader, self._stop_writer = os.pipe()
         self._context = zmq.Context()
-        self._iopub = IoPub(self._bind(zmq.PUB, "iopub_port"), self._wire)
-        self._shell = self._bind(zmq.ROUTER, "shell_port")
-        self._control = self._bind(zmq.ROUTER, "control_port")
-        self._stdin = StdinChannel(self._bind(zmq.ROUTER, "stdin_port"), self._wire, self._stop_reader)
-        self._heartbeat = self._bind(zmq.ROUTER, "hb_port")
+        # First of all: a front end that finds nobody tries again only after 100 ms.
+        self._shell, self._control, stdin, self._heartbeat = [
+            self._bind(zmq.ROUTER, f"{name}_port") for name in ("shell", "control", "stdin", "hb")]
+        iopub = self._bind(zmq.PUB, "iopub_port")
+        self._remote = Remote(settings, reaper)  # the slow part of a start runs beside the rest
+        self._iopub = IoPub(iopub, self._wire)
+        self._stdin = StdinChannel(stdin, self._wire, self._stop_reader)
         self._history = History()
         self._snapshots = Snapshots(self._remote, settings.snapshots)
         self._running = RunningCell(settings.grace)
