@@ -234,6 +234,12 @@ class AddressTest(unittest.TestCase):
                 self.assertEqual(channel.metadata_with_token((), None, "[::1]:80", False), header("t3"))
         with self.assertRaisesRegex(ValueError, "unencrypted"):
             channel.metadata_with_token((), "t", "example.org:443", False)
+        for host in ("127.evil.com:1", "127.0.0.1.evil.com:443"):
+            with self.assertRaisesRegex(ValueError, "unencrypted"):
+                channel.metadata_with_token((), "t", host, False)
+        with self.assertRaises(ValueError) as caught:
+            channel.metadata_with_token((), "SECRET\n", "unix:/x", False)
+        self.assertNotIn("SECRET", str(caught.exception))
         self.assertEqual(channel.metadata_with_token((), "t", "example.org:443", True), header("t"))
 
 

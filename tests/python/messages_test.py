@@ -102,6 +102,12 @@ class MessagesTest(ServerTest):
             self.assertEqual(self.live.run("m = None\nwhile m != b'last': m = cloister.inbox.get(timeout=20)\nm", limits=LONG).value, b"last")
             waiting.join(20)
 
+    def test_what_was_posted_in_a_block_arrives(self):
+        for i in range(20):
+            with self.live.connect() as connection:
+                connection.post(i)
+        self.assertEqual(self.live.run("[cloister.inbox.get(timeout=5) for _ in range(20)]").value, list(range(20)))
+
     def test_a_message_that_cannot_be_made_here(self):
         with self.live.connect() as connection:
             self.live.run("import re\ncloister.post(re.compile('a' * 20000)); cloister.post(1)")

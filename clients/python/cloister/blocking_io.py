@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import collections
 import inspect
 import os
 import threading
 import time
 import traceback
+import weakref
 from typing import Any, Callable, Coroutine, Deque, Dict, Generic, Iterator, List, Tuple
 
 import grpc
@@ -98,6 +100,8 @@ class BlockingIo:
         return result
 
     async def close(self) -> None:
+        if os.getpid() != self._process:
+            return  # closed already; or of the parent of this process, whose connection it is
         for thread in self._clean_ups:
             thread.join(CLEAN_UP_SECONDS)
         self._process = _CLOSED
@@ -115,6 +119,7 @@ class BlockingStream(Generic[Response]):
     def __init__(self, call: Any, address: str) -> None:
         self._call = call
         self._address = address
+        self._process = os.getpid()
 
     async def read(self) -> Response | None:
         try:
@@ -126,7 +131,8 @@ class BlockingStream(Generic[Response]):
             raise error_of(error, self._address) from None
 
     def cancel(self) -> None:
-        self._call.cancel()
+        if os.getpid() == self._process:  # a forked child ends nothing of its parent's
+            self._call.cancel()
 
 
 class BlockingDuplex(BlockingStream[Response]):
@@ -140,6 +146,22 @@ class BlockingDuplex(BlockingStream[Response]):
     async def done_writing(self) -> None:
         self._outbox.close()
 
+    def drain(self, timeout: float) -> None:
+        """Waits until gRPC has taken all that was written."""
+        self._outbox.drain(timeout)
+
+
+# gRPC's threads wait in them, and the end of the program waits for those threads.
+_outboxes: weakref.WeakSet[_Outbox] = weakref.WeakSet()
+
+
+def _close_all() -> None:
+    for outbox in list(_outboxes):
+        outbox.close()
+
+
+getattr(threading, "_register_atexit", atexit.register)(_close_all)
+
 
 class _Outbox:
     """What gRPC's thread takes the messages of a stream from. Bounded."""
@@ -148,6 +170,7 @@ class _Outbox:
         self._changed = threading.Condition()
         self._messages: Deque[Any] = collections.deque()
         self._closed = False
+        _outboxes.add(self)
 
     def put(self, message: Any) -> None:
         with self._changed:
@@ -160,6 +183,10 @@ class _Outbox:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def drain(self, timeout: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._messages, timeout)
 
     def __iter__(self) -> Iterator[Any]:
         return self

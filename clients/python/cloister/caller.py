@@ -129,7 +129,7 @@ class Caller:
 
 def was_cut(error: Exception) -> bool:
     """Whether the connection broke, so that nobody knows what became of the call."""
-    return isinstance(error, Unavailable) and not error.reason
+    return isinstance(error, (Unavailable, Cancelled)) and not error.reason  # the latter at a server's end
 
 
 def time_left(deadline: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from typing import Any, List, Sequence, Tuple
 
@@ -24,9 +25,11 @@ def metadata_with_token(
         ValueError: the token would go unencrypted to another machine.
     """
     if token is None:
-        token = os.environ.get("CLOISTER_TOKEN") or _first_line(os.environ.get("CLOISTER_TOKEN_FILE"))
+        token = os.environ.get("CLOISTER_TOKEN", "").strip() or _first_line(os.environ.get("CLOISTER_TOKEN_FILE"))
     sent = tuple(metadata)
     if token:
+        if len(token) > 512 or not all("!" <= character <= "~" for character in token):
+            raise ValueError("the token is no printable ASCII of at most 512 characters")  # and is not shown
         if not is_encrypted and not _is_local(address):
             raise ValueError(f"a token would go to {address} unencrypted; pass credentials=grpc.ssl_channel_credentials(), "
                              "or send it as metadata yourself")
@@ -43,7 +46,12 @@ def _first_line(path: str | None) -> str:
 
 def _is_local(address: str) -> bool:
     host = address.rpartition(":")[0].strip("[]")
-    return address.startswith(("unix:", "unix-abstract:")) or host in ("localhost", "::1") or host.startswith("127.")
+    if address.startswith(("unix:", "unix-abstract:")) or host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def channel_options(message_bytes: int) -> List[Tuple[str, Any]]:

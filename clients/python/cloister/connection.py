@@ -8,13 +8,16 @@ from . import methods, values
 from .caller import Caller, Handle, duration
 from .errors import CloisterError, Disconnected, ServiceError
 from .host_calls import HostCalls
-from .io import Duplex, Io, blocking
+from .io import Duplex, Io, blocking, drive
+from .v1 import interpreter_service_pb2 as interpreter_pb
 from .v1 import message_service_pb2 as pb
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 # Bytes of messages that nobody has received yet; beyond that the stream is not read, and `cloister.post` waits.
 _UNREAD_BYTES = 4 << 20
+# For what was posted to leave, at the end of a `with` block.
+_FLUSH_SECONDS = 5.0
 # Of each, beside its content.
 _MESSAGE_BYTES = 1 << 10
 # Of the credit, beside the message's own bytes.
@@ -227,6 +230,17 @@ class AsyncConnection(ConnectionOperations):
             raise _end_of_messages(end, StopAsyncIteration()) from None
 
 
+async def _flush(connection: ConnectionBase, link: _Link) -> None:
+    """Waits until what was posted has left this machine: a call on the same connection goes behind it."""
+    link.stream.drain(_FLUSH_SECONDS)  # type: ignore[attr-defined]
+    name = connection._interpreter
+    request = interpreter_pb.GetInterpreterRequest(name=name if "/interpreters/" in name else f"{name}/interpreters/main")
+    try:
+        await connection._caller.io.unary(methods.GET_INTERPRETER, request, _FLUSH_SECONDS)
+    except ServiceError:
+        pass  # it is gone, and what was posted with it
+
+
 class Connection(ConnectionBase):
     """See `ConnectionBase`. `with` opens and closes it, `for` receives messages."""
 
@@ -239,6 +253,8 @@ class Connection(ConnectionBase):
         return self
 
     def __exit__(self, *exc_info: Any) -> None:
+        if exc_info[1] is None and self._link is not None and self._link.end is None:
+            drive(_flush(self, self._link))
         self.cancel()
 
     def __iter__(self) -> Connection:

@@ -137,7 +137,9 @@ class MapBase(Handle):
         """Starts the call for the next inputs, if there are any."""
         request = pb.MapCodeRequest()
         request.CopyFrom(self._program)
-        size, most = 0, _CALL_INPUTS if self._total is not None else _CALL_INPUTS_OF_ITERATORS
+        # Of an iterator a few at first, so that verdicts do not wait for all it has.
+        growing = min(_CALL_INPUTS_OF_ITERATORS, max(1, 2 * self._sent))
+        size, most = 0, _CALL_INPUTS if self._total is not None else growing
         for message in self._messages():
             length = message.ByteSize()
             if request.inputs and (size + length > _CALL_BYTES or len(request.inputs) >= most):

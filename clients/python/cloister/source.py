@@ -8,7 +8,7 @@ sent: closures, lambdas, bound methods, objects of unknown kinds.
 from __future__ import annotations
 
 import ast
-import builtins
+import dis
 import functools
 import inspect
 import sys
@@ -70,13 +70,13 @@ class _Collector:
 
     def __init__(self, modules: Iterable[str]) -> None:
         self._modules = frozenset(modules)
-        self._seen: Set[str] = set()
+        self._seen: Dict[str, Any] = {}
         self.imports: List[str] = []
         self.sources: List[str] = []
         self.variables: Dict[str, Any] = {}
 
     def add_function(self, name: str, function: types.FunctionType) -> None:
-        self._seen.add(name)
+        self._seen[name] = function
         if function.__name__ == "<lambda>":
             raise NotPortable("a lambda has no name and no source of its own; write it as a function")
         if function.__closure__:
@@ -90,10 +90,14 @@ class _Collector:
         self.sources.append(source)
 
     def _add(self, name: str, namespace: Dict[str, Any], user: str) -> None:
-        if name in self._seen or name not in namespace:
-            return  # a builtin, an attribute, or the error that Python will raise there
-        self._seen.add(name)
+        if name not in namespace or name.startswith("__"):
+            return  # a builtin, or the error that Python will raise there
         used = namespace[name]
+        if name in self._seen:
+            if self._seen[name] is not used:
+                raise NotPortable(f"{user} and what it uses mean different things by {name}; give them different names")
+            return
+        self._seen[name] = used
         module = getattr(used, "__module__", None)
         if inspect.ismodule(used):
             self._import_module(name, used, user)
@@ -154,7 +158,8 @@ def _undecorated(source: str) -> str:
 
 def _names(code: types.CodeType) -> Set[str]:
     """Names that code may look up in its module, those of functions within it included."""
-    found = {name for name in code.co_names if not hasattr(builtins, name)}
+    loads = ("LOAD_GLOBAL", "LOAD_NAME")
+    found = {str(each.argval) for each in dis.get_instructions(code) if each.opname in loads}
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             found |= _names(constant)

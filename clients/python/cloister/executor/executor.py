@@ -167,12 +167,16 @@ def _stop_workers(calls: queue.SimpleQueue[Any], state: _State) -> None:
 
 
 def _cancel_all(calls: queue.SimpleQueue[Any], error: BaseException | None = None) -> None:
+    is_stopped = False
     while True:
         try:
             item = calls.get_nowait()
         except queue.Empty:
+            if is_stopped:
+                calls.put(_STOP)
             return
         if item is _STOP:
+            is_stopped = True
             continue
         future = item[0]
         if error is None:

@@ -76,7 +76,7 @@ def make_array(description: Any, fortran_order: bool, data: bytes, shape: Sequen
         raise ValueError("an array's content has another size than its dimensions")
     order: Any = "F" if fortran_order else "C"
     if not data:
-        if dtype.itemsize > _LARGEST_EMPTY_ITEM:
+        if dtype.itemsize > _LARGEST_EMPTY_ITEM or not dtype.itemsize and math.prod(shape) > _LARGEST_EMPTY_ITEM:
             raise ValueError("an empty array of very large elements")
         return numpy.empty(shape, dtype, order)
     return numpy.ndarray(shape, dtype, bytearray(data), order=order)

@@ -62,6 +62,8 @@ class Decoder:
             return value
         except CloneError:
             raise
+        except MemoryError:
+            raise CloneError("$", "it takes more memory than there is") from None
         except RecursionError:
             raise CloneError("$", "nested deeper than this thread's stack allows") from None
         except (ValueError, TypeError, OverflowError, ArithmeticError, LookupError, AttributeError) as error:

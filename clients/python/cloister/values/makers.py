@@ -28,7 +28,9 @@ _K = pb.Object
 _Fields = Sequence[pb.Value]
 
 # Of an expression that a sandbox sent; compiling long ones takes long.
-_LONGEST_PATTERN = 10_000
+_LONGEST_PATTERN = 1_000
+# Of both numbers of a fraction: making one divides them by what they have in common.
+_LONGEST_FRACTION_BITS = 50_000
 _FACTORIES: Dict[str, Any] = {
     kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)
 }
@@ -76,6 +78,12 @@ def _decimal(text: str) -> decimal.Decimal:
     return decimal.Decimal(text)
 
 
+def _fraction(numerator: int, denominator: int) -> fractions.Fraction:
+    if numerator.bit_length() + denominator.bit_length() > _LONGEST_FRACTION_BITS:
+        raise CloneError("$", f"a fraction of more than {_LONGEST_FRACTION_BITS} bits")
+    return fractions.Fraction(numerator, denominator)
+
+
 def _uuid(content: bytes, safety: Any) -> uuid.UUID:
     return uuid.UUID(bytes=content, is_safe=uuid.SafeUUID(safety))
 
@@ -98,7 +106,7 @@ _made_by(_K.KIND_TIMEDELTA, datetime.timedelta)
 _made_by(_K.KIND_TIMEZONE, _timezone)
 _made_by(_K.KIND_ZONE_INFO, _zone_info)
 _made_by(_K.KIND_DECIMAL, _decimal)
-_made_by(_K.KIND_FRACTION, fractions.Fraction)
+_made_by(_K.KIND_FRACTION, _fraction)
 _made_by(_K.KIND_UUID, _uuid)
 _made_by(_K.KIND_PATH, lambda name, text: _PATHS[name](text))
 _made_by(_K.KIND_IP, lambda name, text: _IPS[name](text))
@@ -200,7 +208,12 @@ def _name(class_: Any) -> Name:
 
 
 def _attributes(decoder: Decoder, fields: _Fields) -> Dict[str, Any]:
-    return {str(decoder.read(name)): decoder.read(value) for name, value in _pairs(fields)}
+    read = {str(decoder.read(name)): decoder.read(value) for name, value in _pairs(fields)}
+    for name in read:
+        # Protocols look such names up: numpy reads and writes memory at the address in an __array_interface__.
+        if name.startswith("__"):
+            raise CloneError("$", f"an attribute may not be called {name[:100]!r}")
+    return read
 
 
 @_reader(_K.KIND_ENUM_MEMBER)

@@ -52,6 +52,8 @@ class Record:
 
     def __getattr__(self, name: str) -> Any:
         # Not self.fields: an instance that copy or pickle just allocated has none.
+        if name.startswith("__"):  # protocols, as numpy's: a sandbox is not to take part in them
+            raise AttributeError(name)
         fields = object.__getattribute__(self, "fields")
         try:
             return fields[name]
