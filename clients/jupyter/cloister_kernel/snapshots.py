@@ -33,6 +33,7 @@ class Snapshots:
         self._due = 0.0
         self._refusal = ""
         self._closed = False
+        self._sleeps = False
         if keep:
             threading.Thread(target=self._run, name="snapshots", daemon=True).start()
 
@@ -46,7 +47,8 @@ class Snapshots:
         with self._changed:
             if self._keep and not self._closed and next_number > 1:
                 self._wanted, self._due = next_number, time.monotonic() + _QUIET
-                self._changed.notify_all()
+                if self._sleeps:  # else it wakes in time by itself: cells that follow one another do not wake it each
+                    self._changed.notify_all()
 
     def numbers(self) -> List[int]:
         with self._changed:
@@ -107,7 +109,9 @@ class Snapshots:
         with self._changed:
             while not self._closed:
                 if self._wanted is None:
+                    self._sleeps = True
                     self._changed.wait()
+                    self._sleeps = False
                 elif (left := self._due - time.monotonic()) > 0:
                     self._changed.wait(left)
                 else:
