@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "service/base/proto_time.h"
 #include "service/core/error.h"
+#include "service/observability/audit_log.h"
 #include "service/observability/service_log.h"
 #include "spdlog/sinks/ostream_sink.h"
 
@@ -131,6 +132,30 @@ TEST_F(LogTest, TellsOurFaultsFromCallers) {
                                 "status=UNAVAILABLE reason=OVERLOADED"));
   observer.OnCallEnded(core::CallMethod::kExecute, absl::InternalError("bug"), absl::Seconds(1));
   EXPECT_THAT(Text(), HasSubstr(" error call failed"));
+}
+
+TEST_F(LogTest, AuditsOneLineForACall) {
+  Log log = Make(LogFormat::kText);
+  AuditLog audit(&log);
+  audit.OnCallAudited(core::CallMethod::kDeleteSandbox,
+                      {.tenant = "one",
+                       .credential = "token:0123abcd",
+                       .peer = "ipv4:1.2.3.4:5",
+                       .subject = "sandboxes/a\nforged=1"},
+                      core::MakeError(v1::ERROR_REASON_SANDBOX_NOT_FOUND, "the message"),
+                      absl::Milliseconds(1500));
+  EXPECT_THAT(Text(),
+              EndsWith(" info audit tenant=one credential=token:0123abcd peer=ipv4:1.2.3.4:5 "
+                       "method=cloister.v1.SandboxService/DeleteSandbox "
+                       R"(subject="sandboxes/a\nforged=1" made="" status=NOT_FOUND )"
+                       "reason=SANDBOX_NOT_FOUND took_s=1.5\n"));
+}
+
+TEST_F(LogTest, AnAuditLogThatCannotBeOpenedSaysSo) {
+  Log log = Make(LogFormat::kText);
+  AuditLog audit(&log);
+  const absl::Status status = audit.Open("/no/such/directory/audit.log", LogFormat::kText);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("audit.file: cannot open /no/such"));
 }
 
 }  // namespace
