@@ -56,6 +56,15 @@ MemoryLimitHolds() {
   [ "$status" = 137 ]
 }
 
+KeepsThroughReload() {
+  Inside bash -euc '
+    s=$(cloister sandbox create)
+    cloister exec $s -c "x = 42"
+    systemctl reload cloisterd
+    [ "$(cloister exec $s -c x --value)" = 42 ]
+    cloister sandbox rm $s'
+}
+
 NothingIsLeft() {
   ! Inside ls /etc/cloister /usr/lib/cloister /run/cloister /lib/systemd/system/cloisterd.service 2>/dev/null | grep -q . &&
     ! Inside sh -c 'cat /proc/[0-9]*/comm' 2>/dev/null | grep -q cloister
@@ -72,6 +81,7 @@ Check "has every layer under the unit's hardening" Inside sh -c 'cloister info |
 Check "keeps sandboxes, forks, interpreters, files" UseSandboxes
 Check "holds the memory limit" MemoryLimitHolds
 Check "is not root" Inside sh -c '[ "$(stat -c %U /proc/$(systemctl show -P MainPID cloisterd))" = cloister ]'
+Check "is reloaded, with what lives in it" KeepsThroughReload
 Check "starts anew" Inside systemctl restart cloisterd
 Await "the service is ready again" IsReady
 Check "runs a program again" Prints 42 Inside cloister run -c 'print(6 * 7)'
