@@ -13,11 +13,13 @@
 namespace cloister::identity {
 namespace {
 
-absl::Status CannotRead(int error, const std::string& path) {
-  return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path));
-}
-
 }  // namespace
+
+absl::Status WatchedFile::CannotRead(int error) {
+  // What is there was not read, and may be by the next look: descriptors come back, for example.
+  if (error != ENOENT) read_.fill(-1);
+  return absl::ErrnoToStatus(error, absl::StrCat("cannot read ", path_));
+}
 
 WatchedFile::Look WatchedFile::LookAt() const {
   struct stat info {};
@@ -36,9 +38,9 @@ absl::StatusOr<std::string> WatchedFile::Read(size_t maximum) {
   read_ = last_ = LookAt();
   // A pipe in its place must not hold the server up.
   const sandbox::UniqueFd file(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!file) return CannotRead(errno, path_);
+  if (!file) return CannotRead(errno);
   struct stat info {};
-  if (::fstat(file.get(), &info) != 0) return CannotRead(errno, path_);
+  if (::fstat(file.get(), &info) != 0) return CannotRead(errno);
   if (!S_ISREG(info.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path_, " is no regular file"));
   }
@@ -47,7 +49,7 @@ absl::StatusOr<std::string> WatchedFile::Read(size_t maximum) {
   while (size < bytes.size()) {
     const ssize_t count = ::read(file.get(), bytes.data() + size, bytes.size() - size);
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return CannotRead(errno, path_);
+    if (count < 0) return CannotRead(errno);
     if (count == 0) break;
     size += static_cast<size_t>(count);
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace cloister::identity {
@@ -19,8 +20,8 @@ class WatchedFile {
 
   const std::string& path() const { return path_; }
 
-  // All of it. What is there now is taken as read. Errors: with the path and why; INVALID_ARGUMENT
-  // for one of more than `maximum` bytes, and what is no regular file.
+  // All of it. What is there now is taken as read, unless reading itself failed. Errors: with the path
+  // and why; INVALID_ARGUMENT for one of more than `maximum` bytes, and what is no regular file.
   absl::StatusOr<std::string> Read(size_t maximum);
 
   // To be asked now and then: whether it is another than was read last, and the same as when this
@@ -31,6 +32,7 @@ class WatchedFile {
   // Device, inode, size, times; all zero where there is none.
   using Look = std::array<int64_t, 7>;
   Look LookAt() const;
+  absl::Status CannotRead(int error);
 
   const std::string path_;
   Look read_{};

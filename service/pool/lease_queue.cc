@@ -17,8 +17,11 @@ LeaseQueue::~LeaseQueue() {
 
 void LeaseQueue::Push(Ticket ticket, Waiter waiter) {
   const auto [line, is_new] = lines_.try_emplace(waiter.party.id);
-  // Who did not wait has saved nothing up.
-  if (is_new) line->second.served = served_;
+  if (is_new) {
+    // Who did not wait has saved nothing up.
+    const auto left = left_.extract(waiter.party.id);
+    line->second.served = left.empty() ? served_ : std::max(served_, left.mapped());
+  }
   line->second.weight = waiter.party.weight;
   line->second.tickets.insert(ticket);
   waiters_.emplace_hint(waiters_.end(), ticket, std::move(waiter));
@@ -53,7 +56,10 @@ LeaseQueue::Waiter LeaseQueue::Extract(Ticket ticket) {
 void LeaseQueue::LeaveLine(Ticket ticket, const Party& party) {
   const auto line = lines_.find(party.id);
   line->second.tickets.erase(ticket);
-  if (line->second.tickets.empty()) lines_.erase(line);
+  if (!line->second.tickets.empty()) return;
+  std::erase_if(left_, [this](const auto& one) { return one.second <= served_; });
+  if (line->second.served > served_) left_[party.id] = line->second.served;
+  lines_.erase(line);
 }
 
 bool LeaseQueue::Displace(const Party& party) {

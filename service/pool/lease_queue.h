@@ -86,6 +86,9 @@ class LeaseQueue {
   // Of those who wait; who comes anew is where the one that is served last in proportion is.
   std::map<int, Line> lines_;
   double served_ = 0;
+  // Where those were who left as they were served and are ahead of served_: coming back at once is no
+  // way to be first again.
+  std::map<int, double> left_;
   Ticket last_armed_ = 0;
 };
 

@@ -24,6 +24,7 @@ constexpr int kMaximumMetadataBytes = 16 << 10;
 // Of requests being received and replies being sent, over all connections; past it gRPC resets
 // streams.
 constexpr size_t kTransportMemoryBytes = size_t{512} << 20;
+constexpr int kMaximumThreads = 8;
 constexpr int kKeepAliveMilliseconds = 60'000;
 constexpr int kKeepAliveTimeoutMilliseconds = 20'000;
 constexpr int kFastestClientPingMilliseconds = 10'000;
@@ -43,6 +44,8 @@ void SetBounds(grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   grpc::ResourceQuota quota("cloister");
   quota.Resize(kTransportMemoryBytes);
+  // Each open stream of reflection holds one of gRPC's own threads, whoever opened it.
+  quota.SetMaxThreads(kMaximumThreads);
   builder->SetResourceQuota(quota);
 }
 

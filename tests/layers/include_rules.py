@@ -23,7 +23,7 @@ EXTERNAL_GROUPS = {
     "logging": ("spdlog/",),
     "cli": ("CLI/",),
     "kernel": (
-        "asm/", "linux/", "sys/", "dirent.h", "fcntl.h", "grp.h", "netinet/", "poll.h", "pwd.h",
+        "arpa/", "asm/", "linux/", "sys/", "dirent.h", "fcntl.h", "grp.h", "netinet/", "poll.h", "pwd.h",
         "sched.h", "signal.h", "spawn.h", "syscall.h", "termios.h", "unistd.h",
     ),
 }  # fmt: skip

@@ -61,6 +61,8 @@ def channel_options(message_bytes: int) -> List[Tuple[str, Any]]:
         # A server that was restarted is found again soon.
         ("grpc.initial_reconnect_backoff_ms", 100),
         ("grpc.max_reconnect_backoff_ms", 5000),
+        # What is meant for this machine must not go through another.
+        ("grpc.enable_http_proxy", 0),
         # Retries are ours: gRPC does not know what is safe to repeat.
         ("grpc.enable_retries", 0),
         # Clients of one process may want different options: no shared connections.

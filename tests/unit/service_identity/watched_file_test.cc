@@ -1,5 +1,6 @@
 #include "service/identity/watched_file.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -57,6 +58,22 @@ TEST_F(WatchedFileTest, TellsOfAChangeOnceItHasSettled) {
   EXPECT_TRUE(file_.HasSettledAnew());   // and still so
   EXPECT_EQ(*file_.Read(100), "b");
   EXPECT_FALSE(file_.HasSettledAnew());
+  EXPECT_FALSE(file_.HasSettledAnew());
+}
+
+TEST_F(WatchedFileTest, WhatCouldNotBeReadIsTriedAgain) {
+  Write("a");
+  ASSERT_TRUE(file_.Read(100).ok());
+  Replace("b");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const absl::Status failed = file_.Read(100).status();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_THAT(std::string(failed.message()), HasSubstr(path_));
+  EXPECT_TRUE(file_.HasSettledAnew());
+  EXPECT_EQ(*file_.Read(100), "b");
   EXPECT_FALSE(file_.HasSettledAnew());
 }
 

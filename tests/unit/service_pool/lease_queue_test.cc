@@ -67,6 +67,20 @@ TEST_F(LeaseQueueTest, WhoDidNotWaitHasSavedNothingUp) {
   EXPECT_NE(order.substr(0, 3), "222");
 }
 
+TEST_F(LeaseQueueTest, WhoComesBackAtOnceIsNotFirstAgain) {
+  for (int i = 0; i < 40; ++i) Push(kHeavy);
+  Push(kOne);
+  int heavy = 0;
+  for (int i = 0; i < 40; ++i) {
+    if (queue_.Pop().party.id == kOne.id) {
+      Push(kOne);
+    } else {
+      ++heavy;
+    }
+  }
+  EXPECT_EQ(heavy, 30) << "three of four turns";
+}
+
 TEST_F(LeaseQueueTest, WhoHasMoreThanHisShareGivesAPlaceUp) {
   for (int i = 0; i < 4; ++i) Push(kOne);
   EXPECT_FALSE(queue_.Displace(kOne));
