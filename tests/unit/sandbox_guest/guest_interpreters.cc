@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <mutex>
 #include <utility>
 
 #include "sandbox/wire/frame.h"
@@ -108,6 +109,9 @@ std::unique_ptr<GuestInterpreter> GuestInterpreters::Create(
 
 GuestFrame GuestInterpreters::Ask(const HostFrame& frame, std::vector<int> descriptors,
                                   int patience_milliseconds) {
+  // Threads that ask at once would take each other's answers.
+  static std::mutex asking;
+  const std::lock_guard<std::mutex> lock(asking);
   EXPECT_TRUE(WriteFrame(ends_.channel.get(), frame, kMaxHostFrameBytes, descriptors).ok());
   GuestFrame answer;
   if (IsReadable(ends_.channel.get(), patience_milliseconds)) {
