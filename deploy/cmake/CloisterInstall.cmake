@@ -16,10 +16,12 @@ foreach(program cloister cloisterd)
   install(FILES ${CMAKE_CURRENT_BINARY_DIR}/links/${program} DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT server)
 endforeach()
 
-# The same configuration as beside this file, but for where the packaged images are.
+# The same configuration as in deploy/config, but for where the packaged images are. It and the unit are for the
+# packages, which go to /usr whatever else is installed where.
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 file(READ ${CMAKE_SOURCE_DIR}/deploy/config/cloisterd.textproto config)
 string(REPLACE "image_directory: \"/var/lib/cloister/images\""
-  "image_directory: \"${CMAKE_INSTALL_PREFIX}/${images}\"" config "${config}")
+  "image_directory: \"${CPACK_PACKAGING_INSTALL_PREFIX}/${images}\"" config "${config}")
 file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.textproto "${config}")
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/cloisterd.textproto DESTINATION /etc/cloister COMPONENT server)
 configure_file(${CMAKE_SOURCE_DIR}/deploy/systemd/cloisterd.service.in

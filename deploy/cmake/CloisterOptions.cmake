@@ -6,10 +6,6 @@ option(CLOISTER_FUZZ "Build the fuzzers with libFuzzer (clang only)" OFF)
 set(CLOISTER_IMAGE_DIR "/var/lib/cloister/images" CACHE PATH "Where deploy/images/build.sh puts runtime images")
 set(CLOISTER_SANITIZE "" CACHE STRING "Value of -fsanitize= for host-side code; guests are never instrumented")
 
-if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
-  set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "Where to install" FORCE)
-endif()
-
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
