@@ -3,6 +3,7 @@
 #ifndef CLOISTER_TESTS_INTEGRATION_FORK_TEST_BASE_H_
 #define CLOISTER_TESTS_INTEGRATION_FORK_TEST_BASE_H_
 
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ class ForkTest : public LiveTest {
     const grpc::Status status =
         server_->sandboxes().ForkSandbox(Context().get(), request, &response);
     names->clear();
+    const std::lock_guard<std::mutex> lock(made_mutex_);
     for (const v1::Sandbox& sandbox : response.sandboxes()) {
       names->push_back(sandbox.name());
       made_.push_back(sandbox.name());
@@ -45,6 +47,9 @@ class ForkTest : public LiveTest {
     *snapshot = response.snapshot();
     return status;
   }
+
+ private:
+  std::mutex made_mutex_;  // of made_, where tests fork from several threads
 };
 
 }  // namespace cloister::testing

@@ -64,9 +64,9 @@ TEST_F(TransferTest, AnUploadThatIsTooLargeIsAnError) {
   EXPECT_EQ(Output(small,
                    "import cloister\n"
                    "buffer = cloister.SharedBuffer.from_file('fits.bin')\n"
-                   "with open('fits.bin', 'ab') as file:\n"
-                   "    try: file.write(b'more'); file.flush()\n"
-                   "    except OSError: print('full')\n"
+                   "try:\n"
+                   "    with open('fits.bin', 'ab') as file: file.write(b'more')\n"
+                   "except OSError: print('full')\n"
                    "print(len(buffer))\n"),
             "full\n1048576\n");
 }
